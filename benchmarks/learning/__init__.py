@@ -1,0 +1,1 @@
+"""How well the recipes learn: a resumable matrix of training runs, and the table made of it."""

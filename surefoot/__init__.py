@@ -1,0 +1,108 @@
+"""surefoot: policy optimization that knows how far it steps.
+
+A method is what to improve (an objective), which way is steepest (a geometry) and how far to go (a
+step size). `train` runs a named recipe or a combination of your own; the names below are in reading
+order. They are imported on first use, so that `import surefoot` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from surefoot.agent import Agent as Agent
+    from surefoot.algorithm import Algorithm as Algorithm
+    from surefoot.algorithm import TrainState as TrainState
+    from surefoot.distributions import Bernoulli as Bernoulli
+    from surefoot.distributions import Categorical as Categorical
+    from surefoot.distributions import DiagGaussian as DiagGaussian
+    from surefoot.distributions import Distribution as Distribution
+    from surefoot.distributions import MultiCategorical as MultiCategorical
+    from surefoot.envs.device import DeviceEnv as DeviceEnv
+    from surefoot.errors import UsageError as UsageError
+    from surefoot.evaluation import Evaluation as Evaluation
+    from surefoot.geometry import CG as CG
+    from surefoot.geometry import Cholesky as Cholesky
+    from surefoot.geometry import Euclidean as Euclidean
+    from surefoot.geometry import Fisher as Fisher
+    from surefoot.geometry import Geometry as Geometry
+    from surefoot.geometry import Optax as Optax
+    from surefoot.local import Local as Local
+    from surefoot.networks import Critic as Critic
+    from surefoot.networks import Policy as Policy
+    from surefoot.objectives import Clipped as Clipped
+    from surefoot.objectives import EntropyBonus as EntropyBonus
+    from surefoot.objectives import Likelihood as Likelihood
+    from surefoot.objectives import Objective as Objective
+    from surefoot.objectives import Score as Score
+    from surefoot.objectives import Surrogate as Surrogate
+    from surefoot.step_size import Backtrack as Backtrack
+    from surefoot.step_size import Fixed as Fixed
+    from surefoot.step_size import KLBall as KLBall
+    from surefoot.step_size import Penalty as Penalty
+    from surefoot.step_size import StepSize as StepSize
+    from surefoot.step_size import constant as constant
+    from surefoot.step_size import linear as linear
+    from surefoot.training import load as load
+    from surefoot.training import train as train
+    from surefoot.types import Batch as Batch
+    from surefoot.types import Trajectory as Trajectory
+    from surefoot.update import Epochs as Epochs
+    from surefoot.update import Step as Step
+    from surefoot.update import Update as Update
+
+_WHERE = {
+    "surefoot.training": ("train", "load"),
+    "surefoot.agent": ("Agent",),
+    "surefoot.evaluation": ("Evaluation",),
+    "surefoot.objectives": (
+        "Score",
+        "Surrogate",
+        "Clipped",
+        "Likelihood",
+        "EntropyBonus",
+        "Objective",
+    ),
+    "surefoot.geometry": ("Euclidean", "Optax", "Fisher", "CG", "Cholesky", "Geometry"),
+    "surefoot.step_size": (
+        "Fixed",
+        "KLBall",
+        "Penalty",
+        "Backtrack",
+        "StepSize",
+        "constant",
+        "linear",
+    ),
+    "surefoot.update": ("Step", "Epochs", "Update"),
+    "surefoot.algorithm": ("Algorithm", "TrainState"),
+    "surefoot.local": ("Local",),
+    "surefoot.distributions": (
+        "Categorical",
+        "DiagGaussian",
+        "MultiCategorical",
+        "Bernoulli",
+        "Distribution",
+    ),
+    "surefoot.networks": ("Policy", "Critic"),
+    "surefoot.envs.device": ("DeviceEnv",),
+    "surefoot.types": ("Trajectory", "Batch"),
+    "surefoot.errors": ("UsageError",),
+}
+_MODULE = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = ["__version__", *_MODULE]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

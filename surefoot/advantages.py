@@ -1,0 +1,70 @@
+"""From rewards and values to advantages.
+
+With s_{t+1} the true next observation, also where the environment was reset afterwards,
+
+    δ_t = r_t + γ V(s_{t+1})·(1 − terminated_t) − V(s_t)
+    Â_t = δ_t + γλ·(1 − done_t)·Â_{t+1},        done = terminated or truncated
+
+(Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
+estimation"). A termination zeroes the bootstrap; a truncation only cuts the λ-chain. The last row
+of the trajectory bootstraps like a truncation. λ = 1 with V ≡ 0 gives the return-to-go.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def gae(
+    reward: Float[Array, "T N"],
+    value: Float[Array, "T N"],
+    next_value: Float[Array, "T N"],
+    terminated: Bool[Array, "T N"],
+    truncated: Bool[Array, "T N"],
+    valid: Bool[Array, "T N"],
+    *,
+    discount: Float[Array, ""] | float,
+    gae_lambda: Float[Array, ""] | float,
+) -> Float[Array, "T N"]:
+    """Generalized advantage estimates; zero on rows that are not valid.
+
+    `value` is V(s_t) and `next_value` V of the true s_{t+1}. If both flags are set, termination
+    wins.
+    """
+    delta = reward + discount * next_value * ~terminated - value
+    # An invalid row only ever follows an episode's end, where the chain is cut already.
+    chain = discount * gae_lambda * ~(terminated | truncated)
+
+    def backwards(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        d, c, is_valid = row
+        advantage = jnp.where(is_valid, d + c * after, 0.0)
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(
+        backwards, jnp.zeros_like(delta[0]), (delta, chain, valid), reverse=True
+    )
+    return advantages
+
+
+def finished(done: Bool[Array, "T N"]) -> Bool[Array, "T N"]:
+    """Whether the episode that a row belongs to ends within the trajectory."""
+
+    def backwards(after: Array, ended: Array) -> tuple[Array, Array]:
+        return (ended | after,) * 2
+
+    return jax.lax.scan(backwards, jnp.zeros_like(done[0]), done, reverse=True)[1]
+
+
+def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, " B"]:
+    """(x − mean)/(std + ε) over the rows with weight; zero elsewhere.
+
+    Where all values agree up to rounding the result is zero, not amplified rounding.
+    """
+    total = jnp.maximum(jnp.sum(weight), 1.0)
+    mean = jnp.sum(weight * x) / total
+    centered = jnp.where(weight > 0, x - mean, 0.0)
+    std = jnp.sqrt(jnp.sum(weight * centered**2) / total)
+    rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(jnp.where(weight > 0, x, 0.0)))
+    return jnp.where(std > rounding, centered / (std + 1e-8), 0.0)

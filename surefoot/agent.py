@@ -1,0 +1,245 @@
+"""`Agent`: a trained policy with everything that acting needs — the normalizer, the spaces, the
+action map — that predicts, is evaluated, saved and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from jaxtyping import PRNGKeyArray
+
+from surefoot.envs.device import DeviceEnv
+from surefoot.envs.host import make_host
+from surefoot.envs.spaces import (
+    ActionMapName,
+    action_head,
+    action_map,
+    encode,
+    is_batched,
+    observation_size,
+    space_from_json,
+    space_to_json,
+)
+from surefoot.errors import UsageError
+from surefoot.evaluation import Evaluation, act, evaluate_on_device, evaluate_on_host
+from surefoot.networks import Policy
+from surefoot.normalize import NoNormalizer, Normalizer, observation_normalizer
+from surefoot.runs import store
+
+#: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
+#: environment, or a device environment.
+Source = str | Callable[[], gymnasium.Env] | VectorEnv | DeviceEnv
+
+_FORMAT = "surefoot agent"
+_FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What, beside arrays, defines an agent's networks; kept in the manifest."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    hidden: tuple[int, ...]
+    log_std: float
+    action_map: ActionMapName
+    normalize_observations: bool
+
+    def policy(self, key: PRNGKeyArray) -> Policy:
+        """A policy with initial weights."""
+        head = action_head(self.action_space, log_std=self.log_std)
+        return Policy(key, observation_size(self.observation_space), head, hidden=self.hidden)
+
+    def normalizer(self) -> Normalizer:
+        """A normalizer that has seen nothing."""
+        if self.normalize_observations:
+            return observation_normalizer(observation_size(self.observation_space))
+        return NoNormalizer()
+
+
+class Agent:
+    """A policy and all that acting needs.
+
+    `environment` is what `evaluate` plays on by default; `provenance` says how the agent came to be
+    (algorithm, hyperparameters, versions) and is kept in the manifest as it is.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        normalizer: Normalizer,
+        shape: Shape,
+        *,
+        environment: Source | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.normalizer = normalizer
+        self.shape = shape
+        self.environment = environment
+        self.provenance = provenance or {}
+        self._to_env = action_map(shape.action_space, shape.action_map)
+        self._act = eqx.filter_jit(act)
+        self._samples = 0
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self.shape.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self.shape.action_space
+
+    def predict(
+        self,
+        observation: Any,
+        state: None = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """(action, None) for one observation or a batch, with the signature that
+        Stable-Baselines3's tools call. The action is what the environment takes. `state` and
+        `episode_start` are for recurrent policies and are not used."""
+        batched = is_batched(self.observation_space, observation)
+        obs = encode(self.observation_space, observation)
+        size = observation_size(self.observation_space)
+        if obs.ndim != 1 + batched or obs.shape[-1] != size:
+            raise UsageError(
+                f"observation of shape {np.shape(observation)}; accepted is one observation of "
+                f"{self.observation_space}, or a batch of them"
+            )
+        self._samples += 1
+        key = jax.random.fold_in(jax.random.key(0), self._samples)
+        action = self._actions(obs if batched else obs[None], key, deterministic)
+        return (action if batched else action[0]), None
+
+    def _actions(self, obs: Any, key: PRNGKeyArray, deterministic: bool) -> np.ndarray:
+        action = self._act(
+            self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
+        )
+        return np.asarray(action).astype(self.action_space.dtype)
+
+    def evaluate(
+        self,
+        episodes: int = 20,
+        seed: int = 1,
+        *,
+        env: Source | None = None,
+        deterministic: bool = True,
+    ) -> Evaluation:
+        """Returns and lengths of whole episodes on fresh environments, those the agent was trained
+        on unless `env` is given."""
+        if episodes < 1:
+            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        source = self.environment if env is None else env
+        if source is None:
+            raise UsageError("this agent knows no environment: pass env=")
+        root = jax.random.key(seed)
+
+        if isinstance(source, DeviceEnv):
+
+            def on_device(obs: Any, key: PRNGKeyArray) -> Any:
+                return act(
+                    self.policy,
+                    self.normalizer,
+                    self._to_env,
+                    obs,
+                    key,
+                    deterministic=deterministic,
+                )
+
+            return evaluate_on_device(on_device, source, episodes=episodes, seed=seed)
+
+        def on_host(obs: Any, t: int) -> np.ndarray:
+            return self._actions(obs, jax.random.fold_in(root, t), deterministic)
+
+        if isinstance(source, VectorEnv):
+            return evaluate_on_host(
+                on_host, make_host(source, source.num_envs), episodes=episodes, seed=seed
+            )
+        host = make_host(source, min(episodes, 16))
+        try:
+            return evaluate_on_host(on_host, host, episodes=episodes, seed=seed)
+        finally:
+            host.close()
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to a folder (safetensors and JSON)."""
+        shape = self.shape
+        manifest = {
+            "format": _FORMAT,
+            "format_version": _FORMAT_VERSION,
+            "observation_space": space_to_json(shape.observation_space),
+            "action_space": space_to_json(shape.action_space),
+            "hidden": list(shape.hidden),
+            "log_std": shape.log_std,
+            "action_map": shape.action_map,
+            "normalize_observations": shape.normalize_observations,
+            "environment": self.environment if isinstance(self.environment, str) else None,
+            "provenance": self.provenance,
+        }
+        arrays = {
+            name: np.asarray(leaf) for name, leaf in _named(self.policy, self.normalizer).items()
+        }
+        store.save(Path(path), arrays, manifest)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Agent:
+        """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
+        arrays, manifest = store.load(Path(path))
+        try:
+            if manifest["format"] != _FORMAT:
+                raise ValueError(f"its format is {manifest['format']!r}")
+            if manifest["format_version"] > _FORMAT_VERSION:
+                raise ValueError("it was written by a newer version of surefoot")
+            shape = Shape(
+                observation_space=space_from_json(manifest["observation_space"]),
+                action_space=space_from_json(manifest["action_space"]),
+                hidden=tuple(manifest["hidden"]),
+                log_std=manifest["log_std"],
+                action_map=manifest["action_map"],
+                normalize_observations=manifest["normalize_observations"],
+            )
+            # The blank is never computed, so that sizes are checked before anything is allocated.
+            blank = eqx.filter_eval_shape(
+                lambda: (shape.policy(jax.random.key(0)), shape.normalizer())
+            )
+            filled = _fill(blank, arrays)
+            environment, provenance = manifest["environment"], dict(manifest["provenance"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
+        return cls(*filled, shape, environment=environment, provenance=provenance)
+
+
+def _named(policy: Policy, normalizer: Normalizer) -> dict[str, Any]:
+    """Every array of the agent by its path, `policy.network.weights[0]` for instance."""
+    return {
+        name: leaf
+        for prefix, tree in (("policy", policy), ("normalizer", normalizer))
+        for name, leaf in (
+            (prefix + jax.tree_util.keystr(path), leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        )
+    }
+
+
+def _fill(
+    blank: tuple[Policy, Normalizer], arrays: dict[str, np.ndarray]
+) -> tuple[Policy, Normalizer]:
+    wanted = _named(*blank)
+    if wanted.keys() != arrays.keys():
+        raise ValueError(f"arrays {sorted(wanted.keys() ^ arrays.keys())} are missing or unknown")
+    for name, spec in wanted.items():
+        if arrays[name].shape != spec.shape or arrays[name].dtype != spec.dtype:
+            raise ValueError(f"{name} is {arrays[name].dtype}{list(arrays[name].shape)}")
+    leaves = [jnp.asarray(arrays[name]) for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(blank), leaves)

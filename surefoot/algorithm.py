@@ -1,0 +1,211 @@
+"""`Algorithm`: advantages, then an update of the policy, then one of the critic.
+
+It holds no state. `init` makes a `TrainState`, `improve` and `fit_critic` are pure functions of it
+and of data, and `update` composes the two. Nothing here knows which method it runs: that is all in
+the two `Update`s.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from surefoot.advantages import finished, gae, standardize
+from surefoot.distributions import DiagGaussian
+from surefoot.local import weighted_mean
+from surefoot.networks import Critic, Policy
+from surefoot.normalize import (
+    NoNormalizer,
+    Normalizer,
+    NoScaler,
+    ObservationNormalizer,
+    RewardScaler,
+)
+from surefoot.types import Batch, Trajectory
+from surefoot.update import Update, UpdateInfo
+
+
+class TrainState(NamedTuple):
+    """Everything that learning changes."""
+
+    policy: Policy
+    critic: Critic | None
+    policy_state: Any
+    """State of the policy's update: optimizer moments and the like."""
+    critic_state: Any
+    normalizer: Normalizer
+    scaler: RewardScaler | NoScaler
+    key: PRNGKeyArray
+    steps: Int[Array, ""]
+    """Environment steps (valid rows) learnt from so far."""
+    total_steps: Int[Array, ""]
+    """Environment steps of the whole run: what schedules are measured against."""
+
+
+class Metrics(NamedTuple):
+    """What one iteration did to the policy and to the critic's data."""
+
+    policy: UpdateInfo
+    valid_rows: Int[Array, ""]
+    """Rows of the trajectory that were transitions: environment steps."""
+    learnt_rows: Float[Array, ""]
+    """Rows with weight in the policy's update: without a critic, those of finished episodes."""
+    explained_variance: Float[Array, ""]
+    """1 − Var[target − V_old]/Var[target] over the learnt rows: 1 is a perfect critic, 0 one that
+    is no better than a constant. 0 without a critic."""
+    value_mean: Float[Array, ""]
+    """Mean of V_old, in scaled reward units."""
+    reward_scale: Float[Array, ""]
+    """The factor on rewards that the learner sees."""
+
+
+class Algorithm(eqx.Module):
+    """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
+
+    Without a critic the value is zero, returns are Monte Carlo (use `gae_lambda=1`), and rows of
+    episodes that do not end within the batch get weight 0.
+    """
+
+    policy_update: Update
+    critic_update: Update | None = None
+    discount: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.99, kw_only=True)
+    gae_lambda: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
+    normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
+
+    def init(
+        self,
+        key: PRNGKeyArray,
+        policy: Policy,
+        critic: Critic | None,
+        *,
+        normalizer: ObservationNormalizer | NoNormalizer,
+        scaler: RewardScaler | NoScaler,
+        total_steps: int,
+    ) -> TrainState:
+        """The state before the first iteration. `critic` must be there exactly if the algorithm
+        has a critic update."""
+        if (critic is None) != (self.critic_update is None):
+            raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
+        return TrainState(
+            policy=policy,
+            critic=critic,
+            policy_state=self.policy_update.init(policy),
+            critic_state=None if self.critic_update is None else self.critic_update.init(critic),
+            normalizer=normalizer,
+            scaler=scaler,
+            key=key,
+            steps=jnp.zeros((), jnp.int32),
+            total_steps=jnp.asarray(total_steps, jnp.int32),
+        )
+
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
+        """The policy that collects the next trajectory."""
+        return state.policy
+
+    def improve(
+        self, state: TrainState, trajectory: Trajectory
+    ) -> tuple[TrainState, Batch | None, Metrics]:
+        """Estimate advantages and update the policy: (state, batch for the critic, metrics)."""
+        key, policy_key = jax.random.split(state.key)
+        valid = trajectory.valid
+        done = (trajectory.terminated | trajectory.truncated) & valid
+
+        scaler = state.scaler.update(trajectory.reward, done, valid, self.discount)
+        obs = state.normalizer(trajectory.obs)
+        if state.critic is None:
+            value = next_value = jnp.zeros_like(trajectory.reward)
+            weight = (valid & finished(done)).astype(value.dtype)
+        else:
+            value = state.critic.value(obs)
+            next_value = state.critic.value(state.normalizer(trajectory.next_obs))
+            weight = valid.astype(value.dtype)
+
+        advantage = gae(
+            scaler(trajectory.reward),
+            value,
+            next_value,
+            trajectory.terminated,
+            trajectory.truncated,
+            valid,
+            discount=self.discount,
+            gae_lambda=self.gae_lambda,
+        )
+        target = value + advantage
+
+        def rows(x: Array) -> Array:
+            return x.reshape(-1, *x.shape[2:])
+
+        flat_weight = rows(weight)
+        learnt = jnp.where(flat_weight > 0, rows(advantage), 0.0)
+        if self.normalize_advantages:
+            learnt = standardize(learnt, flat_weight)
+        batch = Batch(
+            obs=rows(obs),
+            action=rows(trajectory.action),
+            old=jax.tree.map(rows, trajectory.old),
+            advantage=learnt,
+            weight=flat_weight,
+            progress=jnp.minimum(state.steps / state.total_steps, 1.0),
+        )
+        policy, policy_state, info = self.policy_update(
+            policy_key, state.policy, state.policy_state, batch
+        )
+
+        critic_batch = None
+        if state.critic is not None:
+            old_value = rows(value)[:, None]
+            critic_batch = batch._replace(
+                action=rows(target)[:, None],
+                old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
+            )
+        metrics = Metrics(
+            policy=info,
+            valid_rows=jnp.sum(valid, dtype=jnp.int32),
+            learnt_rows=jnp.sum(weight),
+            explained_variance=_explained_variance(rows(target), rows(value), flat_weight),
+            value_mean=weighted_mean(rows(value), flat_weight),
+            reward_scale=scaler(jnp.ones(())),
+        )
+        state = state._replace(
+            policy=policy,
+            policy_state=policy_state,
+            normalizer=state.normalizer.update(trajectory.obs, valid),
+            scaler=scaler,
+            key=key,
+            steps=state.steps + metrics.valid_rows,
+        )
+        return state, critic_batch, metrics
+
+    def fit_critic(self, state: TrainState, batch: Batch) -> tuple[TrainState, UpdateInfo]:
+        """Regress the critic on the batch's targets."""
+        assert self.critic_update is not None, "this algorithm has no critic"
+        key, critic_key = jax.random.split(state.key)
+        critic, critic_state, info = self.critic_update(
+            critic_key, state.critic, state.critic_state, batch
+        )
+        return state._replace(critic=critic, critic_state=critic_state, key=key), info
+
+    def update(
+        self, state: TrainState, trajectory: Trajectory
+    ) -> tuple[TrainState, Metrics, UpdateInfo | None]:
+        """One whole iteration of learning: (state, metrics, the critic's info)."""
+        state, critic_batch, metrics = self.improve(state, trajectory)
+        if critic_batch is None:
+            return state, metrics, None
+        state, critic_info = self.fit_critic(state, critic_batch)
+        return state, metrics, critic_info
+
+
+def _explained_variance(
+    target: Float[Array, " B"], value: Float[Array, " B"], weight: Float[Array, " B"]
+) -> Float[Array, ""]:
+    def variance(x: Array) -> Array:
+        return weighted_mean((x - weighted_mean(x, weight)) ** 2, weight)
+
+    total = variance(target)
+    positive = total > 0
+    return jnp.where(positive, 1.0 - variance(target - value) / jnp.where(positive, total, 1.0), 0.0)

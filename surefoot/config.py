@@ -1,0 +1,128 @@
+"""What can be set, as plain dataclasses that import no JAX: the command line's options are these
+fields, and its help their docstrings.
+
+A field says what it accepts in its metadata, `validate` checks a whole dataclass, and a mistake is
+one line that names the value, what is accepted, and the mend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from surefoot.errors import UsageError
+
+Backend = Literal["host", "device"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """The numbers that a field accepts."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    integer: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if self.integer else (int, float)):
+            return False
+        above = value > self.low if self.open_low else value >= self.low
+        return math.isfinite(value) and above and value <= self.high
+
+    def __str__(self) -> str:
+        kind = "an integer" if self.integer else "a finite number"
+        bounds = []
+        if self.low > -math.inf:
+            bounds.append(f"{'>' if self.open_low else '>='} {self.low:g}")
+        if self.high < math.inf:
+            bounds.append(f"<= {self.high:g}")
+        return f"{kind} {' and '.join(bounds)}".strip()
+
+
+def positive(default: float) -> Any:
+    """A field that takes any finite number above 0."""
+    return _field(default, Interval(0.0, open_low=True))
+
+
+def nonnegative(default: float) -> Any:
+    """A field that takes 0 or any finite number above."""
+    return _field(default, Interval(0.0))
+
+
+def fraction(default: float, *, zero: bool = True) -> Any:
+    """A field that takes a number in [0, 1], or in (0, 1]."""
+    return _field(default, Interval(0.0, 1.0, open_low=not zero))
+
+
+def at_least(low: int, default: int) -> Any:
+    """A field that takes an integer from `low` up."""
+    return _field(default, Interval(low, integer=True))
+
+
+def number(default: float, low: float, high: float) -> Any:
+    """A field that takes a number between two bounds."""
+    return _field(default, Interval(low, high))
+
+
+def minibatch(default: int) -> Any:
+    """A field that takes a size which divides horizon × num_envs."""
+    return _field(default, Interval(1, integer=True), divides_batch=True)
+
+
+def _field(default: Any, accepts: Interval, **metadata: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"accepts": accepts, **metadata})
+
+
+def validate(config: Any) -> None:
+    """Raise `UsageError` for the first field whose value is not accepted."""
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        accepts = field.metadata.get("accepts")
+        if accepts is not None and value not in accepts:
+            raise UsageError(f"{field.name} is {value!r}; accepted is {accepts}")
+        hint = hints[field.name]
+        if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+            choices = ", ".join(map(repr, typing.get_args(hint)))
+            raise UsageError(f"{field.name} is {value!r}; accepted are {choices}")
+        if hint is bool and not isinstance(value, bool):
+            raise UsageError(f"{field.name} is {value!r}; accepted are True and False")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a run is, beside its method."""
+
+    steps: int = at_least(1, 1_000_000)
+    """Environment steps at most; rounded down to whole batches."""
+    seed: int = at_least(0, 0)
+    """Seed of everything random in the run."""
+    backend: Backend = "host"
+    """host: Gymnasium environments; device: environments in JAX, compiled with the update."""
+    vectorization: Literal["sync", "async"] = "sync"
+    """sync: environments step in this process; async: in a worker process each."""
+    action_map: Literal["affine", "clip"] = "affine"
+    """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers of policy and critic."""
+    log_std: float = number(0.0, -5.0, 5.0)
+    """Initial log standard deviation of Gaussian policies."""
+    normalize_observations: bool = True
+    """Standardize observations by their running mean and deviation."""
+    scale_rewards: bool = True
+    """Divide the rewards that the learner sees by the running deviation of the return."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+        if not all(isinstance(width, int) and width >= 1 for width in self.hidden):
+            raise UsageError(f"hidden is {self.hidden!r}; accepted are integers >= 1")
+
+
+def default_run_folder(algorithm: str, env: str, seed: int, stamp: str) -> Path:
+    """runs/ALGORITHM-ENV-SEED-STAMP, with characters that a folder name cannot hold replaced."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
+    return Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"

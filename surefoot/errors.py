@@ -1,0 +1,22 @@
+"""The one exception for a user's mistake.
+
+Its message is a single line that names the value, what is accepted, and how to mend it. The command
+line prints it and exits with code 2; in Python it is a `ValueError`. Anything else that is raised
+is a defect of the library and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """A mistake that the caller can mend."""
+
+
+def closest(name: str, accepted: Iterable[str]) -> str:
+    """' Did you mean X?' for the nearest accepted name, or nothing when none is near."""
+    names = {candidate.lower(): candidate for candidate in accepted}
+    match = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f" Did you mean {names[match[0]]!r}?" if match else ""

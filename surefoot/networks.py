@@ -1,0 +1,183 @@
+"""Networks that map a batch of observations to a distribution.
+
+A policy ends in a head that reads the last layer's output as the parameters of an action
+distribution; a critic is read as a Gaussian of unit variance over the value target, so that every
+`Update` that fits a policy fits a critic too. Both act on whole batches with any leading
+dimensions, and their only leaves are arrays: a policy's parameters are exactly the policy's.
+
+Weights are orthogonal with gain √2 in the hidden layers, 0.01 at a policy's output (so that the
+first policy hardly depends on the state) and 1 at a critic's; biases are zero.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from surefoot.distributions import (
+    Bernoulli,
+    Categorical,
+    DiagGaussian,
+    Distribution,
+    MultiCategorical,
+)
+
+Activation = Callable[[Array], Array]
+
+
+class MLP(eqx.Module):
+    """Fully connected layers, x ↦ act(x W + b), the last one linear."""
+
+    weights: tuple[Float[Array, "in out"], ...]
+    biases: tuple[Float[Array, " out"], ...]
+    activation: Activation = eqx.field(static=True)
+
+    def __init__(
+        self,
+        key: PRNGKeyArray,
+        sizes: Sequence[int],
+        *,
+        output_gain: float,
+        activation: Activation = jnp.tanh,
+    ) -> None:
+        gains = [2.0**0.5] * (len(sizes) - 2) + [output_gain]
+        keys = jax.random.split(key, len(gains))
+        shapes = zip(sizes[:-1], sizes[1:], strict=True)
+        self.weights = tuple(
+            jax.nn.initializers.orthogonal(gain)(k, shape)
+            for k, shape, gain in zip(keys, shapes, gains, strict=True)
+        )
+        self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = self.activation(x @ w + b)
+        return x @ self.weights[-1] + self.biases[-1]
+
+
+class Head(eqx.Module):
+    """Reads a network's output as an action distribution."""
+
+    @abc.abstractmethod
+    def __call__(self, output: Float[Array, "*batch out"]) -> Distribution:
+        """The distribution with these outputs as parameters."""
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> int:
+        """How many outputs the head reads."""
+
+
+class CategoricalHead(Head):
+    """Outputs are the logits of `choices` actions."""
+
+    choices: int = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        return self.choices
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> Categorical:
+        return Categorical(output)
+
+
+class MultiCategoricalHead(Head):
+    """Outputs are the concatenated logits of several independent choices."""
+
+    choices: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        return sum(self.choices)
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> MultiCategorical:
+        ends = [sum(self.choices[: i + 1]) for i in range(len(self.choices) - 1)]
+        return MultiCategorical(tuple(map(Categorical, jnp.split(output, ends, axis=-1))))
+
+
+class BernoulliHead(Head):
+    """Outputs are the logits of independent coins."""
+
+    coins: int = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        return self.coins
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> Bernoulli:
+        return Bernoulli(output)
+
+
+#: log σ = 10·tanh(raw/10): σ stays within e^±10 and its gradient never vanishes, as a clip's would.
+_LOG_STD_BOUND = 10.0
+
+
+class GaussianHead(Head):
+    """Outputs are the mean; log σ is a parameter of its own that does not depend on the state."""
+
+    raw_log_std: Float[Array, " D"]
+
+    def __init__(self, dimensions: int, *, log_std: float = 0.0) -> None:
+        bound = _LOG_STD_BOUND
+        self.raw_log_std = jnp.full((dimensions,), bound * jnp.arctanh(log_std / bound))
+
+    @property
+    def size(self) -> int:
+        return self.raw_log_std.shape[0]
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> DiagGaussian:
+        log_std = _LOG_STD_BOUND * jnp.tanh(self.raw_log_std / _LOG_STD_BOUND)
+        return DiagGaussian(output, jnp.broadcast_to(log_std, output.shape))
+
+
+class Policy(eqx.Module):
+    """π(·|s): an MLP and the head that reads it."""
+
+    network: MLP
+    head: Head
+
+    def __init__(
+        self,
+        key: PRNGKeyArray,
+        obs_size: int,
+        head: Head,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = jnp.tanh,
+    ) -> None:
+        sizes = (obs_size, *hidden, head.size)
+        self.network = MLP(key, sizes, output_gain=0.01, activation=activation)
+        self.head = head
+
+    def __call__(self, obs: Float[Array, "*batch obs"]) -> Distribution:
+        return self.head(self.network(obs))
+
+
+class Critic(eqx.Module):
+    """V(s), read as N(V(s), 1) over the value target."""
+
+    network: MLP
+
+    def __init__(
+        self,
+        key: PRNGKeyArray,
+        obs_size: int,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = jnp.tanh,
+    ) -> None:
+        self.network = MLP(key, (obs_size, *hidden, 1), output_gain=1.0, activation=activation)
+
+    def __call__(self, obs: Float[Array, "*batch obs"]) -> DiagGaussian:
+        mean = self.network(obs)
+        return DiagGaussian(mean, jnp.zeros_like(mean))
+
+    def value(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:
+        """V(s) in the units of the rewards that the learner sees."""
+        return self.network(obs)[..., 0]

@@ -1,0 +1,99 @@
+"""What to improve.
+
+An objective maps the current distributions and a batch to one value a row, which is maximized on
+average. It sees no parameters and no network. At θ = θ_old the gradients of Score, Surrogate and
+Clipped are the same policy gradient; they differ in what happens further away.
+
+An objective is any callable (distribution, batch) -> [B]; a subclass of `Objective` can also say
+which diagnostics belong to it.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from surefoot.distributions import Distribution
+from surefoot.types import Batch
+
+
+class Objective(eqx.Module):
+    """One value a row, to be maximized."""
+
+    @abc.abstractmethod
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        """The per-sample value of the distributions `dist`, whose leaves are [B, …]."""
+
+    @abc.abstractmethod
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        """Named per-sample quantities worth reporting as batch means, once an update."""
+
+
+def ratio(dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    """r_θ = π_θ(a|s)/π_old(a|s)."""
+    return jnp.exp(dist.log_prob(batch.action) - batch.old.log_prob(batch.action))
+
+
+class Score(Objective):
+    """log π_θ(a|s)·Â: its gradient at θ_old is the policy gradient; its value measures no return
+    (Williams 1992)."""
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return dist.log_prob(batch.action) * batch.advantage
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        return {}
+
+
+class Surrogate(Objective):
+    """r_θ·Â: the improvement over π_old that importance sampling predicts (Kakade & Langford 2002;
+    Schulman et al. 2015)."""
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return ratio(dist, batch) * batch.advantage
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        return {}
+
+
+class Clipped(Objective):
+    """min(r_θ Â, clip(r_θ, 1 − ε, 1 + ε) Â), ε = `clip`: a pessimistic surrogate that gains nothing
+    from leaving the interval (Schulman et al. 2017)."""
+
+    clip: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.2)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        r = ratio(dist, batch)
+        clipped = jnp.clip(r, 1.0 - self.clip, 1.0 + self.clip)
+        return jnp.minimum(r * batch.advantage, clipped * batch.advantage)
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
+        return {"clip_fraction": outside.astype(batch.advantage.dtype)}
+
+
+class Likelihood(Objective):
+    """log π_θ(a|s): maximum likelihood of the batch's actions. Fits a critic too, whose batch has
+    the value targets as actions."""
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return dist.log_prob(batch.action)
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        return {}
+
+
+class EntropyBonus(Objective):
+    """objective + `coefficient`·H[π_θ(·|s)], around any other objective."""
+
+    objective: Objective
+    coefficient: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return self.objective(dist, batch) + self.coefficient * dist.entropy()
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        return self.objective.diagnostics(dist, batch)

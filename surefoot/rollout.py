@@ -1,0 +1,179 @@
+"""Collecting a `Trajectory` with a policy, on the host or on the device.
+
+`HostRollout` steps a Gymnasium vector environment with one compiled call a step; `device_rollout` is
+a pure function that `scan`s a `DeviceEnv`. Both record the same things: the observation before
+normalization, the raw action, the distribution it was drawn from, and the true next observation.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from surefoot.distributions import Distribution
+from surefoot.envs.device import DeviceEnv, DeviceState
+from surefoot.envs.host import HostEnv
+from surefoot.envs.spaces import ActionMap
+from surefoot.networks import Policy
+from surefoot.normalize import Normalizer
+from surefoot.types import Trajectory
+
+
+class HostState(NamedTuple):
+    """Where the host environments stand between two trajectories."""
+
+    obs: np.ndarray
+    """Encoded observations that the next actions answer to, [N, obs]."""
+    episode_return: np.ndarray
+    """Raw reward since each episode began, [N]."""
+    episode_length: np.ndarray
+    """Transitions since each episode began, [N]."""
+
+
+class RolloutTime(NamedTuple):
+    """Where a host rollout's time went."""
+
+    environment: float
+    """Seconds inside the environments' step."""
+    act: float
+    """Seconds in the policy, with the transfer of its actions."""
+
+
+class HostRollout:
+    """Collects `horizon` rows of every environment of a `HostEnv` into arrays of fixed size."""
+
+    def __init__(self, env: HostEnv, horizon: int, to_env: ActionMap) -> None:
+        self.env = env
+        self.horizon = horizon
+        self._to_env = to_env
+        self._act: Any = None
+        self._old: Any = None
+        self._raw: Any = None
+
+    def init(self, seed: int) -> HostState:
+        """All environments at the start of an episode."""
+        n = self.env.num_envs
+        return HostState(self.env.reset(seed), np.zeros(n), np.zeros(n, np.int32))
+
+    def compile(
+        self, state: HostState, policy: Policy, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> None:
+        """Compile the policy for these shapes. Call once before the first trajectory."""
+        arrays, static = eqx.partition((policy, normalizer), eqx.is_array)
+        leaves, structure = jax.tree.flatten(arrays)
+
+        def act(leaves: list[Array], obs: Array, key: PRNGKeyArray, t: Array) -> Any:
+            policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
+            dist = policy(normalizer(obs))
+            raw = dist.sample(jax.random.fold_in(key, t))
+            return self._to_env(raw), raw, dist
+
+        # Flat lists cross the boundary at every step: flattening modules costs more than the
+        # network at these sizes.
+        def flat_act(*args: Any) -> Any:
+            action, raw, dist = act(*args)
+            return action, raw, jax.tree.leaves(dist)
+
+        args = (leaves, state.obs, key, np.int32(0))
+        _, self._raw, self._old = jax.eval_shape(act, *args)
+        self._act = jax.jit(flat_act).lower(*args).compile()
+
+    def __call__(
+        self, state: HostState, policy: Policy, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> tuple[HostState, Trajectory, RolloutTime]:
+        """The next `horizon` rows."""
+        shape = (self.horizon, self.env.num_envs)
+        leaves = jax.tree.leaves(eqx.filter((policy, normalizer), eqx.is_array))
+
+        def buffer(spec: jax.ShapeDtypeStruct) -> np.ndarray:
+            return np.empty((self.horizon, *spec.shape), spec.dtype)
+
+        observed, next_obs = (np.empty((*shape, state.obs.shape[-1]), np.float32) for _ in "ab")
+        reward, returns = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
+        lengths = np.empty(shape, np.int32)
+        sampled = buffer(self._raw)
+        old_leaves, old_structure = jax.tree.flatten(self._old)
+        old = [buffer(spec) for spec in old_leaves]
+
+        obs, episode_return, episode_length = state
+        environment = acting = 0.0
+        clock = time.perf_counter
+        for t in range(self.horizon):
+            begin = clock()
+            action, raw, dist = self._act(leaves, obs, key, np.int32(t))
+            action = np.asarray(action)
+            acted = clock()
+            step = self.env.step(action)
+            environment += clock() - acted
+            acting += acted - begin
+
+            sampled[t] = raw
+            for leaf, value in zip(old, dist, strict=True):
+                leaf[t] = value
+            observed[t], next_obs[t], reward[t] = obs, step.next_obs, step.reward
+            terminated[t], truncated[t], valid[t] = step.terminated, step.truncated, step.valid
+            episode_return = episode_return + np.where(step.valid, step.reward, 0.0)
+            episode_length = episode_length + step.valid.astype(np.int32)
+            returns[t], lengths[t] = episode_return, episode_length
+            done = (step.terminated | step.truncated) & step.valid
+            episode_return = np.where(done, 0.0, episode_return)
+            episode_length = np.where(done, 0, episode_length).astype(np.int32)
+            obs = step.obs
+
+        trajectory = Trajectory(
+            obs=observed,
+            action=sampled,
+            old=jax.tree.unflatten(old_structure, old),
+            reward=reward,
+            next_obs=next_obs,
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            episode_return=returns,
+            episode_length=lengths,
+        )
+        trajectory = jax.tree.map(jnp.asarray, trajectory)
+        next_state = HostState(obs, episode_return, episode_length)
+        return next_state, trajectory, RolloutTime(environment, acting)
+
+
+def device_rollout(
+    env: DeviceEnv,
+    horizon: int,
+    to_env: ActionMap,
+    state: DeviceState,
+    policy: Policy,
+    normalizer: Normalizer,
+    key: PRNGKeyArray,
+) -> tuple[DeviceState, Trajectory]:
+    """The next `horizon` rows of every environment. Pure; every row is a transition."""
+
+    def step(state: DeviceState, step_key: PRNGKeyArray) -> tuple[DeviceState, Trajectory]:
+        act_key, env_key = jax.random.split(step_key)
+        dist = policy(normalizer(state.obs))
+        raw = dist.sample(act_key)
+        next_state, transition = env.step(state, to_env(raw), env_key)
+        row = Trajectory(
+            obs=state.obs,
+            action=raw,
+            old=dist,
+            valid=jnp.ones_like(transition.terminated),
+            **transition._asdict(),
+        )
+        return next_state, row
+
+    return jax.lax.scan(step, state, jax.random.split(key, horizon))
+
+
+def ended_episodes(trajectory: Trajectory) -> tuple[Any, Any]:
+    """(returns, lengths) of the episodes that ended in a trajectory, in time order, as NumPy
+    arrays. Leading dimensions beyond [T, N] are allowed."""
+    done = np.asarray((trajectory.terminated | trajectory.truncated) & trajectory.valid)
+    return np.asarray(trajectory.episode_return)[done], np.asarray(trajectory.episode_length)[done]

@@ -1,0 +1,284 @@
+"""`train`: from a method and an environment to an agent.
+
+Everything is checked and built before the first environment step and before anything is written;
+then the loop runs, each iteration is shown and stored, and the agent is returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from gymnasium.vector import VectorEnv
+
+from surefoot.agent import Agent, Shape, Source
+from surefoot.algorithm import Algorithm
+from surefoot.config import Setup
+from surefoot.envs.classic import DEVICE_ENVS
+from surefoot.envs.device import DeviceEnv
+from surefoot.envs.host import check_env_id, make_host
+from surefoot.envs.spaces import action_map, observation_size
+from surefoot.errors import UsageError, closest
+from surefoot.loop import Iteration, device_iterations, host_iterations, seed_streams
+from surefoot.networks import Critic
+from surefoot.normalize import NoScaler, reward_scaler
+from surefoot.recipes import Recipe, find_recipe
+from surefoot.runs.metrics import JsonLines
+from surefoot.runs.progress import Display, Silent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Composed:
+    """An `Algorithm` put together by hand, where a recipe is expected."""
+
+    algorithm: Algorithm
+    num_envs: int
+    horizon: int
+
+    def build(self) -> Algorithm:
+        """The algorithm as it is."""
+        return self.algorithm
+
+
+class Run:
+    """One training run, checked and built but not started: `iterations` starts it."""
+
+    def __init__(self, name: str, recipe: Recipe | Composed, env: Source, setup: Setup) -> None:
+        self.name, self.recipe, self.setup = name, recipe, setup
+        rows = recipe.num_envs * recipe.horizon
+        self.steps = setup.steps // rows * rows
+        if self.steps == 0:
+            raise UsageError(
+                f"steps is {setup.steps}; accepted is at least one batch of horizon × num_envs = "
+                f"{recipe.horizon} × {recipe.num_envs} = {rows} steps: raise steps or lower "
+                "horizon or num_envs"
+            )
+        algorithm = recipe.build()
+        env_seed, networks, learning, collecting = seed_streams(setup.seed)
+        self._closing = contextlib.ExitStack()
+
+        if setup.backend == "device" and not isinstance(env, DeviceEnv):
+            collector: Any = _device_env(env)
+            self.environment: Source = env
+        elif isinstance(env, DeviceEnv):
+            collector = self.environment = env
+        else:
+            if not isinstance(env, str | VectorEnv) and not callable(env):
+                raise UsageError(
+                    f"environment {env!r}; accepted are a Gymnasium id, a callable that makes an "
+                    "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
+                )
+            collector = make_host(env, recipe.num_envs, vectorization=setup.vectorization)
+            self.environment = env
+            if not isinstance(env, VectorEnv):
+                self._closing.callback(collector.close)
+
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(self._closing)
+            self.env_name: str = collector.name
+            self.shape = Shape(
+                observation_space=collector.observation_space,
+                action_space=collector.action_space,
+                hidden=setup.hidden,
+                log_std=setup.log_std,
+                action_map=setup.action_map,
+                normalize_observations=setup.normalize_observations,
+            )
+            policy_key, critic_key = jax.random.split(networks)
+            size = observation_size(collector.observation_space)
+            critic = Critic(critic_key, size, hidden=setup.hidden)
+            self.state = algorithm.init(
+                learning,
+                self.shape.policy(policy_key),
+                critic if algorithm.critic_update is not None else None,
+                normalizer=self.shape.normalizer(),
+                scaler=reward_scaler(recipe.num_envs) if setup.scale_rewards else NoScaler(),
+                total_steps=self.steps,
+            )
+            to_env = action_map(collector.action_space, setup.action_map)
+            self._closing = undo.pop_all()
+
+        common = {
+            "horizon": recipe.horizon,
+            "steps": self.steps,
+            "env_seed": env_seed,
+            "key": collecting,
+        }
+        if isinstance(collector, DeviceEnv):
+            self._iterations = device_iterations(
+                algorithm, collector, to_env, self.state, num_envs=recipe.num_envs, **common
+            )
+        else:
+            self._iterations = host_iterations(algorithm, collector, to_env, self.state, **common)
+
+    def iterations(self) -> Iterator[Iteration]:
+        """Train, one iteration at a time. Environments that this run made are closed at the end."""
+        with self._closing:
+            for iteration in self._iterations:
+                self.state = iteration.state
+                yield iteration
+
+    def agent(self) -> Agent:
+        """The agent as it is now."""
+        return Agent(
+            self.state.policy,
+            self.state.normalizer,
+            self.shape,
+            environment=self.environment,
+            provenance=self.config(),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What this run is, as JSON: method, environment, every hyperparameter, versions."""
+        hyperparameters = (
+            dataclasses.asdict(self.recipe)
+            if isinstance(self.recipe, Recipe)
+            else {"num_envs": self.recipe.num_envs, "horizon": self.recipe.horizon}
+        )
+        return {
+            "algorithm": self.name,
+            "environment": self.env_name,
+            "hyperparameters": hyperparameters,
+            "setup": dataclasses.asdict(self.setup),
+            "steps": self.steps,
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a run's numbers depend on."""
+    names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "gymnasium", "mujoco")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in (*names, "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _device_env(env: Any) -> DeviceEnv:
+    if isinstance(env, str) and env in DEVICE_ENVS:
+        return DEVICE_ENVS[env]
+    if isinstance(env, str):
+        check_env_id(env)
+    near = closest(env, DEVICE_ENVS) if isinstance(env, str) else ""
+    raise UsageError(
+        f"environment {env!r} has no device version; accepted are {', '.join(DEVICE_ENVS)} and "
+        f"surefoot.DeviceEnv(env, time_limit=STEPS) around a functional environment.{near}"
+    )
+
+
+def prepare(
+    algorithm: str | Recipe | Algorithm, env: Source, options: dict[str, Any]
+) -> Run:
+    """Check everything and build the run. `options` holds the fields of `Setup` and of the recipe
+    side by side; one that is neither is a `UsageError` with the closest match."""
+    setup_fields = {field.name for field in dataclasses.fields(Setup)}
+    setup = Setup(**{k: _plain(v) for k, v in options.items() if k in setup_fields})
+    rest = {k: v for k, v in options.items() if k not in setup_fields}
+    recipe: Recipe | Composed
+    if isinstance(algorithm, Algorithm):
+        name = "composed"
+        _check_names(rest, {"num_envs", "horizon"}, setup_fields, "a composed algorithm")
+        recipe = Composed(algorithm=algorithm, **{"num_envs": 8, "horizon": 256, **rest})
+    elif isinstance(algorithm, Recipe):
+        name = type(algorithm).__name__
+        accepted = {field.name for field in dataclasses.fields(algorithm)}
+        _check_names(rest, accepted, setup_fields, name)
+        recipe = dataclasses.replace(algorithm, **rest)
+    else:
+        name = algorithm
+        kind = find_recipe(algorithm)
+        accepted = {field.name for field in dataclasses.fields(kind)}
+        _check_names(rest, accepted, setup_fields, name)
+        recipe = kind(**rest)
+    return Run(name, recipe, env, setup)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_names(given: Any, accepted: set[str], setup: set[str], name: str) -> None:
+    for option in given:
+        if option not in accepted:
+            known = sorted(accepted | setup)
+            raise UsageError(
+                f"unknown option {option!r} for {name}; accepted are "
+                f"{', '.join(known)}.{closest(option, known)}"
+            )
+
+
+def train(
+    algorithm: str | Recipe | Algorithm,
+    env: Source,
+    *,
+    out: str | Path | None = None,
+    display: Callable[[int], Display] | None = None,
+    **options: Any,
+) -> Agent:
+    """Train a policy and return the agent.
+
+    Args:
+        algorithm: a recipe's name ("trpo", "ppo_clip", "reinforce"), a recipe object, or an
+            `Algorithm` composed by hand (then `num_envs` and `horizon` are options).
+        env: a Gymnasium id, a callable that makes an environment, a Gymnasium vector environment,
+            or a `DeviceEnv`.
+        out: a new folder for the run: `config.json`, `metrics.jsonl`, and the agent in `agent/`.
+        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        **options: the fields of `Setup` (steps, seed, backend, …) and of the recipe (max_kl, …).
+
+    Raises:
+        UsageError: a name or value is not accepted; nothing has been written then.
+    """
+    folder = None if out is None else check_new(Path(out))
+    run = prepare(algorithm, env, options)
+    return execute(run, folder, Silent() if display is None else display(run.steps))
+
+
+def check_new(folder: Path) -> Path:
+    """The path, if nothing is there yet."""
+    if folder.exists():
+        raise UsageError(f"{folder} exists; accepted is a new path for the run's folder")
+    return folder
+
+
+def execute(run: Run, folder: Path | None, display: Display) -> Agent:
+    """Run the loop to its end; write the run's folder if one is given."""
+    sink = None
+    if folder is not None:
+        folder.mkdir(parents=True)
+        command = {"command": sys.argv} if sys.argv else {}
+        text = json.dumps({**run.config(), **command}, indent=2)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+        sink = JsonLines(folder / "metrics.jsonl")
+    try:
+        for iteration in run.iterations():
+            if sink is not None:
+                sink.write(iteration)
+            display.show(iteration)
+    finally:
+        display.close()
+        if sink is not None:
+            sink.close()
+    agent = run.agent()
+    if folder is not None:
+        agent.save(folder / "agent")
+    return agent
+
+
+def load(path: str | Path) -> Agent:
+    """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
+    path = Path(path)
+    inner = path / "agent"
+    return Agent.load(inner if inner.is_dir() else path)
+
+
+__all__ = ["Run", "check_new", "execute", "load", "prepare", "train", "versions"]

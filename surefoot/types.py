@@ -1,0 +1,70 @@
+"""The data that flows through one iteration: a `Trajectory` is collected, a `Batch` is learnt from.
+
+Both are named tuples of arrays and carry no logic beyond `take`, which picks rows of a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
+
+from surefoot.distributions import Distribution
+
+#: The parameters of a policy or a critic: the module itself (`equinox.Module`), or a pytree of the
+#: same structure that holds a direction. Non-array leaves of a direction are `None`.
+Params = PyTree[Any]
+
+
+class Trajectory(NamedTuple):
+    """`T` consecutive rows of `N` environments, as they were collected.
+
+    A row is a transition (s_t, a_t, r_t, s_{t+1}) only where `valid`; the dummy row that NEXT_STEP
+    auto-reset puts after an episode's end is not, and counts in nothing.
+    """
+
+    obs: Float[Array, "T N obs"]
+    """s_t, flattened and not normalized."""
+    action: Shaped[Array, "T N *action"]
+    """The raw sample of the policy, before it is mapped to the environment's bounds."""
+    old: Distribution
+    """π_old(·|s_t), the distribution that the action was drawn from; leaves are [T, N, …]."""
+    reward: Float[Array, "T N"]
+    """r_t as the environment gave it."""
+    next_obs: Float[Array, "T N obs"]
+    """The true s_{t+1}, also where the environment was reset afterwards."""
+    terminated: Bool[Array, "T N"]
+    """The task ended: nothing is earned after this row. Wins over `truncated`."""
+    truncated: Bool[Array, "T N"]
+    """The episode was cut from outside, by a time limit for instance; the bootstrap stays."""
+    valid: Bool[Array, "T N"]
+    """This row is a transition."""
+    episode_return: Float[Array, "T N"]
+    """Undiscounted sum of raw rewards from the episode's start up to and with this row."""
+    episode_length: Int[Array, "T N"]
+    """Transitions from the episode's start up to and with this row."""
+
+
+class Batch(NamedTuple):
+    """`B` rows to learn from. The policy's batch and the critic's are of the same type: for the
+    critic, `action` is the value target and `old` is N(V_old, 1)."""
+
+    obs: Float[Array, "B obs"]
+    """Normalized observations."""
+    action: Shaped[Array, "B *action"]
+    """Raw actions, or value targets [B, 1]."""
+    old: Distribution
+    """The distribution before the update; leaves are [B, …]."""
+    advantage: Float[Array, " B"]
+    """Â, normalized if the algorithm says so. Zero where `weight` is zero."""
+    weight: Float[Array, " B"]
+    """How much a row counts in every mean: 1, or 0 for rows that carry nothing."""
+    progress: Float[Array, ""]
+    """Fraction of the run's environment steps that lay behind when the iteration began, in [0, 1]:
+    what a schedule is a function of."""
+
+
+def take(batch: Batch, rows: Any) -> Batch:
+    """The given rows (index array or slice) of a batch; scalars are kept."""
+    return jax.tree.map(lambda x: x[rows] if x.ndim else x, batch)
