@@ -1,0 +1,131 @@
+"""Live progress: one refreshed panel on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from surefoot.loop import Iteration
+
+#: Episodes that the reported mean return runs over.
+WINDOW = 100
+
+
+class Display(Protocol):
+    """Shows iterations as they come."""
+
+    def show(self, iteration: Iteration) -> None:
+        """Show one more iteration."""
+
+    def close(self) -> None:
+        """Show the last state and leave the terminal as it was."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, iteration: Iteration) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class _Summary:
+    """What is said of the run's state, in words."""
+
+    def __init__(self) -> None:
+        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self.compile_seconds = 0.0
+
+    def add(self, iteration: Iteration) -> None:
+        self._returns.extend(iteration.episode_returns)
+        self.compile_seconds += iteration.timing.compile
+
+    def text(self, iteration: Iteration) -> str:
+        if self._returns:
+            mean = f"return {np.mean(self._returns):.1f} (last {len(self._returns)} episodes)"
+        else:
+            mean = "no finished episode yet"
+        metrics = iteration.metrics
+        parts = [
+            f"{iteration.steps:,} steps",
+            f"{iteration.timing.steps_per_s:,.0f} steps/s",
+            mean,
+            f"KL {metrics['kl_mean']:.4f}",
+        ]
+        if "accepted" in metrics:
+            parts.append("step accepted" if metrics["accepted"] else "step REFUSED")
+        return " · ".join(parts)
+
+
+class Live:
+    """A progress bar that is redrawn in place."""
+
+    def __init__(self, console: Console, total_steps: int) -> None:
+        self._summary = _Summary()
+        self._progress = Progress(
+            BarColumn(20),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}"),
+            console=console,
+        )
+        self._task = self._progress.add_task("compiling …", total=total_steps)
+        self._progress.start()
+
+    def show(self, iteration: Iteration) -> None:
+        """Redraw with one more iteration."""
+        self._summary.add(iteration)
+        text = self._summary.text(iteration)
+        self._progress.update(self._task, completed=iteration.steps, description=text)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._progress.stop()
+        if self._summary.compile_seconds:
+            self._progress.console.print(f"compiled in {self._summary.compile_seconds:.1f} s")
+
+
+class Lines:
+    """A plain line for the first iteration, then one every `every` seconds and for the last."""
+
+    def __init__(self, console: Console, *, every: float = 5.0) -> None:
+        self._console = console
+        self._summary = _Summary()
+        self._every = every
+        self._printed = -float("inf")
+        self._pending: Iteration | None = None
+
+    def show(self, iteration: Iteration) -> None:
+        """Print the iteration if the last line is old enough."""
+        self._summary.add(iteration)
+        if iteration.index == 0 and iteration.timing.compile:
+            self._print(f"compiled in {iteration.timing.compile:.1f} s")
+        self._pending = iteration
+        now = time.monotonic()
+        if now - self._printed >= self._every:
+            self._printed = now
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending is not None:
+            self._print(self._summary.text(self._pending))
+            self._pending = None
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+    def close(self) -> None:
+        """Print the last iteration if it was not."""
+        self._flush()
+
+
+def make_display(console: Console, total_steps: int) -> Display:
+    """`Live` on a terminal, `Lines` elsewhere."""
+    return Live(console, total_steps) if console.is_terminal else Lines(console)

@@ -1,0 +1,98 @@
+"""Arrays and a manifest in a folder, written whole or not at all.
+
+Arrays lie in one safetensors file and everything else in `manifest.json`, which holds the arrays
+file's SHA-256. Nothing that is read can run code. A folder is written beside its place and renamed
+into it, so that what is there is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from surefoot.errors import UsageError
+
+_ARRAYS = "arrays.safetensors"
+_MANIFEST = "manifest.json"
+_LARGEST_MANIFEST = 16 * 1024 * 1024
+
+
+def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
+    """Write the folder, replacing one that this function wrote. Raises `UsageError` if something
+    else is in its place."""
+    if folder.exists() and not (folder / _MANIFEST).is_file():
+        raise UsageError(
+            f"{folder} exists and is no saved agent; accepted is a new path or a saved agent's"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+        digest = hashlib.sha256(data).hexdigest()
+        text = json.dumps({**manifest, "sha256": {_ARRAYS: digest}}, indent=2)
+        _write(beside / _ARRAYS, data)
+        _write(beside / _MANIFEST, text.encode())
+        beside.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            folder.rename(old / "old")
+            beside.rename(folder)
+            shutil.rmtree(old)
+        else:
+            beside.rename(folder)
+        _sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, manifest) of a saved folder. Raises `UsageError` if it is none, or is damaged."""
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} is no saved agent: it has no {_MANIFEST}; accepted is a folder that "
+            "'surefoot train' or agent.save wrote"
+        )
+    if path.stat().st_size > _LARGEST_MANIFEST:
+        raise UsageError(f"{path} is too large for a manifest: the file is damaged")
+    try:
+        manifest = json.loads(path.read_bytes())
+        digest = manifest["sha256"][_ARRAYS]
+        data = (folder / _ARRAYS).read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ValueError("the arrays do not match the manifest's SHA-256")
+        return safetensors.numpy.load(data), manifest
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise UsageError(f"{folder} is no intact saved agent: {error!r}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
