@@ -18,14 +18,8 @@ from surefoot.advantages import finished, gae, standardize
 from surefoot.distributions import DiagGaussian
 from surefoot.local import weighted_mean
 from surefoot.networks import Critic, Policy
-from surefoot.normalize import (
-    NoNormalizer,
-    Normalizer,
-    NoScaler,
-    ObservationNormalizer,
-    RewardScaler,
-)
-from surefoot.types import Batch, Trajectory
+from surefoot.normalize import Normalizer, NoScaler, RewardScaler
+from surefoot.types import Batch, Scalar, Trajectory
 from surefoot.update import Update, UpdateInfo
 
 
@@ -72,8 +66,8 @@ class Algorithm(eqx.Module):
 
     policy_update: Update
     critic_update: Update | None = None
-    discount: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.99, kw_only=True)
-    gae_lambda: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
+    discount: Scalar = eqx.field(converter=jnp.asarray, default=0.99, kw_only=True)
+    gae_lambda: Scalar = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
     normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
 
     def init(
@@ -82,7 +76,7 @@ class Algorithm(eqx.Module):
         policy: Policy,
         critic: Critic | None,
         *,
-        normalizer: ObservationNormalizer | NoNormalizer,
+        normalizer: Normalizer,
         scaler: RewardScaler | NoScaler,
         total_steps: int,
     ) -> TrainState:
@@ -208,4 +202,6 @@ def _explained_variance(
 
     total = variance(target)
     positive = total > 0
-    return jnp.where(positive, 1.0 - variance(target - value) / jnp.where(positive, total, 1.0), 0.0)
+    return jnp.where(
+        positive, 1.0 - variance(target - value) / jnp.where(positive, total, 1.0), 0.0
+    )

@@ -1,8 +1,8 @@
 """The one exception for a user's mistake.
 
 Its message is a single line that names the value, what is accepted, and how to mend it. The command
-line prints it and exits with code 2; in Python it is a `ValueError`. Anything else that is raised
-is a defect of the library and keeps its traceback.
+line prints it and exits with code 2. Anything else that is raised is a defect of the library, or of
+an environment, and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable
 
 
-class UsageError(ValueError):
+class UsageError(Exception):
     """A mistake that the caller can mend."""
 
 

@@ -80,7 +80,8 @@ def evaluate_on_host(act_fn: Any, env: HostEnv, *, episodes: int, seed: int) -> 
 def evaluate_on_device(act_fn: Any, env: DeviceEnv, *, episodes: int, seed: int) -> Evaluation:
     """Play one episode in each of `episodes` copies, all in one compiled program. `act_fn` maps
     encoded observations and a key to environment actions."""
-    if env.time_limit is None:
+    limit = env.time_limit
+    if limit is None:
         raise UsageError(
             f"{env.name}: evaluating on the device needs a time limit: pass time_limit=STEPS"
         )
@@ -93,7 +94,7 @@ def evaluate_on_device(act_fn: Any, env: DeviceEnv, *, episodes: int, seed: int)
     @jax.jit
     def play(key: PRNGKeyArray) -> Any:
         start, steps = jax.random.split(key)
-        keys = jax.random.split(steps, env.time_limit)
+        keys = jax.random.split(steps, limit)
         return jax.lax.scan(step, env.init(start, episodes), keys)[1]
 
     done, returns, lengths = (np.asarray(x) for x in play(jax.random.key(seed)))

@@ -38,7 +38,7 @@ def dot(a: Params, b: Params) -> Float[Array, ""]:
 
 
 def move(params: Params, direction: Params, scale: Float[Array, ""] | float) -> Params:
-    """params + scale·direction, bit for bit `params` where the scale is zero."""
+    """Params + scale·direction, bit for bit `params` where the scale is zero."""
     return eqx.apply_updates(params, optax.tree.scale(scale, direction))
 
 

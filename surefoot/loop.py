@@ -21,7 +21,7 @@ from surefoot.algorithm import Algorithm, TrainState
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
-from surefoot.rollout import HostRollout, RolloutTime, device_rollout, ended_episodes
+from surefoot.rollout import Episodes, HostRollout, RolloutTime, device_rollout
 
 
 class Timing(NamedTuple):
@@ -43,7 +43,7 @@ class Timing(NamedTuple):
 class Iteration(NamedTuple):
     """What one turn of the loop did."""
 
-    index: int
+    number: int
     """Counts from 0."""
     steps: int
     """Environment steps of the run so far, with this iteration's."""
@@ -97,7 +97,7 @@ def host_iterations(
 
         learn = clock()
         if update is None:
-            update = eqx.filter_jit(algorithm.update).lower(state, trajectory).compile()
+            update = _compiled(algorithm.update, state, trajectory)
             compiled = clock() - learn
             compiling += compiled
             learn += compiled
@@ -106,7 +106,7 @@ def host_iterations(
         end = clock()
 
         done += int(metrics.valid_rows)
-        returns, lengths = ended_episodes(trajectory)
+        returns, lengths = Episodes.of(trajectory).ended()
         timing = _host_timing(collected, end - learn, compiling, end - begin, metrics.valid_rows)
         yield Iteration(index, done, state, row, returns, lengths, timing)
         index += 1
@@ -161,7 +161,7 @@ def device_iterations(
                 env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
             )
             state, metrics, critic = algorithm.update(state, trajectory)
-            episodes = trajectory._replace(obs=None, next_obs=None, action=None, old=None)
+            episodes = Episodes.of(trajectory)
             return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
 
         arrays, reports = jax.lax.scan(one, arrays, first + np.arange(per_call))
@@ -171,7 +171,7 @@ def device_iterations(
         begin = clock()
         args = (state, env_state, key, np.int32(first))
         if program is None:
-            program = eqx.filter_jit(several).lower(*args).compile()
+            program = _compiled(several, *args)
             compiling = clock() - begin
         (state, env_state), reports = program(*args)
         metrics, critic, episodes = jax.device_get(reports)
@@ -179,13 +179,19 @@ def device_iterations(
         for i in range(per_call):
             at = (jax.tree.map(lambda x, i=i: x[i], part) for part in (metrics, critic, episodes))
             metric_row, critic_row, episode_row = at
-            returns, lengths = ended_episodes(episode_row)
+            returns, lengths = episode_row.ended()
             run = total - compiling / per_call
             timing = Timing(None, None, None, run, compiling / per_call, total, rows / total)
             row = flatten(metric_row, critic_row)
             done = (first + i + 1) * rows
             yield Iteration(first + i, done, state, row, returns, lengths, timing)
         compiling = 0.0
+
+
+def _compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """Compiled ahead of its first call: it never compiles again, and the time can be told."""
+    jitted: Any = eqx.filter_jit(function)
+    return jitted.lower(*args).compile()
 
 
 def flatten(metrics: Any, critic: Any) -> dict[str, float | bool | int]:

@@ -12,6 +12,7 @@ first policy hardly depends on the state) and 1 at a critic's; biases are zero.
 from __future__ import annotations
 
 import abc
+import itertools
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -47,7 +48,7 @@ class MLP(eqx.Module):
     ) -> None:
         gains = [2.0**0.5] * (len(sizes) - 2) + [output_gain]
         keys = jax.random.split(key, len(gains))
-        shapes = zip(sizes[:-1], sizes[1:], strict=True)
+        shapes = itertools.pairwise(sizes)
         self.weights = tuple(
             jax.nn.initializers.orthogonal(gain)(k, shape)
             for k, shape, gain in zip(keys, shapes, gains, strict=True)

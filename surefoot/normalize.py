@@ -15,15 +15,15 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 _EPS = 1e-8
 
 
 class Moments(NamedTuple):
-    """Count, mean and (biased) variance of everything seen so far."""
+    """Number, mean and (biased) variance of everything seen so far."""
 
-    count: Float[Array, ""]
+    seen: Float[Array, ""]
     mean: Float[Array, "*shape"]
     var: Float[Array, "*shape"]
 
@@ -40,13 +40,13 @@ def merge(moments: Moments, x: Float[Array, "B *shape"], valid: Bool[Array, " B"
     mean = jnp.sum(jnp.where(mask, x, 0), axis=0) / jnp.maximum(n, 1)
     var = jnp.sum(jnp.where(mask, (x - mean) ** 2, 0), axis=0) / jnp.maximum(n, 1)
 
-    total = jnp.maximum(moments.count + n, 1)
+    total = jnp.maximum(moments.seen + n, 1)
     delta = mean - moments.mean
-    spread = delta**2 * (moments.count * n / total)
+    spread = delta**2 * (moments.seen * n / total)
     merged = Moments(
-        count=moments.count + n,
+        seen=moments.seen + n,
         mean=moments.mean + delta * (n / total),
-        var=(moments.var * moments.count + var * n + spread) / total,
+        var=(moments.var * moments.seen + var * n + spread) / total,
     )
     return jax.tree.map(lambda new, old: jnp.where(n > 0, new, old), merged, moments)
 
@@ -64,8 +64,8 @@ class Normalizer(eqx.Module):
 
 
 class ObservationNormalizer(Normalizer):
-    """(s − mean)/std, clipped to ±`clip` standard deviations. The identity (but for the clip) before
-    it has seen anything."""
+    """(s − mean)/std, clipped to ±`clip` standard deviations; before it has seen anything, the
+    identity but for the clip."""
 
     moments: Moments
     clip: float = eqx.field(static=True, default=10.0)
@@ -103,7 +103,7 @@ class RewardScaler(eqx.Module):
         reward: Float[Array, "T N"],
         done: Bool[Array, "T N"],
         valid: Bool[Array, "T N"],
-        discount: Float[Array, ""],
+        discount: Float[Array, ""] | float,
     ) -> RewardScaler:
         """The scaler that has seen these rewards; use it on the same rewards."""
 
@@ -128,7 +128,7 @@ class NoScaler(eqx.Module):
         reward: Float[Array, "T N"],
         done: Bool[Array, "T N"],
         valid: Bool[Array, "T N"],
-        discount: Float[Array, ""],
+        discount: Float[Array, ""] | float,
     ) -> NoScaler:
         """Nothing to learn."""
         return self
@@ -142,6 +142,6 @@ def observation_normalizer(obs_size: int) -> ObservationNormalizer:
     return ObservationNormalizer(initial_moments((obs_size,)))
 
 
-def reward_scaler(num_envs: Int | int) -> RewardScaler:
+def reward_scaler(num_envs: int) -> RewardScaler:
     """A scaler that has seen nothing, for `num_envs` parallel environments."""
-    return RewardScaler(initial_moments(()), jnp.zeros((int(num_envs),)))
+    return RewardScaler(initial_moments(()), jnp.zeros((num_envs,)))

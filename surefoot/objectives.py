@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from surefoot.distributions import Distribution
-from surefoot.types import Batch
+from surefoot.types import Batch, Scalar
 
 
 class Objective(eqx.Module):
@@ -63,7 +63,7 @@ class Clipped(Objective):
     """min(r_θ Â, clip(r_θ, 1 − ε, 1 + ε) Â), ε = `clip`: a pessimistic surrogate that gains nothing
     from leaving the interval (Schulman et al. 2017)."""
 
-    clip: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.2)
+    clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
         r = ratio(dist, batch)
@@ -90,7 +90,7 @@ class EntropyBonus(Objective):
     """objective + `coefficient`·H[π_θ(·|s)], around any other objective."""
 
     objective: Objective
-    coefficient: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+    coefficient: Scalar = eqx.field(converter=jnp.asarray)
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
         return self.objective(dist, batch) + self.coefficient * dist.entropy()

@@ -1,7 +1,7 @@
 """Collecting a `Trajectory` with a policy, on the host or on the device.
 
-`HostRollout` steps a Gymnasium vector environment with one compiled call a step; `device_rollout` is
-a pure function that `scan`s a `DeviceEnv`. Both record the same things: the observation before
+`HostRollout` steps a Gymnasium vector environment with one compiled call a step; `device_rollout`
+is a pure function that `scan`s a `DeviceEnv`. Both record the same things: the observation before
 normalization, the raw action, the distribution it was drawn from, and the true next observation.
 """
 
@@ -14,9 +14,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from surefoot.distributions import Distribution
 from surefoot.envs.device import DeviceEnv, DeviceState
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
@@ -128,18 +127,17 @@ class HostRollout:
             obs = step.obs
 
         trajectory = Trajectory(
-            obs=observed,
-            action=sampled,
-            old=jax.tree.unflatten(old_structure, old),
-            reward=reward,
-            next_obs=next_obs,
-            terminated=terminated,
-            truncated=truncated,
-            valid=valid,
-            episode_return=returns,
-            episode_length=lengths,
+            obs=jnp.asarray(observed),
+            action=jnp.asarray(sampled),
+            old=jax.tree.unflatten(old_structure, [jnp.asarray(leaf) for leaf in old]),
+            reward=jnp.asarray(reward),
+            next_obs=jnp.asarray(next_obs),
+            terminated=jnp.asarray(terminated),
+            truncated=jnp.asarray(truncated),
+            valid=jnp.asarray(valid),
+            episode_return=jnp.asarray(returns),
+            episode_length=jnp.asarray(lengths),
         )
-        trajectory = jax.tree.map(jnp.asarray, trajectory)
         next_state = HostState(obs, episode_return, episode_length)
         return next_state, trajectory, RolloutTime(environment, acting)
 
@@ -172,8 +170,21 @@ def device_rollout(
     return jax.lax.scan(step, state, jax.random.split(key, horizon))
 
 
-def ended_episodes(trajectory: Trajectory) -> tuple[Any, Any]:
-    """(returns, lengths) of the episodes that ended in a trajectory, in time order, as NumPy
-    arrays. Leading dimensions beyond [T, N] are allowed."""
-    done = np.asarray((trajectory.terminated | trajectory.truncated) & trajectory.valid)
-    return np.asarray(trajectory.episode_return)[done], np.asarray(trajectory.episode_length)[done]
+class Episodes(NamedTuple):
+    """The part of a trajectory that says which episodes ended in it."""
+
+    done: Bool[Array, "T N"]
+    """The row is a transition and the last one of its episode."""
+    episode_return: Float[Array, "T N"]
+    episode_length: Int[Array, "T N"]
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> Episodes:
+        """The episodes of a trajectory."""
+        done = (trajectory.terminated | trajectory.truncated) & trajectory.valid
+        return cls(done, trajectory.episode_return, trajectory.episode_length)
+
+    def ended(self) -> tuple[np.ndarray, np.ndarray]:
+        """(returns, lengths) of the episodes that ended, in time order, as NumPy arrays."""
+        done, returns, lengths = (np.asarray(x) for x in self)
+        return returns[done], lengths[done]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from surefoot.local import Local, dot, move
-from surefoot.types import Params
+from surefoot.types import Info, Params, Scalar
 
 Schedule = Callable[[Float[Array, ""]], Float[Array, ""]]
 
@@ -26,7 +26,7 @@ class StepSize(eqx.Module):
     """Moves along a direction."""
 
     @abc.abstractmethod
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, NamedTuple]:
+    def __call__(self, local: Local, direction: Params) -> tuple[Params, Info]:
         """(new parameters, info)."""
 
 
@@ -50,7 +50,7 @@ class FixedInfo(NamedTuple):
 class Fixed(StepSize):
     """θ + α d with α = `rate`·schedule(progress); progress is the fraction of the run done."""
 
-    rate: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+    rate: Scalar = eqx.field(converter=jnp.asarray)
     schedule: Schedule = eqx.field(static=True, default=constant)
 
     def __call__(self, local: Local, direction: Params) -> tuple[Params, FixedInfo]:
@@ -83,7 +83,7 @@ class KLBall(StepSize):
     β = √(dᵀFd/2δ).
     """
 
-    max_kl: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+    max_kl: Scalar = eqx.field(converter=jnp.asarray)
 
     def __call__(self, local: Local, direction: Params) -> tuple[Params, QuadraticInfo]:
         curvature, positive = _quadratic(local, direction)
@@ -96,12 +96,13 @@ class KLBall(StepSize):
 class Penalty(StepSize):
     """θ + d/β: for d = F⁻¹g the optimum of g·Δ − (β/2)ΔᵀFΔ."""
 
-    beta: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+    beta: Scalar = eqx.field(converter=jnp.asarray)
 
     def __call__(self, local: Local, direction: Params) -> tuple[Params, QuadraticInfo]:
         curvature, _ = _quadratic(local, direction)
-        scale = 1.0 / self.beta
-        return move(local.params, direction, scale), QuadraticInfo(scale, curvature, self.beta)
+        beta = jnp.asarray(self.beta)
+        scale = 1.0 / beta
+        return move(local.params, direction, scale), QuadraticInfo(scale, curvature, beta)
 
 
 class BacktrackInfo(NamedTuple):
@@ -113,7 +114,7 @@ class BacktrackInfo(NamedTuple):
     """How often the step was shortened; the number of tries if none passed."""
     shrink: Float[Array, ""]
     """The accepted fraction decay^j of the full step; 0 if none passed."""
-    full: NamedTuple
+    full: Info
     """The inner step size's info."""
 
 
@@ -123,8 +124,8 @@ class Backtrack(StepSize):
     parameters stay exactly as they are (Schulman et al. 2015)."""
 
     inner: StepSize
-    max_kl: Float[Array, ""] = eqx.field(converter=jnp.asarray, kw_only=True)
-    decay: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.8, kw_only=True)
+    max_kl: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    decay: Scalar = eqx.field(converter=jnp.asarray, default=0.8, kw_only=True)
     tries: int = eqx.field(static=True, default=10, kw_only=True)
 
     def __call__(self, local: Local, direction: Params) -> tuple[Params, BacktrackInfo]:

@@ -14,14 +14,14 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from gymnasium.vector import VectorEnv
 
 from surefoot.agent import Agent, Shape, Source
 from surefoot.algorithm import Algorithm
-from surefoot.config import Setup
+from surefoot.config import Setup, at_least, validate
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import check_env_id, make_host
@@ -40,8 +40,11 @@ class Composed:
     """An `Algorithm` put together by hand, where a recipe is expected."""
 
     algorithm: Algorithm
-    num_envs: int
-    horizon: int
+    num_envs: int = at_least(1, 8)
+    horizon: int = at_least(1, 256)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     def build(self) -> Algorithm:
         """The algorithm as it is."""
@@ -106,7 +109,7 @@ class Run:
             to_env = action_map(collector.action_space, setup.action_map)
             self._closing = undo.pop_all()
 
-        common = {
+        common: dict[str, Any] = {
             "horizon": recipe.horizon,
             "steps": self.steps,
             "env_seed": env_seed,
@@ -176,44 +179,38 @@ def _device_env(env: Any) -> DeviceEnv:
 
 
 def prepare(
-    algorithm: str | Recipe | Algorithm, env: Source, options: dict[str, Any]
+    algorithm: str | Recipe | Algorithm,
+    env: Source,
+    options: dict[str, Any],
+    *,
+    name: str | None = None,
 ) -> Run:
     """Check everything and build the run. `options` holds the fields of `Setup` and of the recipe
-    side by side; one that is neither is a `UsageError` with the closest match."""
+    side by side; one that is neither is a `UsageError` with the closest match. `name` is what the
+    method is called in the run's records."""
     setup_fields = {field.name for field in dataclasses.fields(Setup)}
     setup = Setup(**{k: _plain(v) for k, v in options.items() if k in setup_fields})
     rest = {k: v for k, v in options.items() if k not in setup_fields}
-    recipe: Recipe | Composed
+    if isinstance(algorithm, str):
+        name, algorithm = algorithm, find_recipe(algorithm)()
     if isinstance(algorithm, Algorithm):
-        name = "composed"
-        _check_names(rest, {"num_envs", "horizon"}, setup_fields, "a composed algorithm")
-        recipe = Composed(algorithm=algorithm, **{"num_envs": 8, "horizon": 256, **rest})
-    elif isinstance(algorithm, Recipe):
-        name = type(algorithm).__name__
-        accepted = {field.name for field in dataclasses.fields(algorithm)}
-        _check_names(rest, accepted, setup_fields, name)
-        recipe = dataclasses.replace(algorithm, **rest)
+        recipe: Recipe | Composed = Composed(algorithm=algorithm)
     else:
-        name = algorithm
-        kind = find_recipe(algorithm)
-        accepted = {field.name for field in dataclasses.fields(kind)}
-        _check_names(rest, accepted, setup_fields, name)
-        recipe = kind(**rest)
-    return Run(name, recipe, env, setup)
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _check_names(given: Any, accepted: set[str], setup: set[str], name: str) -> None:
-    for option in given:
+        recipe = algorithm
+    name = name or type(recipe).__name__
+    accepted = {field.name for field in dataclasses.fields(recipe)} - {"algorithm"}
+    for option in rest:
         if option not in accepted:
-            known = sorted(accepted | setup)
+            known = sorted(accepted | setup_fields)
             raise UsageError(
                 f"unknown option {option!r} for {name}; accepted are "
                 f"{', '.join(known)}.{closest(option, known)}"
             )
+    return Run(name, dataclasses.replace(recipe, **rest), env, setup)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def train(
@@ -240,7 +237,7 @@ def train(
     """
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
-    return execute(run, folder, Silent() if display is None else display(run.steps))
+    return execute(run, folder, Silent() if display is None else display(run.steps)).agent
 
 
 def check_new(folder: Path) -> Path:
@@ -250,9 +247,18 @@ def check_new(folder: Path) -> Path:
     return folder
 
 
-def execute(run: Run, folder: Path | None, display: Display) -> Agent:
+class Result(NamedTuple):
+    """What a finished run leaves."""
+
+    agent: Agent
+    returns: list[float]
+    """Raw returns of all training episodes, in the order in which they ended."""
+
+
+def execute(run: Run, folder: Path | None, display: Display) -> Result:
     """Run the loop to its end; write the run's folder if one is given."""
     sink = None
+    returns: list[float] = []
     if folder is not None:
         folder.mkdir(parents=True)
         command = {"command": sys.argv} if sys.argv else {}
@@ -264,6 +270,7 @@ def execute(run: Run, folder: Path | None, display: Display) -> Agent:
             if sink is not None:
                 sink.write(iteration)
             display.show(iteration)
+            returns.extend(iteration.episode_returns.tolist())
     finally:
         display.close()
         if sink is not None:
@@ -271,7 +278,7 @@ def execute(run: Run, folder: Path | None, display: Display) -> Agent:
     agent = run.agent()
     if folder is not None:
         agent.save(folder / "agent")
-    return agent
+    return Result(agent, returns)
 
 
 def load(path: str | Path) -> Agent:

@@ -16,6 +16,12 @@ from surefoot.distributions import Distribution
 #: same structure that holds a direction. Non-array leaves of a direction are `None`.
 Params = PyTree[Any]
 
+#: What a part reports: a named tuple whose every field is documented with its unit.
+Info = tuple[Any, ...]
+
+#: A hyperparameter: given as a number, held as an array, so that changing it recompiles nothing.
+Scalar = Float[Array, ""] | float
+
 
 class Trajectory(NamedTuple):
     """`T` consecutive rows of `N` environments, as they were collected.

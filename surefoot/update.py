@@ -19,15 +19,15 @@ from surefoot.geometry import Geometry
 from surefoot.local import Local, dot, weighted_mean
 from surefoot.objectives import Objective
 from surefoot.step_size import StepSize
-from surefoot.types import Batch, Params, take
+from surefoot.types import Batch, Info, Params, take
 
 
 class MoveInfo(NamedTuple):
     """The reports of the two parts that made a step."""
 
-    direction: NamedTuple
+    direction: Info
     """The geometry's info."""
-    length: NamedTuple
+    length: Info
     """The step size's info."""
 
 

@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "benchmarks.learning", "one", recipe, task, str(seed)]
         command += [str(args.steps), str(path), *args.set]
         code = subprocess.run(command, env=environment, cwd=HERE.parents[1], check=False).returncode
-        print(f"{path.name}: {'done' if code == 0 else f'failed with exit code {code}'}", flush=True)
+        print(
+            f"{path.name}: {'done' if code == 0 else f'failed with exit code {code}'}", flush=True
+        )
         return code
 
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -32,8 +32,8 @@ class CartPole:
 
     def __init__(self) -> None:
         high = np.array([2 * self.x_limit, np.inf, 2 * self.angle_limit, np.inf], np.float32)
-        self.observation_space = spaces.Box(-high, high, dtype=np.float32)
-        self.action_space = spaces.Discrete(2)
+        self.observation_space: spaces.Space = spaces.Box(-high, high, dtype=np.float32)
+        self.action_space: spaces.Space = spaces.Discrete(2)
 
     def initial(self, rng: PRNGKeyArray) -> Float[Array, "4"]:
         return jax.random.uniform(rng, (4,), minval=-0.05, maxval=0.05)
@@ -89,8 +89,9 @@ class Pendulum:
 
     def __init__(self) -> None:
         high = np.array([1.0, 1.0, self.max_speed], np.float32)
-        self.observation_space = spaces.Box(-high, high, dtype=np.float32)
-        self.action_space = spaces.Box(-self.max_torque, self.max_torque, (1,), np.float32)
+        self.observation_space: spaces.Space = spaces.Box(-high, high, dtype=np.float32)
+        torque = np.array([self.max_torque], np.float32)
+        self.action_space: spaces.Space = spaces.Box(-torque, torque, dtype=np.float32)
 
     def initial(self, rng: PRNGKeyArray) -> Float[Array, "2"]:
         high = jnp.array([jnp.pi, 1.0])

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from surefoot.envs.spaces import check_observation_space, encode
 from surefoot.errors import UsageError
 
 
+@runtime_checkable
 class FunctionalEnv(Protocol):
     """One environment as pure functions of its state. `rng` is a JAX key."""
 

@@ -74,12 +74,12 @@ def encode(space: spaces.Space, obs: Any, xp: Any = np) -> Any:
             return one_hot(xp.asarray(obs) - space.start, int(space.n))
         case spaces.MultiDiscrete():
             values = xp.asarray(obs) - space.start
-            values = values.reshape(*values.shape[: values.ndim - len(space.shape)], -1)
+            values = values.reshape(*values.shape[: values.ndim - space.nvec.ndim], -1)
             hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
             return xp.concatenate(hot, axis=-1)
         case _:
             values = xp.asarray(obs, dtype=xp.float32)
-            return values.reshape(*values.shape[: values.ndim - len(space.shape)], -1)
+            return values.reshape(*values.shape[: values.ndim - len(space.shape or ())], -1)
 
 
 def is_batched(space: spaces.Space, obs: Any) -> bool:
@@ -138,10 +138,13 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
             bounded = np.isfinite(low) & np.isfinite(high) & (kind == "affine")
             scale = np.where(bounded, high / 2 - low / 2, 1.0)
             offset = np.where(bounded, high / 2 + low / 2, 0.0)
-            low, high, scale, offset = (
-                jnp.asarray(x, jnp.float32) for x in (low, high, scale, offset)
+            return BoxMap(
+                low=jnp.asarray(low, jnp.float32),
+                high=jnp.asarray(high, jnp.float32),
+                scale=jnp.asarray(scale, jnp.float32),
+                offset=jnp.asarray(offset, jnp.float32),
+                shape=space.shape,
             )
-            return BoxMap(low, high, scale, offset, space.shape)
         case spaces.Discrete():
             return IntegerMap(jnp.asarray(int(space.start)), (), flat=False)
         case spaces.MultiDiscrete():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from surefoot.local import Local
-from surefoot.types import Params
+from surefoot.types import Info, Params
 
 
 class Geometry(eqx.Module):
@@ -20,7 +20,5 @@ class Geometry(eqx.Module):
         """The state before the first step."""
 
     @abc.abstractmethod
-    def direction(
-        self, key: PRNGKeyArray, local: Local, state: Any
-    ) -> tuple[Params, Any, NamedTuple]:
+    def direction(self, key: PRNGKeyArray, local: Local, state: Any) -> tuple[Params, Any, Info]:
         """(direction, next state, info). The direction has the structure of `local.grad`."""

@@ -29,7 +29,7 @@ class Euclidean(Geometry):
     def direction(
         self, key: PRNGKeyArray, local: Local, state: None
     ) -> tuple[Params, None, FirstOrderInfo]:
-        return local.grad, None, FirstOrderInfo(optax.global_norm(local.grad))
+        return local.grad, None, FirstOrderInfo(optax.tree.norm(local.grad))
 
 
 class Optax(Geometry):
@@ -50,4 +50,4 @@ class Optax(Geometry):
         loss_gradient = optax.tree.scale(-1.0, local.grad)
         params = eqx.filter(local.params, eqx.is_inexact_array)
         direction, state = self.optimizer.update(loss_gradient, state, params)
-        return direction, state, FirstOrderInfo(optax.global_norm(local.grad))
+        return direction, state, FirstOrderInfo(optax.tree.norm(local.grad))

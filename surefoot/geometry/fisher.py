@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from surefoot.geometry.base import Geometry
 from surefoot.local import Local
-from surefoot.types import Params
+from surefoot.types import Params, Scalar
 
 
 class SolveInfo(NamedTuple):
@@ -34,11 +34,11 @@ class SolveInfo(NamedTuple):
 
 
 def CG(steps: int = 10, *, tolerance: float = 1e-6) -> lx.CG:
-    """At most `steps` conjugate-gradient iterations, fewer where the relative residual has fallen to
-    `tolerance`."""
+    """At most `steps` conjugate-gradient iterations, fewer where the relative residual has fallen
+    to `tolerance`."""
     # `Fisher` hands over a right-hand side of unit norm, so the absolute tolerance is relative.
     return lx.CG(
-        rtol=0.0, atol=tolerance, norm=optax.global_norm, max_steps=steps, stabilise_every=None
+        rtol=0.0, atol=tolerance, norm=optax.tree.norm, max_steps=steps, stabilise_every=None
     )
 
 
@@ -58,7 +58,7 @@ class Fisher(Geometry):
     operators, `CG(10)` or `Cholesky()` for instance."""
 
     solver: lx.AbstractLinearSolver = eqx.field(static=True)
-    damping: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=0.1)
+    damping: Scalar = eqx.field(converter=jnp.asarray, default=0.1)
 
     def init(self, params: Params) -> None:
         return None
@@ -69,7 +69,7 @@ class Fisher(Geometry):
         def damped(v: Params) -> Params:
             return optax.tree.add_scale(local.fvp(v), self.damping, v)
 
-        norm = optax.global_norm(local.grad)
+        norm = optax.tree.norm(local.grad)
         positive = norm > 0
         unit = optax.tree.scale(1.0 / jnp.where(positive, norm, 1.0), local.grad)
         operator = lx.FunctionLinearOperator(
@@ -87,6 +87,6 @@ class Fisher(Geometry):
         info = SolveInfo(
             grad_norm=norm,
             cg_steps=jnp.asarray(solution.stats.get("num_steps", 0)),
-            relative_residual=optax.global_norm(residual) / jnp.where(positive, norm, 1.0),
+            relative_residual=optax.tree.norm(residual) / jnp.where(positive, norm, 1.0),
         )
         return direction, None, info

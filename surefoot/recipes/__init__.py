@@ -21,7 +21,8 @@ def find_recipe(name: str) -> type[Recipe]:
     """The recipe of that name; `UsageError` with the closest match if there is none."""
     if name not in RECIPES:
         raise UsageError(
-            f"unknown algorithm {name!r}; accepted are {', '.join(RECIPES)}.{closest(name, RECIPES)}"
+            f"unknown algorithm {name!r}; accepted are {', '.join(RECIPES)}."
+            f"{closest(name, RECIPES)}"
         )
     return RECIPES[name]
 

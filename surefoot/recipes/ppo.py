@@ -48,9 +48,7 @@ class PPOClip(Recipe):
 
         from surefoot import Algorithm, Clipped, EntropyBonus, Epochs, Fixed, Optax, Step, linear
 
-        adam = optax.chain(
-            optax.clip_by_global_norm(self.max_grad_norm), optax.adam(1.0, eps=1e-5)
-        )
+        adam = optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.adam(1.0, eps=1e-5))
         step = Step(
             EntropyBonus(Clipped(self.clip), self.entropy_coefficient),
             Optax(adam),

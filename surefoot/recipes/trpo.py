@@ -1,5 +1,4 @@
-"""Trust region policy optimization: the natural gradient plus a line search (Schulman et al. 2015).
-"""
+"""TRPO: the natural gradient plus a line search (Schulman et al. 2015)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def as_row(iteration: Iteration) -> dict[str, Any]:
     between two runs of the same seed. Numbers that are not finite become strings ("nan", "inf"),
     which JSON can hold and a reader can see."""
     return {
-        "iteration": iteration.index,
+        "iteration": iteration.number,
         "steps": iteration.steps,
         **{name: _finite(value) for name, value in iteration.metrics.items()},
         "episode_returns": [_finite(float(x)) for x in iteration.episode_returns],

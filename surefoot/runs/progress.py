@@ -105,7 +105,7 @@ class Lines:
     def show(self, iteration: Iteration) -> None:
         """Print the iteration if the last line is old enough."""
         self._summary.add(iteration)
-        if iteration.index == 0 and iteration.timing.compile:
+        if iteration.number == 0 and iteration.timing.compile:
             self._print(f"compiled in {iteration.timing.compile:.1f} s")
         self._pending = iteration
         now = time.monotonic()

@@ -36,7 +36,7 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+        data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
         digest = hashlib.sha256(data).hexdigest()
         text = json.dumps({**manifest, "sha256": {_ARRAYS: digest}}, indent=2)
         _write(beside / _ARRAYS, data)

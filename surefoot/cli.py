@@ -1,0 +1,207 @@
+"""The command line: `surefoot train | evaluate | list | doctor`.
+
+A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
+imported only by the commands that compute, so that help is immediate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from surefoot import __version__
+from surefoot.arguments import parse
+from surefoot.config import Setup, at_least, default_run_folder, validate
+from surefoot.errors import UsageError, closest
+from surefoot.recipes import RECIPES, find_recipe
+
+_USAGE = f"""surefoot {__version__}: policy optimization that knows how far it steps
+
+usage:
+  surefoot train ALGORITHM ENV [options]   train a policy ('surefoot train ALGORITHM --help')
+  surefoot evaluate RUN [options]          play episodes with a run's agent
+  surefoot list algorithms|envs            what there is
+  surefoot doctor                          versions, devices, and whether they compute correctly
+
+algorithms: {", ".join(RECIPES)}"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Play whole episodes with a trained agent and print their returns."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or a saved agent's."""
+    episodes: int = at_least(1, 20)
+    """Episodes to play."""
+    seed: int = at_least(0, 1)
+    """Seed of the environments."""
+    env: str | None = None
+    """Gymnasium id to play on, if not the one the agent was trained on."""
+    stochastic: bool = False
+    """Sample actions instead of taking the most probable one."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class List:
+    """Show what there is."""
+
+    what: tyro.conf.Positional[Literal["algorithms", "envs"]]
+    """algorithms: the recipes and the parts they combine; envs: what can be trained on."""
+
+
+def _train(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: surefoot train ALGORITHM ENV [options]\n\nalgorithms: {', '.join(RECIPES)}")
+        print("\n'surefoot train ALGORITHM --help' lists the options of that algorithm.")
+        return 0
+    name = arguments[0]
+    if name.startswith("-"):
+        raise UsageError(
+            f"the algorithm comes first and not {name}: surefoot train ALGORITHM ENV [options]; "
+            f"accepted are {', '.join(RECIPES)}"
+        )
+    kind = find_recipe(name)
+    doc = (kind.__doc__ or "").strip()
+    command = dataclasses.make_dataclass(
+        "Train",
+        [
+            ("env", tyro.conf.Positional[str]),
+            ("out", Path | None, None),
+            ("run", Setup, dataclasses.field(default=Setup())),
+            ("hyperparameters", kind, dataclasses.field(default=kind())),
+        ],
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5."},
+    )
+    options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
+    return _run_training(name, options)
+
+
+def _run_training(name: str, options: Any) -> int:
+    from rich.console import Console
+
+    from surefoot.runs.progress import WINDOW, make_display
+    from surefoot.training import check_new, execute, prepare
+
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = check_new(
+        options.out or default_run_folder(name, options.env, options.run.seed, stamp)
+    )
+    setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
+    run = prepare(options.hyperparameters, options.env, setup, name=name)
+    console = Console()
+    rounded = ""
+    if run.steps != options.run.steps:
+        rows = options.hyperparameters.num_envs * options.hyperparameters.horizon
+        rounded = f" ({options.run.steps:,} rounded down to whole batches of {rows:,})"
+    _say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, seed {run.setup.seed}")
+    result = execute(run, folder, make_display(console, run.steps))
+    if result.returns:
+        recent = result.returns[-WINDOW:]
+        mean = sum(recent) / len(recent)
+        _say(console, f"mean return of the last {len(recent)} episodes: {mean:.1f}")
+    else:
+        _say(console, "no episode finished: raise --steps or --horizon")
+    _say(console, f"run: {folder}   (surefoot evaluate {folder})")
+    return 0
+
+
+def _say(console: Any, text: str) -> None:
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _evaluate(arguments: Sequence[str]) -> int:
+    options = parse(Evaluate, arguments, prog="surefoot evaluate", positionals=["run"])
+    from surefoot.training import load
+
+    agent = load(options.run)
+    result = agent.evaluate(
+        options.episodes, options.seed, env=options.env, deterministic=not options.stochastic
+    )
+    print(
+        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
+        f"(standard deviation over episodes), {result.returns.min():.1f} to "
+        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}"
+    )
+    return 0
+
+
+def _list(arguments: Sequence[str]) -> int:
+    options = parse(List, arguments, prog="surefoot list", positionals=["what"])
+    if options.what == "algorithms":
+        from rich.console import Console
+        from rich.table import Column, Table
+
+        columns = ("algorithm", "objective", "geometry", "step size", "wrapper", "source")
+        table = Table(*(Column(name, overflow="fold") for name in columns))
+        for name, kind in RECIPES.items():
+            table.add_row(name, *kind.parts)
+        # Cells wrap on a narrow terminal; a pipe gets whole lines.
+        console = Console()
+        console.print(table, crop=False, width=None if console.is_terminal else 120)
+    else:
+        from surefoot.envs.classic import DEVICE_ENVS
+        from surefoot.envs.host import list_env_ids
+
+        for env_id in list_env_ids():
+            print(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Show versions and devices, and check that this build of JAX computes correctly."""
+
+
+def _doctor(arguments: Sequence[str]) -> int:
+    parse(Doctor, arguments, prog="surefoot doctor", positionals=[])
+    from surefoot import doctor
+
+    return doctor.main()
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "list": _list,
+    "doctor": _doctor,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return 0
+    if arguments[0] == "--version":
+        print(f"surefoot {__version__}")
+        return 0
+    command = arguments[0]
+    try:
+        if command not in _COMMANDS:
+            accepted = ", ".join(_COMMANDS)
+            near = closest(command, _COMMANDS)
+            raise UsageError(f"unknown command {command!r}; accepted are {accepted}.{near}")
+        return _COMMANDS[command](arguments[1:])
+    except UsageError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("surefoot: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Every test runs with the shapes and types of the core's annotations checked at run time."""
+
+import os
+
+# One thread a process: parallel test workers would only get in each other's way.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+#: Not those that meet users' mistakes themselves (training, agent, …): there the check would come
+#: before the message under test.
+CORE = (
+    "advantages algorithm distributions envs.classic evaluation geometry local loop networks "
+    "normalize objectives rollout step_size types update"
+)
+
+with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):
+    import surefoot.training  # noqa: F401
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield
