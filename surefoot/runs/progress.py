@@ -61,6 +61,8 @@ class _Summary:
         ]
         if "accepted" in metrics:
             parts.append("step accepted" if metrics["accepted"] else "step REFUSED")
+        if metrics["learnt_rows"] == 0:
+            parts.append("NOTHING LEARNT: no episode ended within the batch, raise horizon")
         return " · ".join(parts)
 
 
