@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from surefoot import recipes as recipes
     from surefoot.agent import Agent as Agent
     from surefoot.algorithm import Algorithm as Algorithm
     from surefoot.algorithm import TrainState as TrainState
@@ -93,10 +94,12 @@ _WHERE = {
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = ["__version__", *_MODULE]
+__all__ = ["__version__", "recipes", *_MODULE]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "recipes":
+        return importlib.import_module("surefoot.recipes")
     if name not in _MODULE:
         raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE[name]), name)

@@ -13,6 +13,7 @@ conventions are understood, as declared by the vector environment's metadata:
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -116,6 +117,8 @@ def make_host(
     extra: dict[str, Any] = {"context": "forkserver"} if vectorization == "async" else {}
     if isinstance(source, str):
         name = check_env_id(source)
+        if str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.mujoco"):
+            _quiet_mujoco()
         envs = gymnasium.make_vec(
             name,
             num_envs=num_envs,
@@ -144,9 +147,8 @@ def check_env_id(env_id: str) -> str:
             f"environment {env_id!r} is not registered with Gymnasium{reason}; "
             f"'surefoot list envs' shows those that are.{near}"
         ) from None
-    module = str(spec.entry_point)
     for prefix, needs, install in _EXTRAS:
-        if module.startswith(prefix) and importlib.util.find_spec(needs) is None:
+        if str(spec.entry_point).startswith(prefix) and importlib.util.find_spec(needs) is None:
             raise UsageError(
                 f"environment {env_id!r} needs the package {needs!r}: pip install '{install}'"
             )
@@ -156,8 +158,20 @@ def check_env_id(env_id: str) -> str:
 _EXTRAS = (
     ("gymnasium.envs.mujoco", "mujoco", "surefoot[mujoco]"),
     ("gymnasium.envs.box2d", "Box2D", "gymnasium[box2d]"),
-    ("gymnasium.envs.toy_text", "numpy", "numpy"),
 )
+
+
+def _quiet_mujoco() -> None:
+    """MuJoCo says, once for every copy, that Gymnasium's own models use an attribute that will go,
+    and writes it to a file in the working folder too. Nobody who trains can mend that: this one
+    message is dropped, and every other becomes a Python warning."""
+    import mujoco
+
+    def handler(message: str) -> None:
+        if "'settotalmass' is deprecated" not in message:
+            warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
+
+    mujoco.set_mju_user_warning(handler)
 
 
 def list_env_ids() -> list[str]:
