@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 from gymnasium.vector import VectorEnv
 
@@ -24,7 +25,7 @@ from surefoot.algorithm import Algorithm
 from surefoot.config import Setup, at_least, validate
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.host import check_env_id, make_host
+from surefoot.envs.host import HostEnv, check_env_id, make_host
 from surefoot.envs.spaces import action_map, observation_size
 from surefoot.errors import UsageError, closest
 from surefoot.loop import Iteration, device_iterations, host_iterations, seed_streams
@@ -50,6 +51,11 @@ class Composed:
         """The algorithm as it is."""
         return self.algorithm
 
+    def hyperparameters(self) -> dict[str, Any]:
+        """The batch's size, and the parts as text."""
+        text = eqx.tree_pformat(self.algorithm, short_arrays=False)
+        return {"num_envs": self.num_envs, "horizon": self.horizon, "algorithm": text}
+
 
 class Run:
     """One training run, checked and built but not started: `iterations` starts it."""
@@ -64,29 +70,13 @@ class Run:
                 f"{recipe.horizon} × {recipe.num_envs} = {rows} steps: raise steps or lower "
                 "horizon or num_envs"
             )
-        algorithm = recipe.build()
         env_seed, networks, learning, collecting = seed_streams(setup.seed)
         self._closing = contextlib.ExitStack()
-
-        if setup.backend == "device" and not isinstance(env, DeviceEnv):
-            collector: Any = _device_env(env)
-            self.environment: Source = env
-        elif isinstance(env, DeviceEnv):
-            collector = self.environment = env
-        else:
-            if not isinstance(env, str | VectorEnv) and not callable(env):
-                raise UsageError(
-                    f"environment {env!r}; accepted are a Gymnasium id, a callable that makes an "
-                    "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
-                )
-            collector = make_host(env, recipe.num_envs, vectorization=setup.vectorization)
-            self.environment = env
-            if not isinstance(env, VectorEnv):
-                self._closing.callback(collector.close)
-
-        with contextlib.ExitStack() as undo:
-            undo.enter_context(self._closing)
-            self.env_name: str = collector.name
+        with contextlib.ExitStack() as on_error:
+            collector = _open(env, recipe.num_envs, setup)
+            if isinstance(collector, HostEnv) and not isinstance(env, VectorEnv):
+                on_error.callback(collector.close)
+            self.environment, self.env_name = env, collector.name
             self.shape = Shape(
                 observation_space=collector.observation_space,
                 action_space=collector.action_space,
@@ -95,32 +85,39 @@ class Run:
                 action_map=setup.action_map,
                 normalize_observations=setup.normalize_observations,
             )
+            algorithm = recipe.build()
             policy_key, critic_key = jax.random.split(networks)
             size = observation_size(collector.observation_space)
-            critic = Critic(critic_key, size, hidden=setup.hidden)
             self.state = algorithm.init(
                 learning,
                 self.shape.policy(policy_key),
-                critic if algorithm.critic_update is not None else None,
+                Critic(critic_key, size, hidden=setup.hidden) if algorithm.critic_update else None,
                 normalizer=self.shape.normalizer(),
                 scaler=reward_scaler(recipe.num_envs) if setup.scale_rewards else NoScaler(),
                 total_steps=self.steps,
             )
             to_env = action_map(collector.action_space, setup.action_map)
-            self._closing = undo.pop_all()
+            self._closing = on_error.pop_all()
 
-        common: dict[str, Any] = {
+        options: dict[str, Any] = {
             "horizon": recipe.horizon,
-            "steps": self.steps,
             "env_seed": env_seed,
             "key": collecting,
         }
         if isinstance(collector, DeviceEnv):
             self._iterations = device_iterations(
-                algorithm, collector, to_env, self.state, num_envs=recipe.num_envs, **common
+                algorithm,
+                collector,
+                to_env,
+                self.state,
+                num_envs=recipe.num_envs,
+                steps=self.steps,
+                **options,
             )
         else:
-            self._iterations = host_iterations(algorithm, collector, to_env, self.state, **common)
+            self._iterations = host_iterations(
+                algorithm, collector, to_env, self.state, steps=setup.steps, **options
+            )
 
     def iterations(self) -> Iterator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
@@ -141,15 +138,10 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """What this run is, as JSON: method, environment, every hyperparameter, versions."""
-        hyperparameters = (
-            dataclasses.asdict(self.recipe)
-            if isinstance(self.recipe, Recipe)
-            else {"num_envs": self.recipe.num_envs, "horizon": self.recipe.horizon}
-        )
         return {
             "algorithm": self.name,
             "environment": self.env_name,
-            "hyperparameters": hyperparameters,
+            "hyperparameters": self.recipe.hyperparameters(),
             "setup": dataclasses.asdict(self.setup),
             "steps": self.steps,
             "versions": versions(),
@@ -166,12 +158,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _device_env(env: Any) -> DeviceEnv:
+def _open(env: Source, num_envs: int, setup: Setup) -> HostEnv | DeviceEnv:
+    """What the loop collects from."""
+    if isinstance(env, DeviceEnv):
+        return env
+    if setup.backend == "host":
+        return make_host(env, num_envs, vectorization=setup.vectorization)
     if isinstance(env, str) and env in DEVICE_ENVS:
         return DEVICE_ENVS[env]
-    if isinstance(env, str):
-        check_env_id(env)
-    near = closest(env, DEVICE_ENVS) if isinstance(env, str) else ""
+    near = closest(check_env_id(env), DEVICE_ENVS) if isinstance(env, str) else ""
     raise UsageError(
         f"environment {env!r} has no device version; accepted are {', '.join(DEVICE_ENVS)} and "
         f"surefoot.DeviceEnv(env, time_limit=STEPS) around a functional environment.{near}"

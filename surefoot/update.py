@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.errors import UsageError
 from surefoot.geometry import Geometry
 from surefoot.local import Local, dot, weighted_mean
 from surefoot.objectives import Objective
@@ -136,8 +137,9 @@ class Epochs(Update):
     ) -> tuple[Params, Any, UpdateInfo]:
         rows = batch.weight.shape[0]
         if rows % self.minibatch_size:
-            raise ValueError(
-                f"minibatch_size {self.minibatch_size} does not divide the batch of {rows} rows"
+            raise UsageError(
+                f"minibatch_size is {self.minibatch_size}; accepted is a divisor of the batch's "
+                f"{rows} rows"
             )
         theta, static = eqx.partition(params, eqx.is_inexact_array)
 

@@ -126,6 +126,11 @@ def make_host(
             vector_kwargs={"autoreset_mode": autoreset, **extra},
         )
         return HostEnv(envs, name=name)
+    if not callable(source):
+        raise UsageError(
+            f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
+            "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
+        )
     vector_class = AsyncVectorEnv if vectorization == "async" else SyncVectorEnv
     vector = vector_class([source] * num_envs, autoreset_mode=autoreset, **extra)
     return HostEnv(vector, name=_name(vector))

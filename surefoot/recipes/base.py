@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from surefoot.config import at_least, fraction, validate
 from surefoot.errors import UsageError
@@ -48,6 +48,10 @@ class Recipe(abc.ABC):
                     f"{field.name} is {size}; accepted is a divisor of horizon × num_envs = "
                     f"{self.horizon} × {self.num_envs} = {rows}, for instance {near}"
                 )
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Every field, as JSON."""
+        return dataclasses.asdict(self)
 
     @abc.abstractmethod
     def build(self) -> Algorithm:
