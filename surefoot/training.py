@@ -41,8 +41,8 @@ class Composed:
     """An `Algorithm` put together by hand, where a recipe is expected."""
 
     algorithm: Algorithm
-    num_envs: int = at_least(1, 8)
-    horizon: int = at_least(1, 256)
+    num_envs: int = at_least(1, 2)
+    horizon: int = at_least(1, 1024)
 
     def __post_init__(self) -> None:
         validate(self)

@@ -30,9 +30,9 @@ class Recipe(abc.ABC):
 
     parts: ClassVar[Row]
 
-    num_envs: int = at_least(1, 8)
+    num_envs: int = at_least(1, 2)
     """Environments side by side."""
-    horizon: int = at_least(1, 256)
+    horizon: int = at_least(1, 1024)
     """Steps of each environment in a batch."""
     discount: float = fraction(0.99)
     """γ, the discount."""

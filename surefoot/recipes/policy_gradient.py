@@ -19,10 +19,6 @@ class Reinforce(Recipe):
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
-    num_envs: int = at_least(1, 2)
-    """Environments side by side."""
-    horizon: int = at_least(1, 1024)
-    """Steps of each environment in a batch: long, to hold whole episodes."""
     learning_rate: float = positive(1e-2)
     """Adam's rate."""
     baseline: bool = False
