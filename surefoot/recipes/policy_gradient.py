@@ -19,7 +19,7 @@ class Reinforce(Recipe):
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
-    learning_rate: float = positive(1e-2)
+    learning_rate: float = positive(3e-3)
     """Adam's rate."""
     baseline: bool = False
     """Subtract a learnt value from the return. Without it, rows of episodes that do not end within
