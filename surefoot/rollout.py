@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from surefoot.distributions import Distribution
 from surefoot.envs.device import DeviceEnv, DeviceState
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
@@ -41,7 +42,7 @@ class RolloutTime(NamedTuple):
     environment: float
     """Seconds inside the environments' step."""
     act: float
-    """Seconds in the policy, with the transfer of its actions."""
+    """Seconds in the policy, with the transfer of its actions and of the trajectory."""
 
 
 class HostRollout:
@@ -52,7 +53,7 @@ class HostRollout:
         self.horizon = horizon
         self._to_env = to_env
         self._act: Any = None
-        self._old: Any = None
+        self._distributions: Any = None
         self._raw: Any = None
 
     def init(self, seed: int) -> HostState:
@@ -67,21 +68,24 @@ class HostRollout:
         arrays, static = eqx.partition((policy, normalizer), eqx.is_array)
         leaves, structure = jax.tree.flatten(arrays)
 
-        def act(leaves: list[Array], obs: Array, key: PRNGKeyArray, t: Array) -> Any:
+        def distributions(leaves: list[Array], obs: Array) -> Distribution:
             policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
-            dist = policy(normalizer(obs))
-            raw = dist.sample(jax.random.fold_in(key, t))
-            return self._to_env(raw), raw, dist
+            return policy(normalizer(obs))
 
         # Flat lists cross the boundary at every step: flattening modules costs more than the
-        # network at these sizes.
-        def flat_act(*args: Any) -> Any:
-            action, raw, dist = act(*args)
-            return action, raw, jax.tree.leaves(dist)
+        # network at these sizes, and so does every further output. The distributions are therefore
+        # computed for the whole trajectory at once, by the same parameters.
+        def act(
+            leaves: list[Array], obs: Array, key: PRNGKeyArray, t: Array
+        ) -> tuple[Array, Array]:
+            raw = distributions(leaves, obs).sample(jax.random.fold_in(key, t))
+            return self._to_env(raw), raw
 
         args = (leaves, state.obs, key, np.int32(0))
-        _, self._raw, self._old = jax.eval_shape(act, *args)
-        self._act = jax.jit(flat_act).lower(*args).compile()
+        _, self._raw = jax.eval_shape(act, *args)
+        self._act = jax.jit(act).lower(*args).compile()
+        all_obs = jax.ShapeDtypeStruct((self.horizon, *state.obs.shape), state.obs.dtype)
+        self._distributions = jax.jit(distributions).lower(leaves, all_obs).compile()
 
     def __call__(
         self, state: HostState, policy: Policy, normalizer: Normalizer, key: PRNGKeyArray
@@ -89,34 +93,25 @@ class HostRollout:
         """The next `horizon` rows."""
         shape = (self.horizon, self.env.num_envs)
         leaves = jax.tree.leaves(eqx.filter((policy, normalizer), eqx.is_array))
-
-        def buffer(spec: jax.ShapeDtypeStruct) -> np.ndarray:
-            return np.empty((self.horizon, *spec.shape), spec.dtype)
-
         observed, next_obs = (np.empty((*shape, state.obs.shape[-1]), np.float32) for _ in "ab")
+        sampled = np.empty((self.horizon, *self._raw.shape), self._raw.dtype)
         reward, returns = np.empty(shape, np.float32), np.empty(shape, np.float32)
         terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
         lengths = np.empty(shape, np.int32)
-        sampled = buffer(self._raw)
-        old_leaves, old_structure = jax.tree.flatten(self._old)
-        old = [buffer(spec) for spec in old_leaves]
 
         obs, episode_return, episode_length = state
         environment = acting = 0.0
         clock = time.perf_counter
         for t in range(self.horizon):
             begin = clock()
-            action, raw, dist = self._act(leaves, obs, key, np.int32(t))
+            action, raw = self._act(leaves, obs, key, np.int32(t))
             action = np.asarray(action)
             acted = clock()
             step = self.env.step(action)
             environment += clock() - acted
             acting += acted - begin
 
-            sampled[t] = raw
-            for leaf, value in zip(old, dist, strict=True):
-                leaf[t] = value
-            observed[t], next_obs[t], reward[t] = obs, step.next_obs, step.reward
+            observed[t], sampled[t], next_obs[t], reward[t] = obs, raw, step.next_obs, step.reward
             terminated[t], truncated[t], valid[t] = step.terminated, step.truncated, step.valid
             episode_return = episode_return + np.where(step.valid, step.reward, 0.0)
             episode_length = episode_length + step.valid.astype(np.int32)
@@ -126,10 +121,11 @@ class HostRollout:
             episode_length = np.where(done, 0, episode_length).astype(np.int32)
             obs = step.obs
 
+        begin = clock()
         trajectory = Trajectory(
             obs=jnp.asarray(observed),
             action=jnp.asarray(sampled),
-            old=jax.tree.unflatten(old_structure, [jnp.asarray(leaf) for leaf in old]),
+            old=self._distributions(leaves, observed),
             reward=jnp.asarray(reward),
             next_obs=jnp.asarray(next_obs),
             terminated=jnp.asarray(terminated),
@@ -138,6 +134,7 @@ class HostRollout:
             episode_return=jnp.asarray(returns),
             episode_length=jnp.asarray(lengths),
         )
+        acting += clock() - begin
         next_state = HostState(obs, episode_return, episode_length)
         return next_state, trajectory, RolloutTime(environment, acting)
 
