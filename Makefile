@@ -4,30 +4,37 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN ?= runs/demo
+RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test lint clean
 
-# pip's work is repeated only when pyproject.toml changed.
-$(VENV)/.mujoco: pyproject.toml
+# Dependencies are installed again only when pyproject.toml changed; the package itself every time,
+# so that what runs and what is tested is the installed package.
+$(VENV)/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[mujoco]'
+	$(BIN)/python -m pip install --quiet '.[mujoco]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@ $(VENV)/.mujoco
+	$(BIN)/python -m pip install --quiet '.[dev]'
+	touch $@ $(VENV)/.demo
+
+define install
+$(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
+endef
 
 # Train TRPO on HalfCheetah-v5 (MuJoCo) for 1,000,000 steps, then evaluate the policy.
-demo: $(VENV)/.mujoco
+demo: $(VENV)/.demo
+	$(install)
 	$(BIN)/surefoot train trpo HalfCheetah-v5 --steps 1000000 --out $(RUN)
 	$(BIN)/surefoot evaluate $(RUN)
 	@echo "the run lies in $(RUN)"
 
 lint: $(VENV)/.dev
+	$(install)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -35,7 +42,7 @@ lint: $(VENV)/.dev
 
 # Lint, types, and all tests.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2
 
 clean:
 	rm -rf $(VENV)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surefoot.training import versions
+from surefoot.run import versions
 
 #: Builds that are known to be wrong, and how.
 _BROKEN = {

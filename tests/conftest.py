@@ -2,8 +2,8 @@
 
 import os
 
-# One thread a process: parallel test workers would only get in each other's way.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# One thread a process (XLA reads NPROC): parallel test workers would get in each other's way.
+os.environ.setdefault("NPROC", "1")
 
 import jax
 import pytest
