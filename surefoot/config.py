@@ -109,8 +109,8 @@ class Setup:
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
-    log_std: float = number(0.0, -5.0, 5.0)
-    """Initial log standard deviation of Gaussian policies."""
+    log_std: float = number(-0.5, -5.0, 5.0)
+    """Initial log standard deviation of Gaussian policies; bounds are at ±1 by the action map."""
     normalize_observations: bool = True
     """Standardize observations by their running mean and deviation."""
     scale_rewards: bool = True

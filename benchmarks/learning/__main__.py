@@ -18,6 +18,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -66,15 +67,22 @@ def run(args: argparse.Namespace) -> int:
                 path = folder / f"{recipe}-{task}-{args.steps}-{seed}.json"
                 if not path.exists():
                     jobs.append((recipe, task, seed, path))
-    # One thread a run (XLA reads NPROC): with as many runs as cores, the hand-over of every small
-    # call from thread to thread costs several times the call.
-    environment = {**os.environ, "NPROC": "1"}
+    # A core a run: a run that shares cores loses several times the length of every small call to
+    # its way from thread to thread.
+    cores: Queue[int] = Queue()
+    for number in range(args.jobs):
+        allowed = sorted(os.sched_getaffinity(0))
+        cores.put(allowed[number % len(allowed)])
 
     def start(job: tuple[str, str, int, Path]) -> int:
         recipe, task, seed, path = job
         command = [sys.executable, "-m", "benchmarks.learning", "one", recipe, task, str(seed)]
         command += [str(args.steps), str(path), *args.set]
-        code = subprocess.run(command, env=environment, cwd=HERE.parents[1], check=False).returncode
+        core = cores.get()
+        process = subprocess.Popen(command, cwd=HERE.parents[1])
+        os.sched_setaffinity(process.pid, {core})
+        code = process.wait()
+        cores.put(core)
         print(
             f"{path.name}: {'done' if code == 0 else f'failed with exit code {code}'}", flush=True
         )
