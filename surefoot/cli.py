@@ -40,7 +40,7 @@ class Evaluate:
     """A run's folder, or a saved agent's."""
     episodes: int = at_least(1, 20)
     """Episodes to play."""
-    seed: int = at_least(0, 1)
+    seed: int = at_least(0, 1, high=2**31 - 1)
     """Seed of the environments."""
     env: str | None = None
     """Gymnasium id to play on, if not the one the agent was trained on."""

@@ -31,15 +31,16 @@ class Interval:
         if isinstance(value, bool) or not isinstance(value, int if self.integer else (int, float)):
             return False
         above = value > self.low if self.open_low else value >= self.low
-        return math.isfinite(value) and above and value <= self.high
+        return above and value <= self.high and -math.inf < value < math.inf
 
     def __str__(self) -> str:
         kind = "an integer" if self.integer else "a finite number"
+        digits = ",.0f" if self.integer else "g"
         bounds = []
         if self.low > -math.inf:
-            bounds.append(f"{'>' if self.open_low else '>='} {self.low:g}")
+            bounds.append(f"{'>' if self.open_low else '>='} {self.low:{digits}}")
         if self.high < math.inf:
-            bounds.append(f"<= {self.high:g}")
+            bounds.append(f"<= {self.high:{digits}}")
         return f"{kind} {' and '.join(bounds)}".strip()
 
 
@@ -58,9 +59,9 @@ def fraction(default: float, *, zero: bool = True) -> Any:
     return _field(default, Interval(0.0, 1.0, open_low=not zero))
 
 
-def at_least(low: int, default: int) -> Any:
-    """A field that takes an integer from `low` up."""
-    return _field(default, Interval(low, integer=True))
+def at_least(low: int, default: int, *, high: float = math.inf) -> Any:
+    """A field that takes an integer from `low` up, to `high` if given."""
+    return _field(default, Interval(low, high, integer=True))
 
 
 def number(default: float, low: float, high: float) -> Any:
@@ -97,9 +98,10 @@ def validate(config: Any) -> None:
 class Setup:
     """What a run is, beside its method."""
 
-    steps: int = at_least(1, 1_000_000)
+    # The step counter is a 32-bit integer on every device.
+    steps: int = at_least(1, 1_000_000, high=2**31 - 1)
     """Environment steps at most; rounded down to whole batches."""
-    seed: int = at_least(0, 0)
+    seed: int = at_least(0, 0, high=2**32 - 1)
     """Seed of everything random in the run."""
     backend: Backend = "host"
     """host: Gymnasium environments; device: environments in JAX, compiled with the update."""
@@ -118,8 +120,11 @@ class Setup:
 
     def __post_init__(self) -> None:
         validate(self)
-        if not all(isinstance(width, int) and width >= 1 for width in self.hidden):
-            raise UsageError(f"hidden is {self.hidden!r}; accepted are integers >= 1")
+        width = Interval(1, integer=True)
+        if not isinstance(self.hidden, tuple) or any(w not in width for w in self.hidden):
+            raise UsageError(
+                f"hidden is {self.hidden!r}; accepted is a tuple of integers >= 1, such as (64, 64)"
+            )
 
 
 def default_run_folder(algorithm: str, env: str, seed: int, stamp: str) -> Path:
