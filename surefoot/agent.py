@@ -4,6 +4,7 @@ action map — that predicts, is evaluated, saved and loaded."""
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.host import make_host
+from surefoot.envs.host import HostEnv, make_host
 from surefoot.envs.spaces import (
     ActionMapName,
     action_head,
@@ -146,6 +147,7 @@ class Agent:
         root = jax.random.key(seed)
 
         if isinstance(source, DeviceEnv):
+            self._check_spaces(source)
 
             def on_device(obs: Any, key: PRNGKeyArray) -> Any:
                 return act(
@@ -162,15 +164,24 @@ class Agent:
         def on_host(obs: Any, t: int) -> np.ndarray:
             return self._actions(obs, jax.random.fold_in(root, t), deterministic)
 
-        if isinstance(source, VectorEnv):
-            return evaluate_on_host(
-                on_host, make_host(source, source.num_envs), episodes=episodes, seed=seed
-            )
-        host = make_host(source, min(episodes, 16))
+        given = isinstance(source, VectorEnv)
+        copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
+        host = make_host(source, copies)
         try:
+            self._check_spaces(host)
             return evaluate_on_host(on_host, host, episodes=episodes, seed=seed)
         finally:
-            host.close()
+            if not given:
+                host.close()
+
+    def _check_spaces(self, env: HostEnv | DeviceEnv) -> None:
+        for kind in ("observation_space", "action_space"):
+            theirs, ours = getattr(env, kind), getattr(self, kind)
+            if theirs != ours:
+                raise UsageError(
+                    f"{env.name} has the {kind.replace('_', ' ')} {theirs}; accepted is {ours}, "
+                    "which the agent was trained on"
+                )
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON)."""
@@ -209,13 +220,15 @@ class Agent:
                 action_map=manifest["action_map"],
                 normalize_observations=manifest["normalize_observations"],
             )
+            if shape.action_map not in typing.get_args(ActionMapName):
+                raise ValueError(f"its action map is {shape.action_map!r}")
             # The blank is never computed, so that sizes are checked before anything is allocated.
             blank = eqx.filter_eval_shape(
                 lambda: (shape.policy(jax.random.key(0)), shape.normalizer())
             )
             filled = _fill(blank, arrays)
             environment, provenance = manifest["environment"], dict(manifest["provenance"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
         return cls(*filled, shape, environment=environment, provenance=provenance)
 

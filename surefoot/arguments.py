@@ -57,6 +57,10 @@ def _check(
     while arguments:
         token = arguments.pop(0)
         if not token.startswith("--"):
+            if token.startswith("-") and not _converts(float, token):
+                raise UsageError(
+                    f"unknown option {token}; options begin with --, '{prog} --help' lists them"
+                )
             if not missing:
                 raise UsageError(f"unexpected argument {token!r}; '{prog} --help' shows the usage")
             name = missing.pop(0)

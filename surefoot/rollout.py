@@ -103,6 +103,8 @@ class HostRollout:
         environment = acting = 0.0
         clock = time.perf_counter
         for t in range(self.horizon):
+            # Before the step: a vector environment may overwrite its observations in place.
+            observed[t] = obs
             begin = clock()
             action, raw = self._act(leaves, obs, key, np.int32(t))
             action = np.asarray(action)
@@ -111,7 +113,7 @@ class HostRollout:
             environment += clock() - acted
             acting += acted - begin
 
-            observed[t], sampled[t], next_obs[t], reward[t] = obs, raw, step.next_obs, step.reward
+            sampled[t], next_obs[t], reward[t] = raw, step.next_obs, step.reward
             terminated[t], truncated[t], valid[t] = step.terminated, step.truncated, step.valid
             episode_return = episode_return + np.where(step.valid, step.reward, 0.0)
             episode_length = episode_length + step.valid.astype(np.int32)

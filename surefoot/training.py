@@ -85,6 +85,9 @@ def check_new(folder: Path) -> Path:
     """The path, if nothing is there yet."""
     if folder.exists():
         raise UsageError(f"{folder} exists; accepted is a new path for the run's folder")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise UsageError(f"{folder} lies below {above}, which is a file; accepted is a new path")
     return folder
 
 

@@ -119,12 +119,18 @@ def make_host(
         name = check_env_id(source)
         if str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.mujoco"):
             _quiet_mujoco()
-        envs = gymnasium.make_vec(
-            name,
-            num_envs=num_envs,
-            vectorization_mode=vectorization,
-            vector_kwargs={"autoreset_mode": autoreset, **extra},
-        )
+        try:
+            envs = gymnasium.make_vec(
+                name,
+                num_envs=num_envs,
+                vectorization_mode=vectorization,
+                vector_kwargs={"autoreset_mode": autoreset, **extra},
+            )
+        except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+            raise UsageError(
+                f"environment {name!r} needs a package that is not installed: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         return HostEnv(envs, name=name)
     if not callable(source):
         raise UsageError(

@@ -136,8 +136,8 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
         case spaces.Box():
             low, high = space.low.reshape(-1), space.high.reshape(-1)
             bounded = np.isfinite(low) & np.isfinite(high) & (kind == "affine")
-            scale = np.where(bounded, high / 2 - low / 2, 1.0)
-            offset = np.where(bounded, high / 2 + low / 2, 0.0)
+            bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+            scale, offset = top / 2 - bottom / 2, top / 2 + bottom / 2
             return BoxMap(
                 low=jnp.asarray(low, jnp.float32),
                 high=jnp.asarray(high, jnp.float32),

@@ -1,7 +1,7 @@
 """Arrays and a manifest in a folder, written whole or not at all.
 
-Arrays lie in one safetensors file and everything else in `manifest.json`, which holds the arrays
-file's SHA-256. Nothing that is read can run code. A folder is written beside its place and renamed
+Arrays lie in one safetensors file and everything else in `manifest.json`, which holds the SHA-256
+of both. Nothing that is read can run code. A folder is written beside its place and renamed
 into it, so that what is there is complete.
 """
 
@@ -37,8 +37,7 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
-        digest = hashlib.sha256(data).hexdigest()
-        text = json.dumps({**manifest, "sha256": {_ARRAYS: digest}}, indent=2)
+        text = json.dumps(seal(manifest, data), indent=2)
         _write(beside / _ARRAYS, data)
         _write(beside / _MANIFEST, text.encode())
         beside.chmod(0o755)
@@ -55,6 +54,17 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
         raise
 
 
+def seal(manifest: dict[str, Any], data: bytes) -> dict[str, Any]:
+    """The manifest with the SHA-256 of the arrays' bytes and of its own canonical text."""
+    content = {key: value for key, value in manifest.items() if key != "sha256"}
+    text = json.dumps(content, sort_keys=True).encode()
+    digests = {
+        name: hashlib.sha256(part).hexdigest()
+        for name, part in ((_ARRAYS, data), (_MANIFEST, text))
+    }
+    return {**content, "sha256": digests}
+
+
 def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, manifest) of a saved folder. Raises `UsageError` if it is none, or is damaged."""
     path = folder / _MANIFEST
@@ -67,16 +77,16 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise UsageError(f"{path} is too large for a manifest: the file is damaged")
     try:
         manifest = json.loads(path.read_bytes())
-        digest = manifest["sha256"][_ARRAYS]
         data = (folder / _ARRAYS).read_bytes()
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ValueError("the arrays do not match the manifest's SHA-256")
+        if seal(manifest, data)["sha256"] != manifest["sha256"]:
+            raise ValueError("its files do not match the SHA-256 in the manifest")
         return safetensors.numpy.load(data), manifest
     except (
         OSError,
         ValueError,
         KeyError,
         TypeError,
+        AttributeError,
         RecursionError,
         safetensors.SafetensorError,
     ) as error:
