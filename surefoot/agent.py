@@ -175,13 +175,19 @@ class Agent:
                 host.close()
 
     def _check_spaces(self, env: HostEnv | DeviceEnv) -> None:
-        for kind in ("observation_space", "action_space"):
-            theirs, ours = getattr(env, kind), getattr(self, kind)
-            if theirs != ours:
-                raise UsageError(
-                    f"{env.name} has the {kind.replace('_', ' ')} {theirs}; accepted is {ours}, "
-                    "which the agent was trained on"
-                )
+        """Bounds of observations play no part; all else must be as the agent knows it."""
+        theirs, ours = env.observation_space, self.observation_space
+        same_kind = type(theirs) is type(ours) and theirs.shape == ours.shape
+        if not same_kind or observation_size(theirs) != observation_size(ours):
+            raise UsageError(
+                f"{env.name} has the observation space {theirs}; accepted is one like {ours}, "
+                "which the agent was trained on"
+            )
+        if env.action_space != self.action_space:
+            raise UsageError(
+                f"{env.name} has the action space {env.action_space}; accepted is "
+                f"{self.action_space}, which the agent was trained on"
+            )
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON)."""

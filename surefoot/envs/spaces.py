@@ -139,8 +139,8 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
             bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
             scale, offset = top / 2 - bottom / 2, top / 2 + bottom / 2
             return BoxMap(
-                low=jnp.asarray(low, jnp.float32),
-                high=jnp.asarray(high, jnp.float32),
+                low=-_float32_below(-low),
+                high=_float32_below(high),
                 scale=jnp.asarray(scale, jnp.float32),
                 offset=jnp.asarray(offset, jnp.float32),
                 shape=space.shape,
@@ -153,6 +153,12 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
             return IntegerMap(jnp.asarray(0), space.shape, flat=True)
         case _:
             raise _unsupported_action(space)
+
+
+def _float32_below(x: np.ndarray) -> Array:
+    """The largest float32 that is not above x: a float64 bound may lie between two of them."""
+    rounded = x.astype(np.float32)
+    return jnp.asarray(np.where(rounded > x, np.nextafter(rounded, np.float32(-np.inf)), rounded))
 
 
 def action_head(space: spaces.Space, *, log_std: float = 0.0) -> Head:
@@ -190,15 +196,17 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
             bounds = {k: [repr(float(x)) for x in getattr(space, k).reshape(-1)] for k in _BOUNDS}
             return {"type": "Box", **bounds, "shape": space.shape, "dtype": str(space.dtype)}
         case spaces.Discrete():
-            return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+            numbers = {"n": int(space.n), "start": int(space.start)}
+            return {"type": "Discrete", **numbers, "dtype": str(space.dtype)}
         case spaces.MultiDiscrete():
             return {
                 "type": "MultiDiscrete",
                 "nvec": space.nvec.tolist(),
                 "start": space.start.tolist(),
+                "dtype": str(space.dtype),
             }
         case spaces.MultiBinary():
-            return {"type": "MultiBinary", "shape": space.shape}
+            return {"type": "MultiBinary", "n": space.n}
         case _:
             raise TypeError(f"no JSON form for {space}")
 
@@ -220,10 +228,13 @@ def space_from_json(data: dict[str, Any]) -> spaces.Space:
             )
             return spaces.Box(low, high, shape, dtype.type)
         case "Discrete":
-            return spaces.Discrete(data["n"], start=data["start"])
+            dtype = np.dtype(data["dtype"])
+            return spaces.Discrete(data["n"], start=data["start"], dtype=dtype.type)
         case "MultiDiscrete":
-            return spaces.MultiDiscrete(data["nvec"], start=data["start"])
+            dtype = np.dtype(data["dtype"])
+            return spaces.MultiDiscrete(data["nvec"], dtype=dtype.type, start=data["start"])
         case "MultiBinary":
-            return spaces.MultiBinary(data["shape"])
+            n = data["n"]
+            return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
         case other:
             raise ValueError(f"unknown space type {other!r}")

@@ -1,0 +1,254 @@
+"""The natural gradient against dense matrices in double precision.
+
+`make_policy`, `make_batch` and `dense_fisher` are the small problems and the oracle of the other
+numeric tests too.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_distributions import KINDS, flat, metric_by_hand, support
+
+from surefoot.geometry import CG, Cholesky, Fisher
+from surefoot.local import Local
+from surefoot.networks import (
+    BernoulliHead,
+    CategoricalHead,
+    GaussianHead,
+    MultiCategoricalHead,
+    Policy,
+)
+from surefoot.objectives import Surrogate
+from surefoot.types import Batch
+
+KEY = jax.random.key(0)
+OBS = 3
+HEADS = {
+    "categorical": lambda: CategoricalHead(4),
+    "multicategorical": lambda: MultiCategoricalHead((3, 2)),
+    "bernoulli": lambda: BernoulliHead(3),
+    "gaussian": lambda: GaussianHead(2),
+}
+
+
+@jax.jit
+def forward(policy, obs):
+    return policy(obs)
+
+
+@jax.jit
+def sample(dist, key):
+    return dist.sample(key)
+
+
+def make_policy(kind, seed=0, *, hidden=(4,), near=None, distance=0.3):
+    """A policy with all parameters of order one: unlike a fresh one it depends on the state, has
+    biases, and a σ of its own for each action dimension. With `near`, that policy perturbed."""
+    rng = np.random.default_rng(seed)
+    if near is not None:
+        return jax.tree.map(
+            lambda x: jnp.asarray(np.asarray(x) + distance * rng.normal(size=x.shape), x.dtype),
+            near,
+        )
+    blank = eqx.filter_eval_shape(lambda: Policy(KEY, OBS, HEADS[kind](), hidden=hidden))
+    return jax.tree.map(lambda x: jnp.asarray(0.6 * rng.normal(size=x.shape), x.dtype), blank)
+
+
+def make_batch(policy, seed=0, *, rows=16, **fields):
+    """Rows sampled from `policy`, a third of them without weight."""
+    rng = np.random.default_rng([seed, 1])
+    obs = jnp.asarray(rng.normal(size=(rows, OBS)))
+    old = forward(policy, obs)
+    batch = Batch(
+        obs=obs,
+        action=sample(old, jax.random.key(seed)),
+        old=old,
+        advantage=jnp.asarray(rng.normal(size=rows)),
+        weight=jnp.asarray(np.arange(rows) % 3 != 1, obs.dtype),
+        progress=jnp.asarray(0.25),
+    )
+    return batch._replace(**fields)
+
+
+def vector(tree):
+    """All parameters, or a direction, as one NumPy vector."""
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    return np.concatenate([np.asarray(leaf).ravel() for leaf in leaves])
+
+
+def unraveled(like, v):
+    """The tree of the structure of `like` whose `vector` is `v`."""
+    leaves, structure = jax.tree.flatten(eqx.filter(like, eqx.is_inexact_array))
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    parts = [v[end - x.size : end].reshape(x.shape) for x, end in zip(leaves, ends, strict=True)]
+    return jax.tree.unflatten(structure, parts)
+
+
+def normalized(weight):
+    return np.asarray(weight) / np.sum(weight)
+
+
+@jax.jit
+def jacobian(policy, obs):
+    return jax.jacrev(lambda policy: flat(policy(obs)))(policy)
+
+
+def dense_fisher(policy, batch):
+    """E[JᵀMJ] with the dense Jacobian of the distribution's parameters and textbook metrics."""
+    leaves = map(np.asarray, jax.tree.leaves(jacobian(policy, batch.obs)))
+    j = np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
+    metric = metric_by_hand(forward(policy, batch.obs))
+    return np.einsum("b,bip,bij,bjq->pq", normalized(batch.weight), j, metric, j, optimize=True)
+
+
+@eqx.filter_jit
+def fvp_matrix(policy, batch):
+    """The Fisher product applied to every basis vector."""
+    local = Local(Surrogate(), policy, batch)
+
+    def column(v):
+        product = local.fvp(unraveled(local.grad, v))
+        return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(product)])
+
+    size = sum(leaf.size for leaf in jax.tree.leaves(local.grad))
+    return jax.vmap(column, out_axes=-1)(jnp.eye(size))
+
+
+def frobenius(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+@eqx.filter_jit
+def solve(fisher, policy, batch):
+    """(gradient, direction, info) of a natural-gradient geometry for the surrogate."""
+    local = Local(Surrogate(), policy, batch)
+    direction, _, info = fisher.direction(KEY, local, None)
+    return local.grad, direction, info
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fisher_product_is_jacobian_form_kl_hessian_and_expected_score_outer_product(kind, x64):
+    policy = make_policy(kind)
+    # The rows' own old distribution must not matter: F is that of the current parameters.
+    batch = make_batch(policy, old=make_batch(make_policy(kind, 5)).old)
+    weight = normalized(batch.weight)
+    here = forward(policy, batch.obs)
+    actions, mass = support(here)
+
+    @jax.jit
+    def hessian_and_scores(theta):
+        def at(t):
+            return unraveled(policy, t)(batch.obs)
+
+        hessian = jax.hessian(lambda t: weight @ here.kl(at(t)))(theta)
+        scores = jax.jacfwd(lambda t: jax.vmap(at(t).log_prob)(actions))(theta)
+        return hessian, scores
+
+    product = np.asarray(fvp_matrix(policy, batch))
+    hessian, scores = map(np.asarray, hessian_and_scores(vector(policy)))
+    outer = np.einsum("b,sb,sbp,sbq->pq", weight, mass, scores, scores, optimize=True)
+    assert frobenius(product, dense_fisher(policy, batch)) <= 1e-6
+    assert frobenius(product, hessian) <= 1e-6
+    assert frobenius(product, outer) <= 1e-6
+
+    assert frobenius(product, product.T) <= 1e-12
+    eigenvalues = np.linalg.eigvalsh(product)
+    assert eigenvalues[0] >= -1e-12 * eigenvalues[-1]
+    assert eigenvalues[-1] > 0.1, "the policy must not be trivial"
+
+
+def test_fisher_product_ignores_rows_without_weight(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    kept = np.flatnonzero(batch.weight)
+    fewer = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[kept]) if x.ndim else x, batch)
+    full, part = fvp_matrix(policy, batch), fvp_matrix(policy, fewer)
+    np.testing.assert_allclose(full, part, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cg_and_cholesky_solve_the_damped_system(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    fisher, damping = dense_fisher(policy, batch), 0.05
+    for solver in (CG(500, tolerance=1e-12), Cholesky()):
+        gradient, direction, info = solve(Fisher(solver, damping=damping), policy, batch)
+        assert jax.tree.structure(direction) == jax.tree.structure(gradient)
+        gradient, direction = vector(gradient), vector(direction)
+        damped = fisher + damping * np.eye(gradient.size)
+        expected = np.linalg.solve(damped, gradient)
+        np.testing.assert_allclose(direction, expected, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(info.grad_norm, np.linalg.norm(gradient), rtol=1e-12)
+        assert info.relative_residual <= 1e-10
+        assert (info.cg_steps == 0) == isinstance(solver, type(Cholesky()))
+
+
+def test_truncated_cg_is_the_textbook_iteration_and_reports_its_own_residual(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    steps, damping = 3, 0.05
+    gradient, direction, info = solve(Fisher(CG(steps), damping=damping), policy, batch)
+    gradient, direction = vector(gradient), vector(direction)
+
+    damped = dense_fisher(policy, batch) + damping * np.eye(gradient.size)
+    x, r, p = np.zeros_like(gradient), gradient, gradient
+    for _ in range(steps):
+        along = (r @ r) / (p @ damped @ p)
+        x, after = x + along * p, r - along * damped @ p
+        p, r = after + (after @ after) / (r @ r) * p, after
+    np.testing.assert_allclose(direction, x, rtol=1e-8, atol=1e-10)
+    assert info.cg_steps == steps
+    residual = np.linalg.norm(gradient - damped @ direction) / np.linalg.norm(gradient)
+    np.testing.assert_allclose(info.relative_residual, residual, rtol=1e-8)
+    assert residual > 1e-3, "the iteration must have been cut short"
+
+
+def test_cg_stops_where_the_relative_residual_reaches_the_tolerance(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    tolerance = 1e-2
+    infos = [
+        solve(
+            Fisher(CG(500, tolerance=tolerance)),
+            policy,
+            batch._replace(advantage=scale * batch.advantage),
+        )[2]
+        for scale in (1e-6, 1.0, 1e6)
+    ]
+    steps = int(infos[0].cg_steps)
+    assert {int(info.cg_steps) for info in infos} == {steps}, "whatever the gradient's size"
+    assert all(info.relative_residual <= tolerance for info in infos)
+    shorter = solve(Fisher(CG(steps - 1, tolerance=0.0)), policy, batch)[2]
+    assert shorter.relative_residual > tolerance, "one iteration fewer would not have done"
+
+
+@pytest.mark.parametrize("solver", [CG(10), Cholesky()], ids=["cg", "cholesky"])
+def test_zero_gradient_gives_a_zero_direction(solver):
+    policy = make_policy("categorical")
+    batch = make_batch(policy)
+    for nothing in ("advantage", "weight"):
+        empty = batch._replace(**{nothing: jnp.zeros_like(batch.weight)})
+        _, direction, info = solve(Fisher(solver), policy, empty)
+        np.testing.assert_array_equal(vector(direction), 0.0)
+        np.testing.assert_array_equal(np.stack(info), 0.0)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_cg_stays_finite_in_single_precision_with_thousands_of_parameters(kind):
+    # Lineax's CG answers NaN where pᵀAp <= 100·eps·n·rᵀr, which these problems reach when the
+    # solver sees them in their own units.
+    rng = np.random.default_rng(0)
+    policy = make_policy(kind, hidden=(64, 64))
+    assert vector(policy).size > 4500
+    policy = jax.tree.map(lambda x: x * (0.25 if x.shape[0] == 64 else 1.0), policy)
+    batch = make_batch(policy, rows=128)
+    for distinct in (1, 4):
+        obs = jnp.asarray(np.asarray(batch.obs)[rng.integers(distinct, size=128)])
+        old = forward(policy, obs)
+        repeated = batch._replace(obs=obs, old=old, action=sample(old, KEY))
+        for damping in (0.1, 0.01):
+            _, direction, info = solve(Fisher(CG(10), damping=damping), policy, repeated)
+            assert np.isfinite(vector(direction)).all()
+            assert info.relative_residual <= 0.1

@@ -1,0 +1,360 @@
+"""One scripted stream through every auto-reset convention, and what `make_host` refuses."""
+
+import importlib.util
+from typing import NamedTuple
+
+import equinox as eqx
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import surefoot as sf
+from surefoot.advantages import gae
+from surefoot.envs.host import HostEnv, list_env_ids, make_host
+from surefoot.envs.spaces import action_map
+from surefoot.networks import CategoricalHead
+from surefoot.normalize import NoNormalizer
+from surefoot.rollout import Episodes, HostRollout, device_rollout
+
+NUM_ENVS, ROWS, LIMIT = 3, 40, 5
+
+#: Episodes 0, 2 and 3 terminate, 1 only meets the time limit, 2 does both in the same step.
+LENGTHS = np.array([3, 99, LIMIT, 1])
+REWARDS = np.random.default_rng(0).normal(size=(4, LIMIT)).astype(np.float32)
+
+OBSERVATIONS = spaces.Box(0.0, 99.0, (2,))
+ACTIONS = spaces.Discrete(3)
+
+
+class Functional:
+    """Plays an episode of the script drawn at random; the observation is (episode, step)."""
+
+    observation_space = OBSERVATIONS
+    action_space = ACTIONS
+
+    def initial(self, rng):
+        return jax.random.randint(rng, (), 0, 4), jnp.zeros((), jnp.int32)
+
+    def transition(self, state, action, rng):
+        return state[0], state[1] + 1
+
+    def observation(self, state, rng):
+        return jnp.stack(state).astype(jnp.float32)
+
+    def reward(self, state, action, next_state, rng):
+        return jnp.asarray(REWARDS)[state]
+
+    def terminal(self, state, rng):
+        return state[1] == jnp.asarray(LENGTHS)[state[0]]
+
+
+class Scripted(gymnasium.Env):
+    """Plays the given episodes of the script in turn."""
+
+    observation_space = OBSERVATIONS
+    action_space = ACTIONS
+
+    def __init__(self, episodes):
+        self._episodes = iter(episodes)
+
+    def _observation(self):
+        return np.array([self._episode, self._step], np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._episode, self._step = next(self._episodes), 0
+        return self._observation(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        reward = REWARDS[self._episode, self._step]
+        self._step += 1
+        terminated = bool(self._step == LENGTHS[self._episode])
+        return self._observation(), reward, terminated, self._step >= LIMIT, {}
+
+
+@pytest.fixture(scope="module")
+def policy():
+    """A policy that takes one action in each state with certainty, whatever the key."""
+    made = sf.Policy(jax.random.key(0), 2, CategoricalHead(3), hidden=())
+    weights = 1000 * jnp.array([[1.0, 0.1, -1.0], [-0.9, 0.35, 1.2]])
+    made = eqx.tree_at(lambda p: p.network.weights[0], made, weights)
+    return eqx.tree_at(lambda p: p.network.biases[0], made, jnp.array([0.0, 500.0, 250.0]))
+
+
+@pytest.fixture(scope="module")
+def device(policy):
+    env = sf.DeviceEnv(Functional(), time_limit=LIMIT)
+    to_env = action_map(ACTIONS)
+
+    @jax.jit
+    def collect(key):
+        start = env.init(key, NUM_ENVS)
+        return device_rollout(env, ROWS, to_env, start, policy, NoNormalizer(), key)[1]
+
+    return collect(jax.random.key(3))
+
+
+def starts(trajectory, i):
+    """The episodes that sub-environment `i` played, in order."""
+    obs = np.asarray(trajectory.obs)[:, i][np.asarray(trajectory.valid)[:, i]]
+    return obs[obs[:, 1] == 0, 0].astype(int).tolist()
+
+
+def collect_on_host(policy, vector, rows):
+    env = HostEnv(vector, name="scripted")
+    rollout = HostRollout(env, rows, action_map(ACTIONS))
+    state, key = rollout.init(0), jax.random.key(9)
+    rollout.compile(state, policy, NoNormalizer(), key)
+    return rollout(state, policy, NoNormalizer(), key)[1]
+
+
+def vector_env(device, mode, **options):
+    # A bound script ends with the device's last episode; more of it is played than is compared.
+    scripts = [starts(device, i) + [0] * ROWS for i in range(NUM_ENVS)]
+    return SyncVectorEnv(
+        [lambda s=script: Scripted(s) for script in scripts], autoreset_mode=mode, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def collected(device, policy):
+    """The same episodes by each convention. NEXT_STEP spends rows on resets, so it gets more."""
+    next_step = vector_env(device, AutoresetMode.NEXT_STEP)
+    same_step = vector_env(device, AutoresetMode.SAME_STEP)
+    return {
+        "device": device,
+        "SAME_STEP": collect_on_host(policy, same_step, ROWS),
+        "NEXT_STEP": collect_on_host(policy, next_step, 2 * ROWS),
+    }
+
+
+class Stream(NamedTuple):
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    episode_return: np.ndarray
+    episode_length: np.ndarray
+    advantage: np.ndarray
+
+
+def values(obs):
+    """Some value function."""
+    return 0.3 * obs[..., 0] - 0.7 * obs[..., 1] + 1.0
+
+
+def stream(trajectory, i, episodes):
+    """The transitions of the first complete episodes of sub-environment `i`."""
+    advantage = gae(
+        trajectory.reward,
+        values(trajectory.obs),
+        values(trajectory.next_obs),
+        trajectory.terminated,
+        trajectory.truncated,
+        trajectory.valid,
+        discount=0.9,
+        gae_lambda=0.8,
+    )
+    valid = np.asarray(trajectory.valid)[:, i]
+    fields = {**trajectory._asdict(), "advantage": advantage}
+    rows = Stream(*(np.asarray(fields[name])[:, i][valid] for name in Stream._fields))
+    end = np.flatnonzero(rows.terminated | rows.truncated)[episodes - 1] + 1
+    return Stream(*(x[:end] for x in rows))
+
+
+def complete(trajectory, i):
+    ended = (trajectory.terminated | trajectory.truncated) & trajectory.valid
+    return int(ended[:, i].sum())
+
+
+@pytest.mark.parametrize("mode", ["SAME_STEP", "NEXT_STEP"])
+@pytest.mark.parametrize("i", range(NUM_ENVS))
+def test_every_convention_gives_the_same_transitions_and_advantages(collected, mode, i):
+    episodes = complete(collected["device"], i)
+    expected = stream(collected["device"], i, episodes)
+    got = stream(collected[mode], i, episodes)
+    for name in ("obs", "action", "reward", "next_obs", "terminated", "truncated"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name), err_msg=name)
+    np.testing.assert_array_equal(got.episode_length, expected.episode_length)
+    np.testing.assert_allclose(got.episode_return, expected.episode_return, atol=1e-6)
+    np.testing.assert_allclose(got.advantage, expected.advantage, atol=1e-6)
+
+
+def test_the_script_holds_every_kind_of_end_and_every_action(collected):
+    rows = [stream(collected["device"], i, complete(collected["device"], i)) for i in range(3)]
+    terminated, truncated, action = (
+        np.concatenate([getattr(row, name) for row in rows])
+        for name in ("terminated", "truncated", "action")
+    )
+    for kind in ((True, False), (False, True), (True, True)):
+        assert ((terminated == kind[0]) & (truncated == kind[1])).any()
+    assert set(action) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("mode", ["device", "SAME_STEP", "NEXT_STEP"])
+def test_the_next_observation_is_the_episodes_own_also_at_its_end(collected, mode):
+    trajectory = collected[mode]
+    valid = np.asarray(trajectory.valid)
+    step = np.array([0.0, 1.0])
+    np.testing.assert_array_equal(
+        np.asarray(trajectory.next_obs)[valid], np.asarray(trajectory.obs)[valid] + step
+    )
+
+
+def test_only_next_step_has_rows_that_are_no_transition_one_after_each_end(collected):
+    assert collected["device"].valid.all()
+    assert collected["SAME_STEP"].valid.all()
+    trajectory = collected["NEXT_STEP"]
+    ended = np.asarray(trajectory.terminated | trajectory.truncated)
+    valid = np.asarray(trajectory.valid)
+    np.testing.assert_array_equal(valid[1:], ~ended[:-1])
+    assert valid[0].all()
+
+
+def test_dummy_rows_count_in_no_episode_statistic(collected):
+    for i in range(NUM_ENVS):
+        expected = None
+        for name, trajectory in collected.items():
+            one = jax.tree.map(lambda x, i=i: x[:, i], Episodes.of(trajectory))
+            returns, lengths = one.ended()
+            n = complete(collected["device"], i)
+            if expected is None:
+                expected = returns, lengths
+            np.testing.assert_allclose(returns[:n], expected[0], atol=1e-6, err_msg=name)
+            np.testing.assert_array_equal(lengths[:n], expected[1], err_msg=name)
+        played = starts(collected["device"], i)[: len(expected[1])]
+        np.testing.assert_array_equal(expected[1], np.minimum(LENGTHS[played], LIMIT))
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_a_vector_env_that_reuses_its_buffer_gives_the_same_transitions(
+    collected, device, policy, mode
+):
+    trajectory = collect_on_host(policy, vector_env(device, mode, copy=False), 2 * ROWS)
+    for i in range(NUM_ENVS):
+        episodes = complete(device, i)
+        expected, got = stream(device, i, episodes), stream(trajectory, i, episodes)
+        np.testing.assert_array_equal(got.obs, expected.obs)
+        np.testing.assert_array_equal(got.next_obs, expected.next_obs)
+
+
+class Nested(Scripted):
+    """The script with observations in a `Dict` of a `Tuple`."""
+
+    observation_space = spaces.Dict({"both": spaces.Tuple([spaces.Discrete(4), OBSERVATIONS])})
+
+    def _observation(self):
+        return {"both": (np.int64(self._episode), super()._observation())}
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_the_true_last_observation_is_found_in_nested_spaces(mode):
+    env = make_host(lambda: Nested([3, 1, 0]), 2, autoreset=mode)
+    np.testing.assert_array_equal(env.reset(0), [[0, 0, 0, 1, 3, 0]] * 2)
+    row = env.step(np.zeros(2, int))
+    np.testing.assert_array_equal(row.next_obs, [[0, 0, 0, 1, 3, 1]] * 2)
+    if mode == AutoresetMode.NEXT_STEP:
+        np.testing.assert_array_equal(row.obs, row.next_obs)
+        row = env.step(np.zeros(2, int))
+    np.testing.assert_array_equal(row.obs, [[0, 1, 0, 0, 1, 0]] * 2)
+
+
+def test_a_reset_in_the_middle_leaves_no_dummy_row_behind():
+    env = make_host(lambda: Scripted([3, 1, 1]), 2, autoreset=AutoresetMode.NEXT_STEP)
+    env.reset(0)
+    assert env.step(np.zeros(2, int)).terminated.all()
+    env.reset(0)
+    assert env.step(np.zeros(2, int)).valid.all()
+
+
+def test_make_host_asks_for_same_step_and_seeds_each_copy_apart():
+    env = make_host("CartPole-v1", 3)
+    assert env.envs.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    assert isinstance(env.envs, SyncVectorEnv)
+    obs = env.reset(7)
+    for i in range(3):
+        alone = gymnasium.make("CartPole-v1").reset(seed=7 + i)[0]
+        np.testing.assert_array_equal(obs[i], alone)
+    env.close()
+
+
+def test_a_vector_env_that_does_not_reset_itself_is_refused():
+    vector = SyncVectorEnv([lambda: Scripted([0])], autoreset_mode=AutoresetMode.DISABLED)
+    with pytest.raises(sf.UsageError, match=r"DISABLED is not supported; .* NEXT_STEP and SAME_"):
+        make_host(vector, 1)
+
+
+@pytest.mark.parametrize("declared", [None, "NextStep", "whenever"])
+def test_an_undeclared_or_unknown_convention_is_refused(declared):
+    vector = SyncVectorEnv([lambda: Scripted([0])])
+    if declared is None:
+        del vector.metadata["autoreset_mode"]
+    else:
+        vector.metadata["autoreset_mode"] = declared
+    with pytest.raises(sf.UsageError, match=f"{declared} is not supported"):
+        make_host(vector, 1)
+
+
+def test_async_gives_the_same_trajectory_as_sync():
+    rng = np.random.default_rng(0)
+    actions = rng.integers(2, size=(60, 2))
+    rows = {}
+    for vectorization in ("sync", "async"):
+        env = make_host("CartPole-v1", 2, vectorization=vectorization)
+        first = env.reset(5)
+        rows[vectorization] = [first, *(env.step(action) for action in actions)]
+        env.close()
+    assert any(row.terminated.any() for row in rows["sync"][1:])
+    for sync, other in zip(rows["sync"], rows["async"], strict=True):
+        for a, b in zip(sync, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_wrong_number_of_copies_is_refused_with_the_mend():
+    vector = SyncVectorEnv([lambda: Scripted([0])] * 2)
+    with pytest.raises(sf.UsageError, match=r"has 2 copies and num_envs is 8: pass num_envs=2"):
+        make_host(vector, 8)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "meant"),
+    [("CartPoel-v1", "CartPole-v1"), ("halfcheetah-v5", "HalfCheetah-v5"), ("Hoper-v5", "Hopper")],
+)
+def test_an_unknown_id_is_answered_with_the_closest(env_id, meant):
+    with pytest.raises(sf.UsageError) as error:
+        make_host(env_id, 1)
+    message = str(error.value)
+    assert repr(env_id) in message
+    assert f"Did you mean '{meant}" in message
+    assert "\n" not in message
+
+
+def test_missing_mujoco_is_answered_with_how_to_install_it(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "mujoco" else find(name, *a)
+    )
+    with pytest.raises(sf.UsageError) as error:
+        make_host("HalfCheetah-v5", 1)
+    assert "pip install 'surefoot[mujoco]'" in str(error.value)
+    make_host("CartPole-v1", 1).close()
+
+
+@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
+@pytest.mark.parametrize("env_id", ["HalfCheetah-v3", "GymV21Environment-v0"])
+def test_an_id_whose_package_is_missing_is_a_usage_error(env_id):
+    with pytest.raises(sf.UsageError):
+        make_host(env_id, 1)
+
+
+def test_the_ids_are_listed_in_order():
+    ids = list_env_ids()
+    assert ids == sorted(ids)
+    assert {"CartPole-v1", "HalfCheetah-v5"} <= set(ids)

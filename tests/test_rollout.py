@@ -1,0 +1,228 @@
+"""Collecting a trajectory: what is stored is what the policy saw and did."""
+
+import equinox as eqx
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+import surefoot as sf
+from surefoot.envs.classic import Pendulum
+from surefoot.envs.host import make_host
+from surefoot.envs.spaces import action_head, action_map, observation_size
+from surefoot.normalize import initial_moments, merge, observation_normalizer
+from surefoot.rollout import Episodes, HostRollout, device_rollout
+
+SEED, HORIZON = 11, 23
+
+
+class Recorder(gymnasium.Env):
+    """Episodes of random length with random rewards; keeps every action it receives."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Box(0.0, 10.0, (1,))
+
+    def __init__(self):
+        self.received = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.normal(3.0, 2.0, 2).astype(np.float32), {}
+
+    def step(self, action):
+        self.received.append(np.array(action))
+        assert self.action_space.contains(action)
+        obs = self.np_random.normal(3.0, 2.0, 2).astype(np.float32)
+        ends, cut = self.np_random.random(2) < 0.1
+        return obs, self.np_random.normal(), bool(ends), bool(cut), {}
+
+
+def make_policy(env, *, spread=100.0):
+    """A policy whose distribution depends on the observation."""
+    head = action_head(env.action_space)
+    policy = sf.Policy(jax.random.key(1), observation_size(env.observation_space), head)
+    return eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: spread * w)
+
+
+def make_normalizer(env):
+    """A normalizer that has seen a few observations, none of them standard."""
+    size = observation_size(env.observation_space)
+    seen = 2.0 + 3.0 * jax.random.normal(jax.random.key(2), (50, size))
+    moments = merge(initial_moments((size,)), seen, jnp.ones(50, bool))
+    return eqx.tree_at(lambda n: n.moments, observation_normalizer(size), moments)
+
+
+class Collector:
+    """A rollout of `num_envs` environments with everything that it needs."""
+
+    def __init__(self, source, num_envs=2, *, autoreset=AutoresetMode.SAME_STEP, horizon=HORIZON):
+        self.env = make_host(source, num_envs, autoreset=autoreset)
+        self.to_env = action_map(self.env.action_space)
+        self.rollout = HostRollout(self.env, horizon, self.to_env)
+        self.policy, self.normalizer = make_policy(self.env), make_normalizer(self.env)
+        state = self.rollout.init(SEED)
+        self.rollout.compile(state, self.policy, self.normalizer, jax.random.key(0))
+
+    def collect(self, count=1, *, key=0):
+        """`count` trajectories in a row, from the start."""
+        state = self.rollout.init(SEED)
+        trajectories = []
+        for i in range(count):
+            step_key = jax.random.fold_in(jax.random.key(key), i)
+            state, trajectory, _ = self.rollout(state, self.policy, self.normalizer, step_key)
+            trajectories.append(trajectory)
+        return trajectories
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return Collector(Recorder)
+
+
+def assert_consistent(trajectory, policy, normalizer):
+    seen = policy(normalizer(trajectory.obs))
+    for now, then in zip(jax.tree.leaves(seen), jax.tree.leaves(trajectory.old), strict=True):
+        np.testing.assert_allclose(now, then, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        seen.log_prob(trajectory.action),
+        trajectory.old.log_prob(trajectory.action),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    # Were observations or actions of no consequence, the comparison would prove nothing.
+    first = jax.tree.leaves(seen)[0]
+    assert np.asarray(first).reshape(-1, first.shape[-1]).std(axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("autoreset", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_the_stored_distribution_is_the_policys_at_the_stored_observation(autoreset):
+    collector = Collector("CartPole-v1", autoreset=autoreset)
+    for trajectory in collector.collect(2):
+        assert_consistent(trajectory, collector.policy, collector.normalizer)
+
+
+def test_the_stored_continuous_action_is_the_raw_sample(recorded):
+    (trajectory,) = recorded.collect()
+    assert_consistent(trajectory, recorded.policy, recorded.normalizer)
+    z = (trajectory.action - trajectory.old.mean) / jnp.exp(trajectory.old.log_std)
+    assert 0.6 < np.std(z) < 1.4
+    assert np.asarray(trajectory.action).min() < -1
+
+
+def test_the_device_rollout_stores_the_same():
+    env = sf.DeviceEnv(Pendulum(), time_limit=10)
+    policy, normalizer = make_policy(env), make_normalizer(env)
+
+    @jax.jit
+    def collect(state, key):
+        to_env = action_map(env.action_space)
+        return device_rollout(env, HORIZON, to_env, state, policy, normalizer, key)
+
+    start = env.init(jax.random.key(3), 2)
+    state, first = collect(start, jax.random.key(4))
+    _, second = collect(state, jax.random.key(5))
+    for trajectory in (first, second):
+        assert_consistent(trajectory, policy, normalizer)
+    both = jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second)
+    np.testing.assert_array_equal(both.episode_length[:, 0], np.arange(2 * HORIZON) % 10 + 1)
+    ended = both.truncated
+    np.testing.assert_array_equal(both.obs[1:][~ended[:-1]], both.next_obs[:-1][~ended[:-1]])
+    # The torque that the reward charges for is the mapped one, 2·raw within ±2.
+    angle = np.arctan2(both.obs[..., 1], both.obs[..., 0])
+    torque = np.clip(2 * both.action[..., 0], -2, 2)
+    cost = angle**2 + 0.1 * both.obs[..., 2] ** 2 + 0.001 * torque**2
+    np.testing.assert_allclose(both.reward, -cost, rtol=1e-5, atol=1e-5)
+
+    again = collect(start, jax.random.key(4))[1]
+    np.testing.assert_array_equal(again.action, first.action)
+    assert (collect(start, jax.random.key(6))[1].action != first.action).all()
+
+
+def test_the_environment_receives_the_mapped_action(recorded):
+    copies = [env.unwrapped for env in recorded.env.envs.envs]
+    for env in copies:
+        env.received.clear()
+    (trajectory,) = recorded.collect()
+    raw = np.asarray(trajectory.action)
+    expected = np.clip(5 * raw + 5, 0, 10)
+    for i, env in enumerate(copies):
+        np.testing.assert_allclose(env.received, expected[:, i], rtol=1e-6, atol=1e-5)
+    assert 0.0 in expected
+    assert 10.0 in expected
+
+
+def plain_loop(source, seed, actions):
+    """(return, length) so far of every transition, as a plain Gymnasium loop counts them."""
+    env = gymnasium.make(source) if isinstance(source, str) else source()
+    env.reset(seed=seed)
+    total, length, rows = 0.0, 0, []
+    for action in actions:
+        _, reward, terminated, truncated, _ = env.step(action)
+        total, length = total + float(reward), length + 1
+        rows.append((total, length))
+        if terminated or truncated:
+            env.reset()
+            total, length = 0.0, 0
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("autoreset", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize("source", ["CartPole-v1", Recorder])
+def test_episodes_are_counted_across_the_borders_of_trajectories(source, autoreset):
+    collector = Collector(source, 3, autoreset=autoreset)
+    trajectories = collector.collect(4)
+    both = jax.tree.map(lambda *xs: np.concatenate(xs), *trajectories)
+    actions = np.asarray(collector.to_env(jnp.asarray(both.action)))
+    crossed = ended = 0
+    for i in range(3):
+        valid = both.valid[:, i]
+        expected = plain_loop(source, SEED + i, actions[:, i][valid])
+        np.testing.assert_allclose(
+            both.episode_return[:, i][valid], expected[:, 0], rtol=1e-5, atol=1e-5
+        )
+        np.testing.assert_array_equal(both.episode_length[:, i][valid], expected[:, 1])
+        crossed += sum(t.episode_length[0, i] > 1 for t in trajectories[1:])
+        ended += Episodes.of(both).done[:, i].sum()
+    assert crossed
+    assert ended > 5
+    assert both.valid.all() == (autoreset == AutoresetMode.SAME_STEP)
+
+
+def test_the_normalizer_is_frozen_while_a_trajectory_is_collected(recorded):
+    before = [np.array(leaf) for leaf in jax.tree.leaves(recorded.normalizer)]
+    first, second = recorded.collect(2)
+    for was, leaf in zip(before, jax.tree.leaves(recorded.normalizer), strict=True):
+        np.testing.assert_array_equal(was, leaf)
+    assert_consistent(first, recorded.policy, recorded.normalizer)
+    assert_consistent(second, recorded.policy, recorded.normalizer)
+
+
+def test_a_trajectory_uses_the_policy_and_the_normalizer_that_it_is_given(recorded):
+    (before,) = recorded.collect()
+    policy = make_policy(recorded.env, spread=50.0)
+    normalizer = recorded.normalizer.update(before.obs, before.valid)
+    state = recorded.rollout.init(SEED)
+    _, trajectory, _ = recorded.rollout(state, policy, normalizer, jax.random.key(0))
+    assert_consistent(trajectory, policy, normalizer)
+
+
+def test_the_key_and_the_seed_decide_everything(recorded):
+    (first,), (again,), (other,) = (recorded.collect(key=key) for key in (1, 1, 2))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (first.action != other.action).all()
+    # Each step of each environment draws its own sample.
+    noise = (first.action - first.old.mean).reshape(-1)
+    assert len(np.unique(noise)) == noise.size
+
+
+def test_trajectories_share_no_memory(recorded):
+    first, second = recorded.collect(2)
+    kept = np.array(first.obs), np.array(first.action)
+    recorded.collect(2, key=5)
+    np.testing.assert_array_equal(first.obs, kept[0])
+    np.testing.assert_array_equal(first.action, kept[1])
+    assert not np.array_equal(first.obs, second.obs)

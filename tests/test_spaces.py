@@ -1,0 +1,265 @@
+"""Spaces: encoding against Gymnasium's `flatten`, action maps, heads, and the JSON form."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector.utils import batch_space, iterate
+
+from surefoot.envs.spaces import (
+    action_head,
+    action_map,
+    check_observation_space,
+    encode,
+    is_batched,
+    observation_size,
+    space_from_json,
+    space_to_json,
+)
+from surefoot.errors import UsageError
+from surefoot.networks import (
+    BernoulliHead,
+    CategoricalHead,
+    GaussianHead,
+    MultiCategoricalHead,
+)
+
+INF = np.inf
+
+
+def box(low, high):
+    return spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
+
+
+SPACES = {
+    "box": spaces.Box(-1.0, 1.0, (3,)),
+    "box, scalar": spaces.Box(-1.0, 1.0, ()),
+    "box, 2-D": spaces.Box(-5.0, 5.0, (2, 3)),
+    "box, half open": box([-INF, 0.0], [1.0, INF]),
+    "box, float64": spaces.Box(-2.0, 2.0, (2,), np.float64),
+    "box, pixels": spaces.Box(0, 255, (2, 2, 3), np.uint8),
+    "discrete": spaces.Discrete(4),
+    "discrete, start": spaces.Discrete(5, start=-2),
+    "multi-discrete": spaces.MultiDiscrete([3, 2, 4]),
+    "multi-discrete, start": spaces.MultiDiscrete([3, 2], start=[5, -1]),
+    "multi-discrete, 2-D": spaces.MultiDiscrete([[3, 2, 4], [2, 5, 2]]),
+    "multi-binary": spaces.MultiBinary((4,)),
+    "multi-binary, 2-D": spaces.MultiBinary((2, 3)),
+    "dict": spaces.Dict(
+        {
+            "b": spaces.Discrete(3, start=1),
+            "a": spaces.Box(-1.0, 1.0, (2, 2)),
+            "c": spaces.Dict({"z": spaces.MultiBinary((2,)), "y": spaces.MultiDiscrete([2, 3])}),
+        }
+    ),
+    "tuple": spaces.Tuple(
+        [
+            spaces.Discrete(2),
+            spaces.Tuple([spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(3)]),
+            spaces.Dict({"only": spaces.Box(0.0, 1.0, (1,))}),
+        ]
+    ),
+}
+for i, space in enumerate(SPACES.values()):
+    space.seed(i)
+
+ACTIONS = [name for name in SPACES if name.startswith(("box", "discrete", "multi"))]
+ACTIONS.remove("box, pixels")
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_encode_is_gymnasiums_flatten_for_one_and_for_batches(name):
+    space = SPACES[name]
+    batch = batch_space(space, 6)
+    batch.seed(3)
+    sample = batch.sample()
+    singles = list(iterate(batch, sample))
+    expected = np.array([spaces.flatten(space, single) for single in singles], np.float32)
+    assert observation_size(space) == expected.shape[1]
+
+    encoded = encode(space, sample)
+    assert encoded.dtype == np.float32
+    np.testing.assert_array_equal(encoded, expected)
+    for single, row in zip(singles, expected, strict=True):
+        np.testing.assert_array_equal(encode(space, single), row)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_encode_in_jax_equals_encode_in_numpy_and_may_be_traced(name):
+    space = SPACES[name]
+    sample = batch_space(space, 6).sample()
+    on_device = jax.tree.map(jnp.asarray, sample)
+    encoded = jax.jit(lambda obs: encode(space, obs, jnp))(on_device)
+    assert isinstance(encoded, jax.Array)
+    assert encoded.dtype == jnp.float32
+    np.testing.assert_array_equal(encoded, encode(space, sample))
+
+
+def test_encode_keeps_any_leading_dimensions():
+    space = SPACES["multi-discrete, 2-D"]
+    sample = batch_space(batch_space(space, 5), 4).sample()
+    encoded = encode(space, sample)
+    assert encoded.shape == (4, 5, observation_size(space))
+    np.testing.assert_array_equal(encoded[2], encode(space, sample[2]))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_is_batched_tells_a_batch_from_one_observation(name):
+    space = SPACES[name]
+    assert not is_batched(space, space.sample())
+    assert is_batched(space, batch_space(space, 1).sample())
+    assert is_batched(space, batch_space(space, 3).sample())
+
+
+def test_the_affine_map_takes_the_corners_to_the_bounds():
+    low, high = np.array([[-2.0, 0.0, 3.0], [2.0, 10.0, 4.0]])
+    to_env = action_map(box(low, high))
+    corners = jnp.array([[-1.0] * 3, [0.0] * 3, [1.0] * 3])
+    np.testing.assert_allclose(to_env(corners), [low, (low + high) / 2, high], atol=1e-6)
+    beyond = jnp.array([[-1.5, -9.0, -1.01], [1.5, 9.0, 1.01]])
+    np.testing.assert_array_equal(to_env(beyond), [low, high])
+
+
+def test_dimensions_without_two_finite_bounds_pass_through_and_are_clipped():
+    to_env = action_map(box([0.0, -INF, 0.0], [INF, 7.0, 10.0]))
+    raw = jnp.array([[0.5, 0.5, 0.5], [-3.0, 9.0, -3.0]])
+    np.testing.assert_allclose(to_env(raw), [[0.5, 0.5, 7.5], [0.0, 7.0, 0.0]])
+
+
+def test_unbounded_dimensions_pass_through_without_a_warning():
+    raw = jnp.array([[0.5, -1e6]])
+    np.testing.assert_array_equal(action_map(box([-INF, -INF], [INF, INF]))(raw), raw)
+
+
+def test_the_clip_map_only_clips():
+    to_env = action_map(spaces.Box(0.0, 10.0, (3,)), "clip")
+    np.testing.assert_allclose(to_env(jnp.array([[-1.0, 1.0, 11.0]])), [[0.0, 1.0, 10.0]])
+
+
+def test_integer_maps_add_the_start_and_restore_the_shape():
+    one = action_map(spaces.Discrete(5, start=-2))
+    np.testing.assert_array_equal(one(jnp.arange(5)), np.arange(5) - 2)
+
+    space = spaces.MultiDiscrete([[3, 2, 4], [2, 5, 2]], start=[[1, 2, 3], [-4, 5, -6]])
+    raw = jnp.array([[0, 1, 2, 1, 4, 0], [2, 0, 3, 0, 0, 1]])
+    expected = np.asarray(raw).reshape(2, 2, 3) + space.start
+    np.testing.assert_array_equal(action_map(space)(raw), expected)
+
+    coins = action_map(spaces.MultiBinary((2, 3)))
+    np.testing.assert_array_equal(coins(jnp.arange(6) % 2)[0], [0, 1, 0])
+    assert coins(jnp.zeros((4, 5, 6), jnp.int32)).shape == (4, 5, 2, 3)
+
+
+def raw_samples(space, n):
+    """What a policy samples: standard normal ones, three times too wide, for a `Box`."""
+    head = action_head(space)
+    output = 3.0 * jax.random.normal(jax.random.key(4), (n, head.size))
+    return head(output).sample(jax.random.key(5))
+
+
+@pytest.mark.parametrize("kind", ["affine", "clip"])
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_mapped_sample_lies_in_the_space(name, kind):
+    space = SPACES[name]
+    actions = np.asarray(action_map(space, kind)(raw_samples(space, 300)))
+    assert actions.shape == (300, *space.shape)
+    actions = actions.astype(space.dtype)
+    assert all(space.contains(np.asarray(action)) for action in actions)
+    assert len(np.unique(actions, axis=0)) > 2
+
+
+def test_the_map_stays_inside_bounds_that_float32_cannot_hold():
+    space = spaces.Box(-0.1, 0.1, (2,), np.float64)
+    actions = np.asarray(action_map(space)(jnp.array([[-5.0, 5.0]]))).astype(space.dtype)
+    assert space.contains(actions[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "size"),
+    [
+        ("box", GaussianHead, 3),
+        ("box, scalar", GaussianHead, 1),
+        ("box, 2-D", GaussianHead, 6),
+        ("box, float64", GaussianHead, 2),
+        ("discrete", CategoricalHead, 4),
+        ("discrete, start", CategoricalHead, 5),
+        ("multi-discrete", MultiCategoricalHead, 9),
+        ("multi-discrete, 2-D", MultiCategoricalHead, 18),
+        ("multi-binary", BernoulliHead, 4),
+        ("multi-binary, 2-D", BernoulliHead, 6),
+    ],
+)
+def test_each_action_space_has_its_head(name, head, size):
+    made = action_head(SPACES[name])
+    assert type(made) is head
+    assert made.size == size
+
+
+def test_the_gaussian_head_starts_with_the_log_std_asked_for():
+    dist = action_head(SPACES["box"], log_std=-0.7)(jnp.zeros((2, 3)))
+    np.testing.assert_allclose(dist.log_std, np.full((2, 3), -0.7), atol=1e-6)
+
+
+KEPT = [
+    *SPACES.values(),
+    spaces.Dict(),
+    spaces.MultiBinary(4),
+    spaces.Discrete(3, dtype=np.int32),
+    spaces.MultiDiscrete([2, 3], dtype=np.int32),
+]
+
+
+@pytest.mark.parametrize("space", KEPT, ids=str)
+def test_a_space_survives_strict_json(space):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = json.dumps(space_to_json(space), allow_nan=False)
+    read = space_from_json(json.loads(text, parse_constant=refuse))
+    assert read == space
+    assert read.dtype == space.dtype
+    assert read.shape == space.shape
+
+
+def test_infinite_and_uneven_bounds_come_back_exactly():
+    space = box([-INF, -0.1, 1e-30], [0.1, INF, 1 / 3])
+    read = space_from_json(json.loads(json.dumps(space_to_json(space))))
+    np.testing.assert_array_equal(read.low, space.low)
+    np.testing.assert_array_equal(read.high, space.high)
+
+
+UNSUPPORTED = {
+    "Text": spaces.Text(5),
+    "Graph": spaces.Graph(spaces.Box(0.0, 1.0, (2,)), None),
+    "Sequence": spaces.Sequence(spaces.Discrete(2)),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_an_unsupported_observation_space_is_named_however_deep_it_lies(name):
+    space = UNSUPPORTED[name]
+    with pytest.raises(UsageError, match=f"observation space {name}"):
+        check_observation_space(space)
+    nested = spaces.Dict({"fine": spaces.Discrete(2), "not": spaces.Tuple([space])})
+    with pytest.raises(UsageError, match=f"observation space {name}"):
+        check_observation_space(nested)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [*UNSUPPORTED.values(), SPACES["box, pixels"], SPACES["dict"], SPACES["tuple"]],
+    ids=lambda space: type(space).__name__,
+)
+def test_an_unsupported_action_space_is_named(space):
+    with pytest.raises(UsageError) as error:
+        action_head(space)
+    assert str(error.value).startswith(f"action space {space} is not supported")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
+def test_every_supported_observation_space_is_accepted(space):
+    check_observation_space(space)

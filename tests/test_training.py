@@ -1,0 +1,344 @@
+"""`train` as a whole: reproducible, within its budget, with honest records, for every space."""
+
+import json
+import math
+from typing import NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import surefoot as sf
+from surefoot.loop import Iteration
+from surefoot.runs.progress import Silent
+from surefoot.training import Run, execute, prepare
+
+SMALL = {"num_envs": 4, "horizon": 64, "hidden": (16,), "critic_minibatch_size": 64}
+STEPS = 4 * 64 * 6 + 100
+MAX_KL = 0.01
+
+
+class Trained(NamedTuple):
+    run: Run
+    iterations: list[Iteration]
+    rows: list[dict]
+
+
+class Kept(Silent):
+    def __init__(self):
+        self.iterations = []
+
+    def show(self, iteration):
+        self.iterations.append(iteration)
+
+
+def strict_json(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    def make(algorithm, *, env="CartPole-v1", **options):
+        run = prepare(algorithm, env, {**SMALL, "steps": STEPS, **options})
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        display = Kept()
+        execute(run, folder, display)
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        return Trained(run, display.iterations, [strict_json(line) for line in lines])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trpo(train):
+    return train("trpo")
+
+
+@pytest.fixture(scope="module")
+def ppo(train):
+    return train("ppo_clip", backend="device")
+
+
+def leaves(state):
+    named = jax.tree_util.tree_leaves_with_path(state)
+    return {
+        jax.tree_util.keystr(path): np.asarray(
+            jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        )
+        for path, leaf in named
+    }
+
+
+def assert_identical(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def without_timing(rows):
+    return [{k: v for k, v in row.items() if k != "timing"} for row in rows]
+
+
+def test_the_same_seed_gives_the_same_bits_on_the_host(trpo, train):
+    again = train("trpo")
+    assert_identical(leaves(trpo.run.state), leaves(again.run.state))
+    assert without_timing(trpo.rows) == without_timing(again.rows)
+
+
+def test_the_same_seed_gives_the_same_bits_on_the_device_and_another_does_not(ppo, train):
+    again, other = (train("ppo_clip", backend="device", seed=seed) for seed in (0, 1))
+    assert_identical(leaves(ppo.run.state), leaves(again.run.state))
+    assert without_timing(ppo.rows) == without_timing(again.rows)
+
+    different = leaves(other.run.state)
+    for name, leaf in leaves(ppo.run.state).items():
+        if "weights" in name:
+            assert (leaf != different[name]).any(), name
+    assert without_timing(ppo.rows) != without_timing(other.rows)
+
+
+def test_an_algorithm_composed_by_hand_is_the_recipe(trpo, train):
+    critic = sf.Step(sf.Likelihood(), sf.Optax(optax.adam(1.0)), sf.Fixed(1e-3))
+    algorithm = sf.Algorithm(
+        sf.Step(
+            sf.Surrogate(),
+            sf.Fisher(sf.CG(10), damping=0.1),
+            sf.Backtrack(sf.KLBall(MAX_KL), max_kl=MAX_KL),
+        ),
+        sf.Epochs(critic, epochs=10, minibatch_size=64),
+        discount=0.99,
+        gae_lambda=0.95,
+    )
+    shape = {k: v for k, v in SMALL.items() if k != "critic_minibatch_size"}
+    run = prepare(algorithm, "CartPole-v1", {**shape, "steps": STEPS})
+    for _ in run.iterations():
+        pass
+    assert_identical(leaves(trpo.run.state), leaves(run.state))
+
+
+@pytest.mark.parametrize("name", ["trpo", "ppo"])
+def test_the_budget_is_rounded_down_to_whole_batches_and_spent(name, request):
+    trained = request.getfixturevalue(name)
+    assert trained.run.steps == 6 * 256
+    assert [row["steps"] for row in trained.rows] == [256 * (i + 1) for i in range(6)]
+    assert [row["iteration"] for row in trained.rows] == list(range(6))
+    assert int(trained.run.state.steps) == 6 * 256
+
+
+class Toy(gymnasium.Env):
+    """Random observations and rewards, four steps an episode; insists on a proper action."""
+
+    taken = 0
+    closed = 0
+
+    def __init__(self, action_space):
+        self.observation_space = spaces.Dict(
+            {"place": spaces.Box(-5.0, 5.0, (2,)), "kind": spaces.Discrete(3, start=1)}
+        )
+        self.action_space = action_space
+
+    def _observation(self):
+        place = self.np_random.normal(size=2).clip(-5, 5).astype(np.float32)
+        return {"place": place, "kind": self.np_random.integers(1, 4)}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._step = 0
+        return self._observation(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        Toy.taken += 1
+        self._step += 1
+        return self._observation(), self.np_random.normal(), self._step == 4, False, {}
+
+    def close(self):
+        Toy.closed += 1
+
+
+def test_dummy_rows_are_not_charged_to_the_budget():
+    vector = SyncVectorEnv(
+        [lambda: Toy(spaces.Discrete(2))] * 2, autoreset_mode=AutoresetMode.NEXT_STEP
+    )
+    # 71 steps are five batches of 12 rows; without the dummy ones there is room for a sixth.
+    steps, rows = 71, 12
+    options = {"steps": steps, "num_envs": 2, "horizon": 6, "critic_minibatch_size": 6}
+    run = prepare("reinforce", vector, {**options, "hidden": (4,)})
+    before, closed = Toy.taken, Toy.closed
+    done = [(iteration.steps, Toy.taken - before) for iteration in run.iterations()]
+    assert [charged for charged, _ in done] == [taken for _, taken in done]
+    assert len(done) > steps // rows
+    assert steps - rows < done[-1][0] <= steps
+    assert Toy.closed == closed, "a vector environment that was handed in stays open"
+
+
+UPDATE = {"objective_before", "objective_after", "predicted_improvement", "entropy"}
+DIAGNOSTICS = UPDATE | {"kl_mean", "kl_max", "step_scale", "grad_norm", "explained_variance"}
+TRPO_DIAGNOSTICS = {"backtracks", "accepted", "cg_steps", "relative_residual", "d_fisher_d"}
+
+
+@pytest.mark.parametrize(("name", "own"), [("trpo", TRPO_DIAGNOSTICS), ("ppo", {"clip_fraction"})])
+def test_every_row_holds_every_diagnostic(name, own, request):
+    for row in request.getfixturevalue(name).rows:
+        for diagnostic in DIAGNOSTICS | own:
+            assert math.isfinite(row[diagnostic]), diagnostic
+        assert len(row["episode_returns"]) == len(row["episode_lengths"])
+
+
+def test_timing_says_where_the_time_went(trpo, ppo):
+    for i, row in enumerate(trpo.rows):
+        timing = row["timing"]
+        parts = [timing[part] for part in ("environment", "act", "update", "compile")]
+        assert all(part > 0 for part in parts[:3])
+        assert (timing["compile"] > 0) == (i == 0)
+        assert sum(parts) <= timing["total"] + 1e-6
+        assert timing["steps_per_s"] == pytest.approx(256 / timing["total"])
+    for row in ppo.rows:
+        timing = row["timing"]
+        assert timing["environment"] is timing["act"] is timing["update"] is None
+        assert timing["program"] > 0
+        assert timing["steps_per_s"] == pytest.approx(256 / timing["total"])
+    assert ppo.rows[0]["timing"]["compile"] > 0
+
+
+@pytest.mark.parametrize("name", ["trpo", "ppo"])
+def test_reported_returns_are_raw_while_the_learner_sees_scaled_rewards(name, request):
+    trained = request.getfixturevalue(name)
+    ended = [row for row in trained.rows if row["episode_returns"]]
+    assert ended
+    for row in ended:
+        # CartPole earns 1 a step.
+        assert row["episode_returns"] == row["episode_lengths"]
+    assert all(row["reward_scale"] < 0.5 for row in trained.rows)
+
+
+def test_an_accepted_step_keeps_its_promises_and_a_refused_one_moves_nothing(trpo):
+    accepted = [row for row in trpo.rows if row["accepted"]]
+    assert accepted
+    for row in accepted:
+        assert 0 < row["kl_mean"] <= MAX_KL * (1 + 1e-6)
+        assert row["kl_mean"] <= row["kl_max"]
+        assert row["objective_after"] >= row["objective_before"]
+        assert 0 <= row["backtracks"] < 10
+    for row in trpo.rows:
+        if not row["accepted"]:
+            assert row["kl_mean"] == 0
+            assert row["objective_after"] == row["objective_before"]
+
+
+def test_the_normalizer_and_the_scaler_saw_every_step_once(trpo, ppo):
+    for trained in (trpo, ppo):
+        state = trained.run.state
+        assert state.normalizer.moments.seen == trained.run.steps
+        assert state.scaler.moments.seen == trained.run.steps
+
+
+ACTION_SPACES = {
+    "Box": spaces.Box(np.array([-1.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)),
+    "Discrete": spaces.Discrete(3, start=-1),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "MultiBinary": spaces.MultiBinary(3),
+}
+
+
+@pytest.mark.parametrize("space", ACTION_SPACES)
+@pytest.mark.parametrize("algorithm", ["trpo", "ppo_clip", "reinforce"])
+def test_every_action_space_trains_from_dict_observations(algorithm, space, tmp_path):
+    options = {"num_envs": 2, "horizon": 8, "steps": 16, "hidden": (4,)}
+    options["critic_minibatch_size"] = 8
+    if algorithm == "ppo_clip":
+        options["minibatch_size"] = 8
+    action_space = ACTION_SPACES[space]
+    closed = Toy.closed
+    run = prepare(algorithm, lambda: Toy(action_space), options)
+    before = leaves(run.state.policy)
+    (iteration,) = run.iterations()
+    assert Toy.closed == closed + 2, "environments that the run made are closed"
+
+    after = leaves(run.state.policy)
+    assert all(np.isfinite(leaf).all() for leaf in after.values())
+    moved = any((leaf != before[name]).any() for name, leaf in after.items())
+    assert moved == iteration.metrics.get("accepted", True)
+    assert iteration.metrics["learnt_rows"] == 16
+    assert list(iteration.episode_lengths) == [4] * 4
+    action, _ = run.agent().predict(Toy(action_space).reset(seed=0)[0])
+    assert action_space.contains(action)
+
+
+BATCH = {"num_envs": 4, "horizon": 32}
+MISTAKES = [
+    ("tpro", "CartPole-v1", {}, "unknown algorithm 'tpro'; .* Did you mean 'trpo'"),
+    ("trpo", "CartPoel-v1", {}, "'CartPoel-v1' .* Did you mean 'CartPole-v1'"),
+    ("trpo", 3, {}, "environment 3; accepted are a Gymnasium id"),
+    ("trpo", "CartPole-v1", {"max_lk": 0.1}, "unknown option 'max_lk' .* Did you mean 'max_kl'"),
+    ("trpo", "CartPole-v1", {"clip": 0.2}, "unknown option 'clip' for trpo"),
+    ("trpo", "CartPole-v1", {"max_kl": -0.01}, "max_kl is -0.01; accepted is a finite number > 0"),
+    ("trpo", "CartPole-v1", {"max_kl": 0}, "max_kl is 0;"),
+    ("trpo", "CartPole-v1", {"max_kl": math.nan}, "max_kl is nan;"),
+    ("trpo", "CartPole-v1", {"damping": math.inf}, "damping is inf;"),
+    ("trpo", "CartPole-v1", {"discount": 1.5}, "discount is 1.5;"),
+    ("trpo", "CartPole-v1", {"decay": 0.0}, "decay is 0.0;"),
+    ("trpo", "CartPole-v1", {"cg_steps": 2.5}, "cg_steps is 2.5; accepted is an integer"),
+    ("trpo", "CartPole-v1", {"num_envs": 0}, "num_envs is 0;"),
+    ("trpo", "CartPole-v1", {"num_envs": True}, "num_envs is True;"),
+    ("trpo", "CartPole-v1", {**BATCH, "critic_minibatch_size": 33}, "33; .* 128, for instance 32"),
+    ("ppo_clip", "CartPole-v1", {**BATCH, "minibatch_size": 256}, "128, for instance 128"),
+    ("trpo", "CartPole-v1", {**BATCH, "steps": 127}, "at least one batch .* 32 × 4 = 128 "),
+    ("trpo", "CartPole-v1", {"steps": 0}, "steps is 0;"),
+    ("trpo", "CartPole-v1", {"steps": -1}, "steps is -1;"),
+    ("trpo", "CartPole-v1", {"seed": -1}, "seed is -1;"),
+    ("trpo", "CartPole-v1", {"hidden": (64, 0)}, r"hidden is \(64, 0\)"),
+    ("trpo", "CartPole-v1", {"hidden": 64}, "hidden is 64; accepted is a tuple of integers"),
+    ("trpo", "CartPole-v1", {"steps": 10**30}, "steps is 10+; .* <= 2,147,483,647"),
+    ("trpo", "CartPole-v1", {"seed": 10**30}, "seed is 10+; .* <= 4,294,967,295"),
+    ("trpo", "CartPole-v1", {"log_std": 9.0}, "log_std is 9.0; .* >= -5 and <= 5"),
+    ("trpo", "CartPole-v1", {"backend": "gpu"}, "backend is 'gpu'; accepted are 'host', 'device'"),
+    ("trpo", "CartPole-v1", {"scale_rewards": "no"}, "scale_rewards is 'no';"),
+    ("trpo", "Acrobot-v1", {"backend": "device"}, "no device version; accepted are CartPole-v1"),
+    ("trpo", lambda: Toy(spaces.Text(3)), {}, "action space Text.* is not supported"),
+    ("trpo", lambda: Toy(spaces.Box(0, 9, (2,), np.int64)), {}, "action space Box.* of floats"),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "env", "options", "message"), MISTAKES)
+def test_a_mistake_is_one_line_and_nothing_is_written(algorithm, env, options, message, tmp_path):
+    with pytest.raises(sf.UsageError, match=message) as error:
+        sf.train(algorithm, env, out=tmp_path / "run", **options)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_folder_is_refused_and_kept(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(sf.UsageError, match="exists; accepted is a new path"):
+        sf.train("trpo", "CartPole-v1", out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+class Broken(Toy):
+    def step(self, action):
+        raise KeyError("broken on purpose")
+
+
+def test_an_environments_own_error_keeps_its_traceback():
+    closed = Toy.closed
+    with pytest.raises(KeyError, match="broken on purpose") as error:
+        sf.train(
+            "reinforce",
+            lambda: Broken(spaces.Discrete(2)),
+            steps=16,
+            num_envs=2,
+            horizon=8,
+            hidden=(4,),
+            critic_minibatch_size=8,
+        )
+    assert error.traceback[-1].name == "step"
+    assert Toy.closed == closed + 2
