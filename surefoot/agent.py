@@ -108,8 +108,9 @@ class Agent:
         deterministic: bool = True,
     ) -> tuple[np.ndarray, None]:
         """(action, None) for one observation or a batch, with the signature that
-        Stable-Baselines3's tools call. The action is what the environment takes. `state` and
-        `episode_start` are for recurrent policies and are not used."""
+        Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
+        follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
+        recurrent policies and are not used."""
         batched = is_batched(self.observation_space, observation)
         obs = encode(self.observation_space, observation)
         size = observation_size(self.observation_space)
@@ -137,8 +138,8 @@ class Agent:
         env: Source | None = None,
         deterministic: bool = True,
     ) -> Evaluation:
-        """Returns and lengths of whole episodes on fresh environments, those the agent was trained
-        on unless `env` is given."""
+        """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
+        Environments are made anew, but a vector environment is reset and used."""
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         source = self.environment if env is None else env

@@ -35,7 +35,7 @@ class TrainState(NamedTuple):
     scaler: RewardScaler | NoScaler
     key: PRNGKeyArray
     steps: Int[Array, ""]
-    """Environment steps (valid rows) learnt from so far."""
+    """Environment steps (valid rows) learned from so far."""
     total_steps: Int[Array, ""]
     """Environment steps of the whole run: what schedules are measured against."""
 
@@ -46,10 +46,10 @@ class Metrics(NamedTuple):
     policy: UpdateInfo
     valid_rows: Int[Array, ""]
     """Rows of the trajectory that were transitions: environment steps."""
-    learnt_rows: Float[Array, ""]
+    learned_rows: Float[Array, ""]
     """Rows with weight in the policy's update: without a critic, those of finished episodes."""
     explained_variance: Float[Array, ""]
-    """1 − Var[target − V_old]/Var[target] over the learnt rows: 1 is a perfect critic, 0 one that
+    """1 − Var[target − V_old]/Var[target] over the learned rows: 1 is a perfect critic, 0 one that
     is no better than a constant. 0 without a critic."""
     value_mean: Float[Array, ""]
     """Mean of V_old, in scaled reward units."""
@@ -60,8 +60,8 @@ class Metrics(NamedTuple):
 class Algorithm(eqx.Module):
     """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
 
-    Without a critic the value is zero, returns are Monte Carlo (use `gae_lambda=1`), and rows of
-    episodes that do not end within the batch get weight 0.
+    Without a critic the value is zero, returns are Monte Carlo (λ = 1 whatever `gae_lambda` is),
+    and rows of episodes that do not end within the batch get weight 0.
     """
 
     policy_update: Update
@@ -112,8 +112,10 @@ class Algorithm(eqx.Module):
         obs = state.normalizer(trajectory.obs)
         if state.critic is None:
             value = next_value = jnp.zeros_like(trajectory.reward)
+            gae_lambda: Scalar = 1.0
             weight = (valid & finished(done)).astype(value.dtype)
         else:
+            gae_lambda = self.gae_lambda
             value = state.critic.value(obs)
             next_value = state.critic.value(state.normalizer(trajectory.next_obs))
             weight = valid.astype(value.dtype)
@@ -126,7 +128,7 @@ class Algorithm(eqx.Module):
             trajectory.truncated,
             valid,
             discount=self.discount,
-            gae_lambda=self.gae_lambda,
+            gae_lambda=gae_lambda,
         )
         target = value + advantage
 
@@ -134,14 +136,19 @@ class Algorithm(eqx.Module):
             return x.reshape(-1, *x.shape[2:])
 
         flat_weight = rows(weight)
-        learnt = jnp.where(flat_weight > 0, rows(advantage), 0.0)
+
+        def kept(x: Array) -> Array:
+            # A row without weight may hold anything, a NaN too, and 0·NaN is a NaN in a gradient.
+            return jnp.where(flat_weight.reshape(-1, *(1,) * (x.ndim - 2)) > 0, rows(x), 0)
+
+        learned = kept(advantage)
         if self.normalize_advantages:
-            learnt = standardize(learnt, flat_weight)
+            learned = standardize(learned, flat_weight)
         batch = Batch(
-            obs=rows(obs),
-            action=rows(trajectory.action),
-            old=jax.tree.map(rows, trajectory.old),
-            advantage=learnt,
+            obs=kept(obs),
+            action=kept(trajectory.action),
+            old=jax.tree.map(kept, trajectory.old),
+            advantage=learned,
             weight=flat_weight,
             progress=jnp.minimum(state.steps / state.total_steps, 1.0),
         )
@@ -151,15 +158,15 @@ class Algorithm(eqx.Module):
 
         critic_batch = None
         if state.critic is not None:
-            old_value = rows(value)[:, None]
+            old_value = kept(value)[:, None]
             critic_batch = batch._replace(
-                action=rows(target)[:, None],
+                action=kept(target)[:, None],
                 old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
             )
         metrics = Metrics(
             policy=info,
             valid_rows=jnp.sum(valid, dtype=jnp.int32),
-            learnt_rows=jnp.sum(weight),
+            learned_rows=jnp.sum(weight),
             explained_variance=_explained_variance(rows(target), rows(value), flat_weight),
             value_mean=weighted_mean(rows(value), flat_weight),
             reward_scale=scaler(jnp.ones(())),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ import tyro
 
 from surefoot import __version__
 from surefoot.arguments import parse
-from surefoot.config import Setup, at_least, default_run_folder, validate
+from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError, closest
 from surefoot.recipes import RECIPES, find_recipe
 
@@ -92,12 +91,9 @@ def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
     from surefoot.runs.progress import WINDOW, make_display
-    from surefoot.training import check_new, execute, prepare
+    from surefoot.training import check_new, default_run_folder, execute, prepare
 
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = check_new(
-        options.out or default_run_folder(name, options.env, options.run.seed, stamp)
-    )
+    folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
     setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
     run = prepare(options.hyperparameters, options.env, setup, name=name)
     console = Console()

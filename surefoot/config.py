@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import typing
-from pathlib import Path
 from typing import Any, Literal
 
 from surefoot.errors import UsageError
@@ -28,9 +28,10 @@ class Interval:
     integer: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int if self.integer else (int, float)):
+        kind: Any = numbers.Integral if self.integer else numbers.Real
+        if isinstance(value, bool) or not isinstance(value, kind):
             return False
-        above = value > self.low if self.open_low else value >= self.low
+        above: bool = value > self.low if self.open_low else value >= self.low
         return above and value <= self.high and -math.inf < value < math.inf
 
     def __str__(self) -> str:
@@ -69,9 +70,10 @@ def number(default: float, low: float, high: float) -> Any:
     return _field(default, Interval(low, high))
 
 
-def minibatch(default: int) -> Any:
-    """A field that takes a size which divides horizon × num_envs."""
-    return _field(default, Interval(1, integer=True), divides_batch=True)
+def minibatch(default: int, *, only_if: str | None = None) -> Any:
+    """A field that takes a size which divides horizon × num_envs; if `only_if` names a field, only
+    where that one is true."""
+    return _field(default, Interval(1, integer=True), divides_batch=True, only_if=only_if)
 
 
 def _field(default: Any, accepts: Interval, **metadata: Any) -> Any:
@@ -86,6 +88,10 @@ def validate(config: Any) -> None:
         accepts = field.metadata.get("accepts")
         if accepts is not None and value not in accepts:
             raise UsageError(f"{field.name} is {value!r}; accepted is {accepts}")
+        if accepts is not None and not isinstance(value, int | float):
+            # NumPy's numbers are welcome, but what is recorded is plain.
+            plain = int(value) if accepts.integer else float(value)
+            object.__setattr__(config, field.name, plain)
         hint = hints[field.name]
         if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
             choices = ", ".join(map(repr, typing.get_args(hint)))
@@ -120,14 +126,13 @@ class Setup:
 
     def __post_init__(self) -> None:
         validate(self)
-        width = Interval(1, integer=True)
-        if not isinstance(self.hidden, tuple) or any(w not in width for w in self.hidden):
+        widths: Any = self.hidden
+        if isinstance(widths, list):
+            widths = tuple(widths)
+            object.__setattr__(self, "hidden", widths)
+        width = Interval(1, 65_536, integer=True)
+        if not isinstance(widths, tuple) or any(w not in width for w in widths):
             raise UsageError(
-                f"hidden is {self.hidden!r}; accepted is a tuple of integers >= 1, such as (64, 64)"
+                f"hidden is {self.hidden!r}; accepted is a tuple of integers from 1 to 65,536, "
+                "(64, 64) for instance"
             )
-
-
-def default_run_folder(algorithm: str, env: str, seed: int, stamp: str) -> Path:
-    """runs/ALGORITHM-ENV-SEED-STAMP, with characters that a folder name cannot hold replaced."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
-    return Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"

@@ -28,7 +28,7 @@ from surefoot.types import Batch, Params
 
 
 def weighted_mean(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, ""]:
-    """Σ w x / Σ w, and 0 where no row has weight. Rows without weight may hold anything."""
+    """Σ w x / Σ w, and 0 where no row has weight."""
     return jnp.sum(jnp.where(weight > 0, weight * x, 0.0)) / jnp.maximum(jnp.sum(weight), 1e-30)
 
 
@@ -39,7 +39,10 @@ def dot(a: Params, b: Params) -> Float[Array, ""]:
 
 def move(params: Params, direction: Params, scale: Float[Array, ""] | float) -> Params:
     """Params + scale·direction, bit for bit `params` where the scale is zero."""
-    return eqx.apply_updates(params, optax.tree.scale(scale, direction))
+    theta, static = eqx.partition(params, eqx.is_inexact_array)
+    # Not a sum alone: 0·NaN would be NaN.
+    moved = jax.tree.map(lambda p, d: jnp.where(scale == 0, p, p + scale * d), theta, direction)
+    return eqx.combine(moved, static)
 
 
 class Change(NamedTuple):

@@ -175,13 +175,21 @@ def device_iterations(
             compiling = clock() - begin
         (state, env_state), reports = program(*args)
         metrics, critic, episodes = jax.device_get(reports)
-        total = (clock() - begin) / per_call
+        run = (clock() - begin - compiling) / per_call
         for i in range(per_call):
             at = (jax.tree.map(lambda x, i=i: x[i], part) for part in (metrics, critic, episodes))
             metric_row, critic_row, episode_row = at
             returns, lengths = episode_row.ended()
-            run = total - compiling / per_call
-            timing = Timing(None, None, None, run, compiling / per_call, total, rows / total)
+            compiled = compiling if i == 0 else 0.0
+            timing = Timing(
+                environment=None,
+                act=None,
+                update=None,
+                program=run,
+                compile=compiled,
+                total=run + compiled,
+                steps_per_s=rows / (run + compiled),
+            )
             row = flatten(metric_row, critic_row)
             done = (first + i + 1) * rows
             yield Iteration(first + i, done, state, row, returns, lengths, timing)

@@ -1,7 +1,7 @@
 """Running statistics of what the environment returns.
 
 `ObservationNormalizer` standardizes observations and is frozen while one iteration's data is
-collected and learnt from, so that the stored observation is the one the policy saw; it belongs to
+collected and learned from, so that the stored observation is the one the policy saw; it belongs to
 the agent. `RewardScaler` divides rewards by the running standard deviation of the discounted
 return; only the learner sees scaled rewards. Both merge batches by the parallel algorithm of Chan,
 Golub & LeVeque (1979) and skip rows that are no transition.

@@ -4,13 +4,15 @@ An objective maps the current distributions and a batch to one value a row, whic
 average. It sees no parameters and no network. At θ = θ_old the gradients of Score, Surrogate and
 Clipped are the same policy gradient; they differ in what happens further away.
 
-An objective is any callable (distribution, batch) -> [B]; a subclass of `Objective` can also say
-which diagnostics belong to it.
+Wherever an objective is expected, any callable (distribution, batch) -> [B] will do; a subclass of
+`Objective` can also say which diagnostics belong to it.
 """
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -30,6 +32,23 @@ class Objective(eqx.Module):
     @abc.abstractmethod
     def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
         """Named per-sample quantities worth reporting as batch means, once an update."""
+
+
+class PerSample(Objective):
+    """A plain function as an objective, without diagnostics."""
+
+    function: Callable[[Distribution, Batch], Array] = eqx.field(static=True)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return self.function(dist, batch)
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        return {}
+
+
+def as_objective(objective: Any) -> Objective:
+    """The objective itself, or a plain function made one."""
+    return objective if isinstance(objective, Objective) else PerSample(objective)
 
 
 def ratio(dist: Distribution, batch: Batch) -> Float[Array, " B"]:
@@ -89,7 +108,7 @@ class Likelihood(Objective):
 class EntropyBonus(Objective):
     """objective + `coefficient`·H[π_θ(·|s)], around any other objective."""
 
-    objective: Objective
+    objective: Objective = eqx.field(converter=as_objective)
     coefficient: Scalar = eqx.field(converter=jnp.asarray)
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:

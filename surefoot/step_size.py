@@ -79,8 +79,8 @@ def _quadratic(local: Local, direction: Params) -> tuple[Float[Array, ""], Bool[
 class KLBall(StepSize):
     """θ + √(2δ/dᵀFd)·d, δ = `max_kl` nats: to the edge of the ball in which the quadratic model of
     KL(old‖new) stays within δ, whatever produced d. The step is zero where dᵀFd is no larger than
-    rounding, as it is for zero advantages. By duality it is the penalized step with
-    β = √(dᵀFd/2δ).
+    its rounding, taken as eps·‖d‖², as it is for zero advantages. By duality it is the penalized
+    step with β = √(dᵀFd/2δ).
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)

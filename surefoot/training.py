@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ from surefoot.agent import Agent, Source
 from surefoot.algorithm import Algorithm
 from surefoot.config import Setup
 from surefoot.errors import UsageError, closest
-from surefoot.recipes import Recipe, find_recipe
+from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.run import Composed, Run
 from surefoot.runs.metrics import JsonLines
 from surefoot.runs.progress import Display, Silent
@@ -30,7 +32,7 @@ def prepare(
     side by side; one that is neither is a `UsageError` with the closest match. `name` is what the
     method is called in the run's records."""
     setup_fields = {field.name for field in dataclasses.fields(Setup)}
-    setup = Setup(**{k: _plain(v) for k, v in options.items() if k in setup_fields})
+    setup = Setup(**{k: v for k, v in options.items() if k in setup_fields})
     rest = {k: v for k, v in options.items() if k not in setup_fields}
     if isinstance(algorithm, str):
         name, algorithm = algorithm, find_recipe(algorithm)()
@@ -38,20 +40,17 @@ def prepare(
         recipe: Recipe | Composed = Composed(algorithm=algorithm)
     else:
         recipe = algorithm
-    name = name or type(recipe).__name__
+    known: dict[type, str] = {kind: key for key, kind in RECIPES.items()}
+    name = name or known.get(type(recipe), type(recipe).__name__.lower())
     accepted = {field.name for field in dataclasses.fields(recipe)} - {"algorithm"}
     for option in rest:
         if option not in accepted:
-            known = sorted(accepted | setup_fields)
+            every = sorted(accepted | setup_fields)
             raise UsageError(
                 f"unknown option {option!r} for {name}; accepted are "
-                f"{', '.join(known)}.{closest(option, known)}"
+                f"{', '.join(every)}.{closest(option, every)}"
             )
     return Run(name, dataclasses.replace(recipe, **rest), env, setup)
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def train(
@@ -82,13 +81,32 @@ def train(
 
 
 def check_new(folder: Path) -> Path:
-    """The path, if nothing is there yet."""
-    if folder.exists():
-        raise UsageError(f"{folder} exists; accepted is a new path for the run's folder")
-    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    """The path, if nothing is there yet and a folder can be made there."""
+    try:
+        if folder.exists():
+            raise UsageError(f"{folder} exists; accepted is a new path for the run's folder")
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+    except OSError as error:
+        raise UsageError(f"{folder} can be no folder: {error.strerror}") from None
     if not above.is_dir():
         raise UsageError(f"{folder} lies below {above}, which is a file; accepted is a new path")
+    if not os.access(above, os.W_OK):
+        raise UsageError(f"{folder} cannot be made: {above} is not writable; pass another path")
     return folder
+
+
+def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
+    """runs/ALGORITHM-ENV-SEED-TIME, with characters that a folder name cannot hold replaced."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
+
+
+def _start_folder(folder: Path, run: Run) -> JsonLines:
+    folder.mkdir(parents=True)
+    text = json.dumps({**run.config(), "command": sys.argv}, indent=2)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    return JsonLines(folder / "metrics.jsonl")
 
 
 class Result(NamedTuple):
@@ -100,18 +118,14 @@ class Result(NamedTuple):
 
 
 def execute(run: Run, folder: Path | None, display: Display) -> Result:
-    """Run the loop to its end; write the run's folder if one is given."""
+    """Run the loop to its end; write the run's folder if one is given, from the first iteration on:
+    what fails before leaves nothing behind."""
     sink = None
     returns: list[float] = []
-    if folder is not None:
-        folder.mkdir(parents=True)
-        command = {"command": sys.argv} if sys.argv else {}
-        text = json.dumps({**run.config(), **command}, indent=2)
-        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-        sink = JsonLines(folder / "metrics.jsonl")
     try:
         for iteration in run.iterations():
-            if sink is not None:
+            if folder is not None:
+                sink = sink or _start_folder(folder, run)
                 sink.write(iteration)
             display.show(iteration)
             returns.extend(iteration.episode_returns.tolist())
@@ -128,5 +142,8 @@ def execute(run: Run, folder: Path | None, display: Display) -> Result:
 def load(path: str | Path) -> Agent:
     """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
     path = Path(path)
-    inner = path / "agent"
-    return Agent.load(inner if inner.is_dir() else path)
+    try:
+        inner = path / "agent" if (path / "agent").is_dir() else path
+    except OSError as error:
+        raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
+    return Agent.load(inner)

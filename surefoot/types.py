@@ -1,4 +1,4 @@
-"""The data that flows through one iteration: a `Trajectory` is collected, a `Batch` is learnt from.
+"""The data of one iteration: a `Trajectory` is collected, a `Batch` is learned from.
 
 Both are named tuples of arrays and carry no logic beyond `take`, which picks rows of a batch.
 """
@@ -19,7 +19,8 @@ Params = PyTree[Any]
 #: What a part reports: a named tuple whose every field is documented with its unit.
 Info = tuple[Any, ...]
 
-#: A hyperparameter: given as a number, held as an array, so that changing it recompiles nothing.
+#: A hyperparameter: given as a number, held as an array and so a traced value, not a constant, of
+#: a compiled update.
 Scalar = Float[Array, ""] | float
 
 

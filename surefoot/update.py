@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from surefoot.errors import UsageError
 from surefoot.geometry import Geometry
 from surefoot.local import Local, dot, weighted_mean
-from surefoot.objectives import Objective
+from surefoot.objectives import Objective, as_objective
 from surefoot.step_size import StepSize
 from surefoot.types import Batch, Info, Params, take
 
@@ -98,7 +98,7 @@ def measure(
 class Step(Update):
     """One step on the whole batch: objective × geometry × step size."""
 
-    objective: Objective
+    objective: Objective = eqx.field(converter=as_objective)
     geometry: Geometry
     step_size: StepSize
 
@@ -123,7 +123,7 @@ class Step(Update):
 
 class Epochs(Update):
     """`epochs` passes over the batch in shuffled minibatches of `minibatch_size` rows, one `step` a
-    minibatch. The size must divide the batch."""
+    minibatch. The size must divide the batch. Means are over each minibatch's own weights."""
 
     step: Step
     epochs: int = eqx.field(static=True, kw_only=True)

@@ -228,7 +228,7 @@ def test_a_run_without_finished_episodes_says_so_and_names_its_own_folder(here):
     assert folder.name.startswith("reinforce-Pendulum-v1-0-")
     assert f"run: runs/{folder.name}" in ran.out
     (row,) = metrics(folder)
-    assert row["learnt_rows"] == 0
+    assert row["learned_rows"] == 0
     assert row["kl_mean"] == 0
 
 

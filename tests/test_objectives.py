@@ -8,9 +8,12 @@ from test_distributions import KINDS, log_prob_by_hand, make
 from test_fisher import KEY, make_batch, make_policy, sample, unraveled, vector
 
 from surefoot.distributions import Categorical, DiagGaussian
+from surefoot.geometry import Euclidean
 from surefoot.local import Local
 from surefoot.objectives import Clipped, EntropyBonus, Likelihood, Score, Surrogate
+from surefoot.step_size import Fixed
 from surefoot.types import Batch
+from surefoot.update import Step
 
 OBJECTIVES = {
     "score": Score,
@@ -155,3 +158,21 @@ def test_likelihood_of_a_unit_gaussian_is_least_squares(x64):
     batch = rows(old, target, np.zeros(2))
     gradient = jax.grad(lambda m: Likelihood()(DiagGaussian(m, old.log_std), batch).sum())
     np.testing.assert_allclose(gradient(old.mean), target - value, rtol=1e-12)
+
+
+def test_a_plain_function_is_an_objective(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+
+    def score(dist, batch):
+        return dist.log_prob(batch.action) * batch.advantage
+
+    for plain, named in (
+        (Step(score, Euclidean(), Fixed(0.1)), Step(Score(), Euclidean(), Fixed(0.1))),
+        (
+            Step(EntropyBonus(score, 0.1), Euclidean(), Fixed(0.1)),
+            Step(EntropyBonus(Score(), 0.1), Euclidean(), Fixed(0.1)),
+        ),
+    ):
+        ours, theirs = (step(KEY, policy, None, batch)[0] for step in (plain, named))
+        np.testing.assert_array_equal(vector(ours), vector(theirs))

@@ -233,3 +233,13 @@ def test_fixed_scales_the_direction_by_its_rate_and_schedule(x64):
         np.testing.assert_allclose(vector(new), expected, rtol=1e-12, atol=1e-14)
     finished = batch._replace(progress=jnp.ones(()))
     assert identical(advance(Fixed(0.2, linear), policy, finished, gradient)[0], policy)
+
+
+def test_a_singular_system_leaves_the_parameters_bit_for_bit():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    gradient, _ = directions([], policy, batch)
+    broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), gradient)
+    new, info = advance(KLBall(0.01), policy, batch, broken)
+    assert info.step_scale == 0
+    assert identical(new, policy)

@@ -267,7 +267,7 @@ def test_every_action_space_trains_from_dict_observations(algorithm, space, tmp_
     assert all(np.isfinite(leaf).all() for leaf in after.values())
     moved = any((leaf != before[name]).any() for name, leaf in after.items())
     assert moved == iteration.metrics.get("accepted", True)
-    assert iteration.metrics["learnt_rows"] == 16
+    assert iteration.metrics["learned_rows"] == 16
     assert list(iteration.episode_lengths) == [4] * 4
     action, _ = run.agent().predict(Toy(action_space).reset(seed=0)[0])
     assert action_space.contains(action)
@@ -342,3 +342,33 @@ def test_an_environments_own_error_keeps_its_traceback():
         )
     assert error.traceback[-1].name == "step"
     assert Toy.closed == closed + 2
+
+
+def test_what_fails_while_compiling_leaves_no_folder(tmp_path):
+    update = sf.Epochs(
+        sf.Step(sf.Score(), sf.Euclidean(), sf.Fixed(0.1)), epochs=1, minibatch_size=7
+    )
+    with pytest.raises(sf.UsageError, match="minibatch_size is 7; accepted is a divisor"):
+        sf.train(
+            sf.Algorithm(update),
+            "CartPole-v1",
+            steps=16,
+            num_envs=2,
+            horizon=8,
+            out=tmp_path / "run",
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_object_is_called_by_its_name_and_numpy_numbers_are_recorded_as_plain_ones():
+    recipe = sf.recipes.Reinforce(learning_rate=np.float32(0.25), num_envs=np.int64(2), horizon=9)
+    config = prepare(recipe, "CartPole-v1", {"steps": np.int64(18), "hidden": [4]}).config()
+    assert config["algorithm"] == "reinforce"
+    assert config["setup"]["hidden"] == (4,)
+    strict_json(json.dumps(config))
+
+
+def test_only_a_baseline_asks_for_minibatches_that_divide_the_batch():
+    sf.recipes.Reinforce(horizon=1000)
+    with pytest.raises(sf.UsageError, match="critic_minibatch_size is 128"):
+        sf.recipes.Reinforce(horizon=1000, baseline=True)

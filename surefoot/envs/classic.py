@@ -78,7 +78,7 @@ class CartPole:
 
 class Pendulum:
     """State [θ, θ̇], observation [cos θ, sin θ, θ̇] (rad, rad/s), action a torque in [−2, 2] N m.
-    Reward −(θ² + 0.1 θ̇² + 0.001 u²) with θ in (−π, π]; never ends."""
+    Reward −(θ² + 0.1 θ̇² + 0.001 u²) with θ in [−π, π); never ends."""
 
     max_speed = 8.0
     max_torque = 2.0

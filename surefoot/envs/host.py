@@ -131,7 +131,7 @@ def make_host(
                 f"environment {name!r} needs a package that is not installed: "
                 f"{str(error).splitlines()[0]}"
             ) from error
-        return HostEnv(envs, name=name)
+        return _owned(envs, name)
     if not callable(source):
         raise UsageError(
             f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
@@ -139,7 +139,16 @@ def make_host(
         )
     vector_class = AsyncVectorEnv if vectorization == "async" else SyncVectorEnv
     vector = vector_class([source] * num_envs, autoreset_mode=autoreset, **extra)
-    return HostEnv(vector, name=_name(vector))
+    return _owned(vector, _name(vector))
+
+
+def _owned(envs: VectorEnv, name: str) -> HostEnv:
+    """The host environment, or its refusal with the copies, and their processes, closed."""
+    try:
+        return HostEnv(envs, name=name)
+    except UsageError:
+        envs.close()
+        raise
 
 
 def _name(envs: VectorEnv) -> str:

@@ -42,7 +42,9 @@ class Recipe(abc.ABC):
         rows = self.num_envs * self.horizon
         for field in dataclasses.fields(self):
             size = getattr(self, field.name)
-            if field.metadata.get("divides_batch") and rows % size:
+            condition = field.metadata.get("only_if")
+            used = condition is None or getattr(self, condition)
+            if field.metadata.get("divides_batch") and used and rows % size:
                 near = max(k for k in range(1, min(size, rows) + 1) if rows % k == 0)
                 raise UsageError(
                     f"{field.name} is {size}; accepted is a divisor of horizon × num_envs = "

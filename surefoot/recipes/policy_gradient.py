@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(Recipe):
-    """REINFORCE: one Adam step a batch along ∇log π·G, G the Monte-Carlo return, less a learnt
+    """REINFORCE: one Adam step a batch along ∇log π·G, G the Monte-Carlo return, less a learned
     baseline if asked for."""
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
@@ -22,13 +22,13 @@ class Reinforce(Recipe):
     learning_rate: float = positive(3e-3)
     """Adam's rate."""
     baseline: bool = False
-    """Subtract a learnt value from the return. Without it, rows of episodes that do not end within
+    """Subtract a learned value from the return. Without it, rows of episodes that do not end within
     the batch count for nothing, so the horizon must hold whole episodes."""
     critic_learning_rate: float = positive(1e-3)
     """Adam's rate for the baseline."""
     critic_epochs: int = at_least(1, 10)
     """Passes over the batch for the baseline."""
-    critic_minibatch_size: int = minibatch(128)
+    critic_minibatch_size: int = minibatch(128, only_if="baseline")
     """Rows of a baseline step; must divide horizon × num_envs."""
 
     def build(self) -> Algorithm:

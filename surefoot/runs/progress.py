@@ -60,9 +60,12 @@ class _Summary:
             f"KL {metrics['kl_mean']:.4f}",
         ]
         if "accepted" in metrics:
-            parts.append("step accepted" if metrics["accepted"] else "step REFUSED")
-        if metrics["learnt_rows"] == 0:
-            parts.append("NOTHING LEARNT: no episode ended within the batch, raise horizon")
+            # A share where several steps make an update.
+            share = float(metrics["accepted"])
+            told = {1.0: "step accepted", 0.0: "step REFUSED"}
+            parts.append(told.get(share, f"{share:.0%} of steps accepted"))
+        if metrics["learned_rows"] == 0:
+            parts.append("NOTHING LEARNED: no episode ended within the batch, raise horizon")
         return " · ".join(parts)
 
 

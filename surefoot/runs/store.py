@@ -33,7 +33,10 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
         raise UsageError(
             f"{folder} exists and is no saved agent; accepted is a new path or a saved agent's"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}; pass another path") from None
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
