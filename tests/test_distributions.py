@@ -193,6 +193,13 @@ def test_sampled_frequencies_are_the_probabilities(kind):
         assert np.all(np.abs(hit.mean(0) - p) <= 4 * standard_error)
 
 
+def test_equal_parts_of_a_multicategorical_are_sampled_independently():
+    draws = 10_000
+    sampled = MultiCategorical((Categorical(jnp.zeros((draws, 2))),) * 2).sample(jax.random.key(0))
+    same = np.mean(np.asarray(sampled[:, 0] == sampled[:, 1]))
+    assert abs(same - 0.5) <= 4 * np.sqrt(0.25 / draws)
+
+
 def test_gaussian_samples_have_the_moments_and_quantiles_of_independent_gaussians():
     rows, draws = 3, 40_000
     dist = make("gaussian", 8, (rows,))
