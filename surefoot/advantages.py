@@ -33,7 +33,8 @@ def gae(
     `value` is V(s_t) and `next_value` V of the true s_{t+1}. If both flags are set, termination
     wins.
     """
-    delta = reward + discount * next_value * ~terminated - value
+    # Selected, not multiplied: the state after a termination may be NaN.
+    delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
     # An invalid row only ever follows an episode's end, where the chain is cut already.
     chain = discount * gae_lambda * ~(terminated | truncated)
 
@@ -64,6 +65,8 @@ def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Arra
     """
     total = jnp.maximum(jnp.sum(weight), 1.0)
     mean = jnp.sum(weight * x) / total
+    # A second pass takes out the rounding that a sum over a large batch leaves in the mean.
+    mean = mean + jnp.sum(weight * (x - mean)) / total
     centered = jnp.where(weight > 0, x - mean, 0.0)
     std = jnp.sqrt(jnp.sum(weight * centered**2) / total)
     rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(jnp.where(weight > 0, x, 0.0)))

@@ -169,3 +169,15 @@ def test_explained_variance_is_one_minus_the_share_of_variance_left(x64):
     np.testing.assert_allclose(explained(target), 1.0)
     np.testing.assert_allclose(explained(np.full(30, 4.0)), 0.0, atol=1e-12)
     assert _explained_variance(jnp.ones(30), jnp.asarray(value), jnp.asarray(weight)) == 0.0
+
+
+@pytest.mark.parametrize("value", [0.1, -12.3])
+def test_constant_advantages_of_a_million_rows_standardize_to_zero(value):
+    x = jnp.full(1_000_000, value, jnp.float32)
+    assert not standardize(x, jnp.ones_like(x)).any()
+
+
+def test_a_value_that_is_nan_after_a_termination_reaches_no_advantage():
+    row, end = jnp.ones((1, 1)), jnp.ones((1, 1), bool)
+    advantage = gae(row, row, row * jnp.nan, end, ~end, end, discount=0.9, gae_lambda=0.95)
+    assert advantage == 0
