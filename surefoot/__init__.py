@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from surefoot import recipes as recipes
     from surefoot.agent import Agent as Agent
     from surefoot.algorithm import Algorithm as Algorithm
-    from surefoot.algorithm import TrainState as TrainState
+    from surefoot.cloning import Cloning as Cloning
+    from surefoot.cross_entropy import CrossEntropy as CrossEntropy
     from surefoot.distributions import Bernoulli as Bernoulli
     from surefoot.distributions import Categorical as Categorical
     from surefoot.distributions import DiagGaussian as DiagGaussian
@@ -26,17 +27,22 @@ if TYPE_CHECKING:
     from surefoot.errors import UsageError as UsageError
     from surefoot.evaluation import Evaluation as Evaluation
     from surefoot.geometry import CG as CG
+    from surefoot.geometry import KFAC as KFAC
     from surefoot.geometry import Cholesky as Cholesky
     from surefoot.geometry import Euclidean as Euclidean
     from surefoot.geometry import Fisher as Fisher
     from surefoot.geometry import Geometry as Geometry
     from surefoot.geometry import Optax as Optax
+    from surefoot.learner import Learner as Learner
+    from surefoot.learner import TrainState as TrainState
     from surefoot.local import Local as Local
     from surefoot.networks import Critic as Critic
     from surefoot.networks import Policy as Policy
     from surefoot.objectives import Clipped as Clipped
     from surefoot.objectives import EntropyBonus as EntropyBonus
+    from surefoot.objectives import KLPenalized as KLPenalized
     from surefoot.objectives import Likelihood as Likelihood
+    from surefoot.objectives import Linear as Linear
     from surefoot.objectives import Objective as Objective
     from surefoot.objectives import Score as Score
     from surefoot.objectives import Surrogate as Surrogate
@@ -54,6 +60,8 @@ if TYPE_CHECKING:
     from surefoot.update import Epochs as Epochs
     from surefoot.update import Step as Step
     from surefoot.update import Update as Update
+    from surefoot.wrappers import AdaptKL as AdaptKL
+    from surefoot.wrappers import AveragePolicy as AveragePolicy
 
 _WHERE = {
     "surefoot.training": ("train", "load"),
@@ -65,9 +73,11 @@ _WHERE = {
         "Clipped",
         "Likelihood",
         "EntropyBonus",
+        "KLPenalized",
+        "Linear",
         "Objective",
     ),
-    "surefoot.geometry": ("Euclidean", "Optax", "Fisher", "CG", "Cholesky", "Geometry"),
+    "surefoot.geometry": ("Euclidean", "Optax", "Fisher", "CG", "Cholesky", "KFAC", "Geometry"),
     "surefoot.step_size": (
         "Fixed",
         "KLBall",
@@ -78,7 +88,11 @@ _WHERE = {
         "linear",
     ),
     "surefoot.update": ("Step", "Epochs", "Update"),
-    "surefoot.algorithm": ("Algorithm", "TrainState"),
+    "surefoot.wrappers": ("AdaptKL", "AveragePolicy"),
+    "surefoot.algorithm": ("Algorithm",),
+    "surefoot.cross_entropy": ("CrossEntropy",),
+    "surefoot.cloning": ("Cloning",),
+    "surefoot.learner": ("Learner", "TrainState"),
     "surefoot.local": ("Local",),
     "surefoot.distributions": (
         "Categorical",

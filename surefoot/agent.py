@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
+from surefoot.demonstrations import Demonstrations, record
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.host import HostEnv, make_host
+from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import (
     ActionMapName,
     action_head,
@@ -30,8 +32,9 @@ from surefoot.envs.spaces import (
     space_from_json,
     space_to_json,
 )
+from surefoot.episodes import Actor, act, opened
 from surefoot.errors import UsageError
-from surefoot.evaluation import Evaluation, act, evaluate_on_device, evaluate_on_host
+from surefoot.evaluation import Evaluation, evaluate
 from surefoot.networks import Policy
 from surefoot.normalize import NoNormalizer, Normalizer, observation_normalizer
 from surefoot.runs import store
@@ -52,12 +55,17 @@ class Shape:
     action_space: spaces.Space
     hidden: tuple[int, ...]
     log_std: float
+    state_dependent_std: bool
     action_map: ActionMapName
     normalize_observations: bool
 
     def policy(self, key: PRNGKeyArray) -> Policy:
         """A policy with initial weights."""
-        head = action_head(self.action_space, log_std=self.log_std)
+        head = action_head(
+            self.action_space,
+            log_std=self.log_std,
+            state_dependent_std=self.state_dependent_std,
+        )
         return Policy(key, observation_size(self.observation_space), head, hidden=self.hidden)
 
     def normalizer(self) -> Normalizer:
@@ -121,14 +129,9 @@ class Agent:
             )
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        action = self._actions(obs if batched else obs[None], key, deterministic)
+        actions = self._actor(deterministic)(obs if batched else obs[None], key)
+        action = np.asarray(actions).astype(self.action_space.dtype)
         return (action if batched else action[0]), None
-
-    def _actions(self, obs: Any, key: PRNGKeyArray, deterministic: bool) -> np.ndarray:
-        action = self._act(
-            self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
-        )
-        return np.asarray(action).astype(self.action_space.dtype)
 
     def evaluate(
         self,
@@ -140,55 +143,37 @@ class Agent:
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
         Environments are made anew, but a vector environment is reset and used."""
+        actor = self._actor(deterministic)
+        with self._opened(env, episodes) as where:
+            return evaluate(actor, where, episodes=episodes, seed=seed)
+
+    def record(
+        self,
+        episodes: int = 20,
+        seed: int = 1,
+        *,
+        env: Source | None = None,
+        deterministic: bool = True,
+    ) -> Demonstrations:
+        """The transitions of the episodes that `evaluate` plays with the same arguments."""
+        actor = self._actor(deterministic)
+        with self._opened(env, episodes) as where:
+            return record(actor, where, episodes=episodes, seed=seed)
+
+    def _actor(self, deterministic: bool) -> Actor:
+        return lambda obs, key: self._act(
+            self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
+        )
+
+    def _opened(
+        self, env: Source | None, episodes: int
+    ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         source = self.environment if env is None else env
         if source is None:
             raise UsageError("this agent knows no environment: pass env=")
-        root = jax.random.key(seed)
-
-        if isinstance(source, DeviceEnv):
-            self._check_spaces(source)
-
-            def on_device(obs: Any, key: PRNGKeyArray) -> Any:
-                return act(
-                    self.policy,
-                    self.normalizer,
-                    self._to_env,
-                    obs,
-                    key,
-                    deterministic=deterministic,
-                )
-
-            return evaluate_on_device(on_device, source, episodes=episodes, seed=seed)
-
-        def on_host(obs: Any, t: int) -> np.ndarray:
-            return self._actions(obs, jax.random.fold_in(root, t), deterministic)
-
-        given = isinstance(source, VectorEnv)
-        copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
-        host = make_host(source, copies)
-        try:
-            self._check_spaces(host)
-            return evaluate_on_host(on_host, host, episodes=episodes, seed=seed)
-        finally:
-            if not given:
-                host.close()
-
-    def _check_spaces(self, env: HostEnv | DeviceEnv) -> None:
-        """Bounds of observations play no part; all else must be as the agent knows it."""
-        theirs, ours = env.observation_space, self.observation_space
-        same_kind = type(theirs) is type(ours) and theirs.shape == ours.shape
-        if not same_kind or observation_size(theirs) != observation_size(ours):
-            raise UsageError(
-                f"{env.name} has the observation space {theirs}; accepted is one like {ours}, "
-                "which the agent was trained on"
-            )
-        if env.action_space != self.action_space:
-            raise UsageError(
-                f"{env.name} has the action space {env.action_space}; accepted is "
-                f"{self.action_space}, which the agent was trained on"
-            )
+        return opened(source, self.observation_space, self.action_space, episodes=episodes)
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON)."""
@@ -200,6 +185,7 @@ class Agent:
             "action_space": space_to_json(shape.action_space),
             "hidden": list(shape.hidden),
             "log_std": shape.log_std,
+            "state_dependent_std": shape.state_dependent_std,
             "action_map": shape.action_map,
             "normalize_observations": shape.normalize_observations,
             "environment": self.environment if isinstance(self.environment, str) else None,
@@ -224,6 +210,7 @@ class Agent:
                 action_space=space_from_json(manifest["action_space"]),
                 hidden=tuple(manifest["hidden"]),
                 log_std=manifest["log_std"],
+                state_dependent_std=manifest["state_dependent_std"],
                 action_map=manifest["action_map"],
                 normalize_observations=manifest["normalize_observations"],
             )

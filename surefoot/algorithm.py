@@ -1,8 +1,8 @@
 """`Algorithm`: advantages, then an update of the policy, then one of the critic.
 
-It holds no state. `init` makes a `TrainState`, `improve` and `fit_critic` are pure functions of it
-and of data, and `update` composes the two. Nothing here knows which method it runs: that is all in
-the two `Update`s.
+It holds no state: `improve` and `fit_critic` are pure functions of a `TrainState` and of data, and
+`update` composes the two. Nothing here knows which method it runs: that is all in the two
+`Update`s.
 """
 
 from __future__ import annotations
@@ -16,28 +16,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from surefoot.advantages import finished, gae, standardize
 from surefoot.distributions import DiagGaussian
+from surefoot.learner import Learner, TrainState, progress
 from surefoot.local import weighted_mean
 from surefoot.networks import Critic, Policy
-from surefoot.normalize import Normalizer, NoScaler, RewardScaler
 from surefoot.types import Batch, Scalar, Trajectory
 from surefoot.update import Update, UpdateInfo
-
-
-class TrainState(NamedTuple):
-    """Everything that learning changes."""
-
-    policy: Policy
-    critic: Critic | None
-    policy_state: Any
-    """State of the policy's update: optimizer moments and the like."""
-    critic_state: Any
-    normalizer: Normalizer
-    scaler: RewardScaler | NoScaler
-    key: PRNGKeyArray
-    steps: Int[Array, ""]
-    """Environment steps (valid rows) learned from so far."""
-    total_steps: Int[Array, ""]
-    """Environment steps of the whole run: what schedules are measured against."""
 
 
 class Metrics(NamedTuple):
@@ -57,7 +40,7 @@ class Metrics(NamedTuple):
     """The factor on rewards that the learner sees."""
 
 
-class Algorithm(eqx.Module):
+class Algorithm(Learner):
     """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
 
     Without a critic the value is zero, returns are Monte Carlo (λ = 1 whatever `gae_lambda` is),
@@ -70,34 +53,19 @@ class Algorithm(eqx.Module):
     gae_lambda: Scalar = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
     normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
 
-    def init(
-        self,
-        key: PRNGKeyArray,
-        policy: Policy,
-        critic: Critic | None,
-        *,
-        normalizer: Normalizer,
-        scaler: RewardScaler | NoScaler,
-        total_steps: int,
-    ) -> TrainState:
-        """The state before the first iteration. `critic` must be there exactly if the algorithm
-        has a critic update."""
-        if (critic is None) != (self.critic_update is None):
-            raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
-        return TrainState(
-            policy=policy,
-            critic=critic,
-            policy_state=self.policy_update.init(policy),
-            critic_state=None if self.critic_update is None else self.critic_update.init(critic),
-            normalizer=normalizer,
-            scaler=scaler,
-            key=key,
-            steps=jnp.zeros((), jnp.int32),
-            total_steps=jnp.asarray(total_steps, jnp.int32),
-        )
+    @property
+    def has_critic(self) -> bool:
+        return self.critic_update is not None
+
+    @property
+    def fresh_episodes(self) -> bool:
+        return False
+
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        critic_state = None if self.critic_update is None else self.critic_update.init(critic)
+        return self.policy_update.init(policy), critic_state
 
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
-        """The policy that collects the next trajectory."""
         return state.policy
 
     def improve(
@@ -150,7 +118,7 @@ class Algorithm(eqx.Module):
             old=jax.tree.map(kept, trajectory.old),
             advantage=learned,
             weight=flat_weight,
-            progress=jnp.minimum(state.steps / state.total_steps, 1.0),
+            progress=progress(state),
         )
         policy, policy_state, info = self.policy_update(
             policy_key, state.policy, state.policy_state, batch
@@ -193,7 +161,6 @@ class Algorithm(eqx.Module):
     def update(
         self, state: TrainState, trajectory: Trajectory
     ) -> tuple[TrainState, Metrics, UpdateInfo | None]:
-        """One whole iteration of learning: (state, metrics, the critic's info)."""
         state, critic_batch, metrics = self.improve(state, trajectory)
         if critic_batch is None:
             return state, metrics, None

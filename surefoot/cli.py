@@ -1,4 +1,4 @@
-"""The command line: `surefoot train | evaluate | list | doctor`.
+"""The command line: `surefoot train | evaluate | record | list | doctor`.
 
 A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
 imported only by the commands that compute, so that help is immediate.
@@ -19,12 +19,14 @@ from surefoot.arguments import parse
 from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError, closest
 from surefoot.recipes import RECIPES, find_recipe
+from surefoot.recipes.base import Offline
 
 _USAGE = f"""surefoot {__version__}: policy optimization that knows how far it steps
 
 usage:
   surefoot train ALGORITHM ENV [options]   train a policy ('surefoot train ALGORITHM --help')
   surefoot evaluate RUN [options]          play episodes with a run's agent
+  surefoot record RUN [options]            keep a run's agent's episodes in a file to imitate
   surefoot list algorithms|envs            what there is
   surefoot doctor                          versions, devices, and whether they compute correctly
 
@@ -37,6 +39,27 @@ class Evaluate:
 
     run: tyro.conf.Positional[Path]
     """A run's folder, or a saved agent's."""
+    episodes: int = at_least(1, 20)
+    """Episodes to play."""
+    seed: int = at_least(0, 1, high=2**31 - 1)
+    """Seed of the environments."""
+    env: str | None = None
+    """Gymnasium id to play on, if not the one the agent was trained on."""
+    stochastic: bool = False
+    """Sample actions instead of taking the most probable one."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """Play whole episodes with a trained agent and keep every transition, in one file."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or a saved agent's."""
+    out: Path | None = None
+    """The file to write, if not RUN/demonstrations.safetensors."""
     episodes: int = at_least(1, 20)
     """Episodes to play."""
     seed: int = at_least(0, 1, high=2**31 - 1)
@@ -99,14 +122,15 @@ def _run_training(name: str, options: Any) -> int:
     console = Console()
     rounded = ""
     if run.steps != options.run.steps:
-        rows = options.hyperparameters.num_envs * options.hyperparameters.horizon
-        rounded = f" ({options.run.steps:,} rounded down to whole batches of {rows:,})"
+        rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"
     _say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, seed {run.setup.seed}")
     result = execute(run, folder, make_display(console, run.steps))
     if result.returns:
         recent = result.returns[-WINDOW:]
         mean = sum(recent) / len(recent)
         _say(console, f"mean return of the last {len(recent)} episodes: {mean:.1f}")
+    elif isinstance(options.hyperparameters, Offline):
+        _say(console, f"learned from {run.rows:,} recorded transitions")
     else:
         _say(console, "no episode finished: raise --steps or --horizon")
     _say(console, f"run: {folder}   (surefoot evaluate {folder})")
@@ -133,6 +157,24 @@ def _evaluate(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _record(arguments: Sequence[str]) -> int:
+    options = parse(Record, arguments, prog="surefoot record", positionals=["run"])
+    from surefoot import demonstrations
+    from surefoot.training import load
+
+    agent = load(options.run)
+    out = demonstrations.check_new_file(options.out or options.run / "demonstrations.safetensors")
+    recorded = agent.record(
+        options.episodes, options.seed, env=options.env, deterministic=not options.stochastic
+    )
+    demonstrations.save(recorded, out)
+    print(
+        f"{options.episodes} episodes, {len(recorded):,} transitions, "
+        f"mean return {recorded.returns.mean():.1f}: {out}"
+    )
+    return 0
+
+
 def _list(arguments: Sequence[str]) -> int:
     options = parse(List, arguments, prog="surefoot list", positionals=["what"])
     if options.what == "algorithms":
@@ -145,7 +187,7 @@ def _list(arguments: Sequence[str]) -> int:
             table.add_row(name, *kind.parts)
         # Cells wrap on a narrow terminal; a pipe gets whole lines.
         console = Console()
-        console.print(table, crop=False, width=None if console.is_terminal else 120)
+        console.print(table, crop=False, width=None if console.is_terminal else 200)
     else:
         from surefoot.envs.classic import DEVICE_ENVS
         from surefoot.envs.host import list_env_ids
@@ -170,6 +212,7 @@ def _doctor(arguments: Sequence[str]) -> int:
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,
+    "record": _record,
     "list": _list,
     "doctor": _doctor,
 }

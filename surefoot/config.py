@@ -70,14 +70,8 @@ def number(default: float, low: float, high: float) -> Any:
     return _field(default, Interval(low, high))
 
 
-def minibatch(default: int, *, only_if: str | None = None) -> Any:
-    """A field that takes a size which divides horizon × num_envs; if `only_if` names a field, only
-    where that one is true."""
-    return _field(default, Interval(1, integer=True), divides_batch=True, only_if=only_if)
-
-
-def _field(default: Any, accepts: Interval, **metadata: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"accepts": accepts, **metadata})
+def _field(default: Any, accepts: Interval) -> Any:
+    return dataclasses.field(default=default, metadata={"accepts": accepts})
 
 
 def validate(config: Any) -> None:
@@ -119,6 +113,8 @@ class Setup:
     """Widths of the hidden layers of policy and critic."""
     log_std: float = number(-0.5, -5.0, 5.0)
     """Initial log standard deviation of Gaussian policies; bounds are at ±1 by the action map."""
+    state_dependent_std: bool = False
+    """Let the log standard deviation of Gaussian policies depend on the state."""
     normalize_observations: bool = True
     """Standardize observations by their running mean and deviation."""
     scale_rewards: bool = True

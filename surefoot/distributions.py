@@ -52,6 +52,11 @@ class Distribution(eqx.Module):
     def metric(self: Self, tangent: Self) -> Self:
         """M(φ)·tangent: the Fisher metric of the distribution's own parameters."""
 
+    def inner(self: Self, other: Self) -> Float[Array, " B"]:
+        """Inner product of the parameters, or of tangents, for a batch of one dimension."""
+        pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)
+        return jnp.asarray(sum(jnp.sum(a * b, axis=tuple(range(1, a.ndim))) for a, b in pairs))
+
 
 class Categorical(Distribution):
     """One of `K` actions, with unnormalized log-probabilities. M = diag(p) − ppᵀ."""

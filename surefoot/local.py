@@ -1,7 +1,7 @@
 """`Local`: one objective at one θ on one batch, as far as a step needs to know it.
 
 A geometry and a step size see the policy only through this: the objective's value and gradient,
-the product with the Fisher matrix, and the objective and KL(old‖new) at other parameters. All means
+products with the Fisher matrix, and the objective and KL(old‖new) at other parameters. All means
 are over the batch's rows with their weights.
 
 The Fisher product uses F = E[Jᵀ M J] with the network's Jacobian J at θ and the distribution's own
@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.distributions import Distribution
 from surefoot.objectives import Objective
@@ -52,6 +53,16 @@ class Change(NamedTuple):
     """Batch mean of the objective, in its own unit."""
     kl: Float[Array, ""]
     """Batch mean of KL(old‖new), nats."""
+
+
+class Taps(NamedTuple):
+    """For each layer x ↦ x W + b of the network, one entry a row of the batch: the gradient of
+    log π(a|s) with respect to W is the outer product of the two."""
+
+    inputs: tuple[Float[Array, "B _"], ...]
+    """The layer's input x."""
+    cotangents: tuple[Float[Array, "B _"], ...]
+    """Derivative of log π(a|s) with respect to x W + b, a ~ π(·|s) and not the batch's action."""
 
 
 class Local:
@@ -86,6 +97,43 @@ class Local:
             lambda t: t * weight.reshape(weight.shape + (1,) * (t.ndim - 1)), tangent
         )
         return self._vjp(weighted)[0]
+
+    def curvature(self, v: Params) -> Float[Array, ""]:
+        """vᵀF(θ)v, by one forward-mode product alone."""
+        tangent = self._jvp(v)
+        return weighted_mean(tangent.inner(self._dist.metric(tangent)), self.batch.weight)
+
+    def taps(self, key: PRNGKeyArray) -> Taps:
+        """What each layer of the network saw and answers for, with actions sampled from π_θ."""
+        rows = self.batch.obs.shape[0]
+        zeros = tuple(jnp.zeros((rows, b.shape[-1]), b.dtype) for _, b in self.params.layers)
+
+        def log_prob(taps: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+            dist, inputs = self.params.with_taps(self.batch.obs, taps)
+            action = jax.lax.stop_gradient(dist.sample(key))
+            return jnp.sum(dist.log_prob(action)), inputs
+
+        cotangents, inputs = jax.grad(log_prob, has_aux=True)(zeros)
+        return Taps(inputs, cotangents)
+
+    def block(self, chosen: Params) -> Float[Array, "n n"]:
+        """The dense block of F(θ) that belongs to the parameters where `chosen` is true, raveled.
+        One forward-mode product each: meant for a few."""
+        theta, static = eqx.partition(self.params, eqx.is_inexact_array)
+        theta, rest = eqx.partition(theta, chosen)
+        vector, unravel = jax.flatten_util.ravel_pytree(theta)
+
+        def distribution(vector: Float[Array, " n"]) -> Distribution:
+            return eqx.combine(unravel(vector), rest, static)(self.batch.obs)
+
+        dist, jvp = jax.linearize(distribution, vector)
+        columns = jax.vmap(jvp)(jnp.eye(vector.size, dtype=vector.dtype))
+        images = jax.vmap(dist.metric)(columns)
+        weight = self.batch.weight / jnp.maximum(jnp.sum(self.batch.weight), 1e-30)
+        blocks = jax.tree.map(
+            lambda a, b: jnp.einsum("ib...,b,jb...->ij", a, weight, b), columns, images
+        )
+        return sum(jax.tree.leaves(blocks), jnp.zeros((vector.size,) * 2, vector.dtype))
 
     def evaluate(self, params: Params) -> Change:
         """The objective and the mean KL(old‖new) at other parameters, by one forward pass."""

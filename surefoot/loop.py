@@ -2,8 +2,9 @@
 
 No line of it knows which method runs. `host_iterations` steps Gymnasium environments and learns in
 one compiled call an iteration; `device_iterations` compiles the whole iteration, collection
-included, and `scan`s several of them in one call. Both yield the same `Iteration`s and stop before
-the budget of environment steps would be exceeded.
+included, and `scan`s several of them in one call; `recorded_iterations` learns from the same
+recorded data again and again. All yield the same `Iteration`s and stop before the budget of steps
+would be exceeded.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from surefoot.algorithm import Algorithm, TrainState
+from surefoot.cloning import Recorded
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
+from surefoot.learner import Learner, TrainState
 from surefoot.rollout import Episodes, HostRollout, RolloutTime, device_rollout
 
 
@@ -38,6 +40,11 @@ class Timing(NamedTuple):
     """The whole iteration, with what is not listed."""
     steps_per_s: float
     """Environment steps over `total`."""
+
+    @property
+    def collected(self) -> bool:
+        """Whether environments were stepped."""
+        return self.environment is not None or self.program is not None
 
 
 class Iteration(NamedTuple):
@@ -59,37 +66,46 @@ class Iteration(NamedTuple):
     timing: Timing
 
 
-def seed_streams(seed: int) -> tuple[int, PRNGKeyArray, PRNGKeyArray, PRNGKeyArray]:
-    """Independent sources of randomness for one seed: (environment seed, key of the networks'
-    initialization, of learning, of collecting). Environment seeds of neighboring seeds are far
-    apart, since sub-environment i is seeded with the environment seed + i."""
-    environment = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0] >> 1)
-    networks, learning, collecting = jax.random.split(jax.random.key(seed), 3)
-    return environment, networks, learning, collecting
+class Seeds(NamedTuple):
+    """Independent sources of randomness for one run."""
+
+    environment: int
+    """Sub-environment i is seeded with this + i; far apart for neighboring seeds."""
+    networks: PRNGKeyArray
+    """Initial weights."""
+    learning: PRNGKeyArray
+    collecting: PRNGKeyArray
+
+    @classmethod
+    def of(cls, seed: int) -> Seeds:
+        """Those of the run's seed."""
+        environment = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0] >> 1)
+        return cls(environment, *jax.random.split(jax.random.key(seed), 3))
 
 
 def host_iterations(
-    algorithm: Algorithm,
+    learner: Learner,
     env: HostEnv,
     to_env: ActionMap,
     state: TrainState,
     *,
     horizon: int,
     steps: int,
-    env_seed: int,
-    key: PRNGKeyArray,
+    seeds: Seeds,
 ) -> Iterator[Iteration]:
     """Iterations of `horizon` rows a sub-environment until another one might exceed `steps`."""
     rollout = HostRollout(env, horizon, to_env)
-    env_state = rollout.init(env_seed)
+    env_state = rollout.init(seeds.environment)
     update: Callable[..., Any] | None = None
     done = index = 0
     clock = time.perf_counter
     while done + horizon * env.num_envs <= steps:
         begin = clock()
         compiling = 0.0
-        behavior_key, act_key = jax.random.split(jax.random.fold_in(key, index))
-        policy = algorithm.behavior(state, behavior_key)
+        behavior_key, act_key = jax.random.split(jax.random.fold_in(seeds.collecting, index))
+        policy = learner.behavior(state, behavior_key)
+        if index > 0 and learner.fresh_episodes:
+            env_state = rollout.init(None)
         if index == 0:
             rollout.compile(env_state, policy, state.normalizer, act_key)
             compiling += clock() - begin
@@ -97,7 +113,7 @@ def host_iterations(
 
         learn = clock()
         if update is None:
-            update = _compiled(algorithm.update, state, trajectory)
+            update = _compiled(learner.update, state, trajectory)
             compiled = clock() - learn
             compiling += compiled
             learn += compiled
@@ -127,7 +143,7 @@ def _host_timing(
 
 
 def device_iterations(
-    algorithm: Algorithm,
+    learner: Learner,
     env: DeviceEnv,
     to_env: ActionMap,
     state: TrainState,
@@ -135,8 +151,7 @@ def device_iterations(
     num_envs: int,
     horizon: int,
     steps: int,
-    env_seed: int,
-    key: PRNGKeyArray,
+    seeds: Seeds,
     most_per_call: int = 16,
 ) -> Iterator[Iteration]:
     """⌊steps/(horizon·num_envs)⌋ iterations, each one part of a compiled program. A call runs as
@@ -146,7 +161,7 @@ def device_iterations(
     if count == 0:
         return
     per_call = max(k for k in range(1, most_per_call + 1) if count % k == 0)
-    env_state = env.init(jax.random.key(env_seed), num_envs)
+    env_state = env.init(jax.random.key(seeds.environment), num_envs)
     program, compiling = None, 0.0
     clock = time.perf_counter
 
@@ -156,11 +171,13 @@ def device_iterations(
         def one(arrays: Any, index: Array) -> Any:
             state, env_state = eqx.combine(arrays, static)
             behavior_key, rollout_key = jax.random.split(jax.random.fold_in(key, index))
-            policy = algorithm.behavior(state, behavior_key)
+            policy = learner.behavior(state, behavior_key)
+            if learner.fresh_episodes:
+                env_state = env.init(jax.random.fold_in(behavior_key, 0), num_envs)
             env_state, trajectory = device_rollout(
                 env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
             )
-            state, metrics, critic = algorithm.update(state, trajectory)
+            state, metrics, critic = learner.update(state, trajectory)
             episodes = Episodes.of(trajectory)
             return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
 
@@ -169,7 +186,7 @@ def device_iterations(
 
     for first in range(0, count, per_call):
         begin = clock()
-        args = (state, env_state, key, np.int32(first))
+        args = (state, env_state, seeds.collecting, np.int32(first))
         if program is None:
             program = _compiled(several, *args)
             compiling = clock() - begin
@@ -194,6 +211,35 @@ def device_iterations(
             done = (first + i + 1) * rows
             yield Iteration(first + i, done, state, row, returns, lengths, timing)
         compiling = 0.0
+
+
+def recorded_iterations(
+    learner: Learner, data: Recorded, state: TrainState, *, steps: int
+) -> Iterator[Iteration]:
+    """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
+    rows = data.obs.shape[0]
+    update: Callable[..., Any] | None = None
+    clock = time.perf_counter
+    for index in range(steps // rows):
+        begin = clock()
+        compiling = 0.0
+        if update is None:
+            update = _compiled(learner.update, state, data)
+            compiling = clock() - begin
+        state, metrics, critic = update(state, data)
+        row = flatten(metrics, critic)
+        total = clock() - begin
+        timing = Timing(
+            environment=None,
+            act=None,
+            update=total - compiling,
+            program=None,
+            compile=compiling,
+            total=total,
+            steps_per_s=rows / total,
+        )
+        none = np.zeros(0)
+        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing)
 
 
 def _compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:

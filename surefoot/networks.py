@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import abc
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,6 +31,10 @@ from surefoot.distributions import (
 )
 
 Activation = Callable[[Array], Array]
+
+#: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
+#: the network's structure, what stands in their places.
+Layers = tuple[tuple[Any, Any], ...]
 
 
 class MLP(eqx.Module):
@@ -56,10 +62,26 @@ class MLP(eqx.Module):
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
         self.activation = activation
 
+    @property
+    def layers(self) -> Layers:
+        """(W, b) of each layer, first to last."""
+        return tuple(zip(self.weights, self.biases, strict=True))
+
+    def with_taps(
+        self, x: Float[Array, "*batch in"], taps: Sequence[Float[Array, "*batch _"] | float]
+    ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
+        """(output, every layer's input) with a tap added to every layer's output x W + b: the
+        derivative with respect to a tap is the one with respect to that output."""
+        inputs = []
+        for i, ((w, b), tap) in enumerate(zip(self.layers, taps, strict=True)):
+            if i > 0:
+                x = self.activation(x)
+            inputs.append(x)
+            x = x @ w + b + tap
+        return x, tuple(inputs)
+
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
-        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = self.activation(x @ w + b)
-        return x @ self.weights[-1] + self.biases[-1]
+        return self.with_taps(x, (0.0,) * len(self.weights))[0]
 
 
 class Head(eqx.Module):
@@ -125,20 +147,45 @@ class GaussianHead(Head):
     raw_log_std: Float[Array, " D"]
 
     def __init__(self, dimensions: int, *, log_std: float = 0.0) -> None:
-        bound = _LOG_STD_BOUND
-        self.raw_log_std = jnp.full((dimensions,), bound * jnp.arctanh(log_std / bound))
+        self.raw_log_std = jnp.full((dimensions,), _unbounded(log_std))
 
     @property
     def size(self) -> int:
         return self.raw_log_std.shape[0]
 
     def __call__(self, output: Float[Array, "*batch out"]) -> DiagGaussian:
-        log_std = _LOG_STD_BOUND * jnp.tanh(self.raw_log_std / _LOG_STD_BOUND)
-        return DiagGaussian(output, jnp.broadcast_to(log_std, output.shape))
+        return DiagGaussian(output, jnp.broadcast_to(_bounded(self.raw_log_std), output.shape))
+
+
+class StateGaussianHead(Head):
+    """Outputs are the mean and, shifted by the initial value, log σ: both depend on the state."""
+
+    dimensions: int = eqx.field(static=True)
+    log_std: float = eqx.field(static=True, default=0.0, kw_only=True)
+
+    @property
+    def size(self) -> int:
+        return 2 * self.dimensions
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> DiagGaussian:
+        mean, raw = jnp.split(output, 2, axis=-1)
+        return DiagGaussian(mean, _bounded(raw + _unbounded(self.log_std)))
+
+
+def _bounded(raw: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
+    return _LOG_STD_BOUND * jnp.tanh(raw / _LOG_STD_BOUND)
+
+
+def _unbounded(log_std: float) -> float:
+    return _LOG_STD_BOUND * math.atanh(log_std / _LOG_STD_BOUND)
 
 
 class Policy(eqx.Module):
-    """π(·|s): an MLP and the head that reads it."""
+    """π(·|s): an MLP and the head that reads it.
+
+    `layers` and `with_taps` are what K-FAC asks of a network; one without them works with every
+    other geometry.
+    """
 
     network: MLP
     head: Head
@@ -159,6 +206,18 @@ class Policy(eqx.Module):
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Distribution:
         return self.head(self.network(obs))
 
+    @property
+    def layers(self) -> Layers:
+        """(W, b) of each layer."""
+        return self.network.layers
+
+    def with_taps(
+        self, obs: Float[Array, "*batch obs"], taps: Sequence[Float[Array, "*batch _"]]
+    ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
+        """(distribution, every layer's input) with a tap added to every layer's output."""
+        output, inputs = self.network.with_taps(obs, taps)
+        return self.head(output), inputs
+
 
 class Critic(eqx.Module):
     """V(s), read as N(V(s), 1) over the value target."""
@@ -178,6 +237,18 @@ class Critic(eqx.Module):
     def __call__(self, obs: Float[Array, "*batch obs"]) -> DiagGaussian:
         mean = self.network(obs)
         return DiagGaussian(mean, jnp.zeros_like(mean))
+
+    @property
+    def layers(self) -> Layers:
+        """(W, b) of each layer."""
+        return self.network.layers
+
+    def with_taps(
+        self, obs: Float[Array, "*batch obs"], taps: Sequence[Float[Array, "*batch _"]]
+    ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
+        """(distribution, every layer's input) with a tap added to every layer's output."""
+        mean, inputs = self.network.with_taps(obs, taps)
+        return DiagGaussian(mean, jnp.zeros_like(mean)), inputs
 
     def value(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:
         """V(s) in the units of the rewards that the learner sees."""

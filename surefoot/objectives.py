@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from surefoot.distributions import Distribution
+from surefoot.errors import UsageError
 from surefoot.types import Batch, Scalar
 
 
@@ -103,6 +105,75 @@ class Likelihood(Objective):
 
     def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
         return {}
+
+
+class KLPenalized(Objective):
+    """objective − `beta`·KL(π_old‖π_θ)[s], around any other objective (Schulman et al. 2017 with
+    `Surrogate`). `AdaptKL` adapts β, in units of the objective per nat."""
+
+    objective: Objective = eqx.field(converter=as_objective)
+    beta: Scalar = eqx.field(converter=jnp.asarray)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        return self.objective(dist, batch) - self.beta * batch.old.kl(dist)
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        inner = self.objective.diagnostics(dist, batch)
+        return {**inner, "kl_penalty": jnp.broadcast_to(self.beta, batch.weight.shape)}
+
+
+class Linear(Objective):
+    """z·φ_θ(s) with φ the distribution's own parameters and z the policy gradient in them, kept
+    within a trust region around the averaged policy (Wang et al. 2016, "Sample efficient
+    actor-critic with experience replay"): with g = ∇_φ log π(a|s)·Â, k = ∇_φ KL(average‖π) and
+    δ = `max_kl`, z = g − max(0, (kᵀg − δ)/‖k‖²)·k is the vector closest to g that has kᵀz ≤ δ.
+
+    Needs `batch.average`: wrap the update in `AveragePolicy`.
+    """
+
+    max_kl: Scalar = eqx.field(converter=jnp.asarray)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        z = self.projected(dist, batch).z
+        return dist.inner(jax.lax.stop_gradient(z))
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        active = self.projected(dist, batch).excess > 0
+        return {"projected_fraction": active.astype(batch.advantage.dtype)}
+
+    def projected(self, dist: Distribution, batch: Batch) -> Projection:
+        """g, k and z of every row, in the structure of a distribution."""
+        if batch.average is None:
+            raise UsageError(
+                "Linear needs batch.average; accepted is an update within surefoot.AveragePolicy"
+            )
+        average = batch.average
+
+        def score(phi: Distribution) -> Float[Array, ""]:
+            return jnp.sum(phi.log_prob(batch.action) * batch.advantage)
+
+        phi = jax.lax.stop_gradient(dist)
+        g = jax.grad(score)(phi)
+        k = jax.grad(lambda phi: jnp.sum(average.kl(phi)))(phi)
+        excess = jnp.maximum(k.inner(g) - self.max_kl, 0.0)
+        # k = 0 means that kᵀg = 0 ≤ δ: nothing to take away.
+        square = k.inner(k)
+        factor = excess / jnp.where(square > 0, square, 1.0)
+        z = jax.tree.map(lambda g, k: g - factor.reshape(-1, *(1,) * (k.ndim - 1)) * k, g, k)
+        return Projection(g, k, z, excess)
+
+
+class Projection(NamedTuple):
+    """The gradient of `Linear` in the distribution's parameters, with what made it."""
+
+    g: Distribution
+    """∇_φ log π(a|s)·Â."""
+    k: Distribution
+    """∇_φ KL(average‖π)."""
+    z: Distribution
+    """g with just so much of k taken away that kᵀz ≤ δ."""
+    excess: Float[Array, " B"]
+    """max(0, kᵀg − δ), nats."""
 
 
 class EntropyBonus(Objective):

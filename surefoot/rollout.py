@@ -20,7 +20,7 @@ from surefoot.distributions import Distribution
 from surefoot.envs.device import DeviceEnv, DeviceState
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
-from surefoot.networks import Policy
+from surefoot.learner import Behavior
 from surefoot.normalize import Normalizer
 from surefoot.types import Trajectory
 
@@ -56,13 +56,13 @@ class HostRollout:
         self._distributions: Any = None
         self._raw: Any = None
 
-    def init(self, seed: int) -> HostState:
-        """All environments at the start of an episode."""
+    def init(self, seed: int | None) -> HostState:
+        """All environments at the start of an episode; without a seed their generators go on."""
         n = self.env.num_envs
         return HostState(self.env.reset(seed), np.zeros(n), np.zeros(n, np.int32))
 
     def compile(
-        self, state: HostState, policy: Policy, normalizer: Normalizer, key: PRNGKeyArray
+        self, state: HostState, policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
     ) -> None:
         """Compile the policy for these shapes. Call once before the first trajectory."""
         arrays, static = eqx.partition((policy, normalizer), eqx.is_array)
@@ -88,7 +88,7 @@ class HostRollout:
         self._distributions = jax.jit(distributions).lower(leaves, all_obs).compile()
 
     def __call__(
-        self, state: HostState, policy: Policy, normalizer: Normalizer, key: PRNGKeyArray
+        self, state: HostState, policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
     ) -> tuple[HostState, Trajectory, RolloutTime]:
         """The next `horizon` rows."""
         shape = (self.horizon, self.env.num_envs)
@@ -146,7 +146,7 @@ def device_rollout(
     horizon: int,
     to_env: ActionMap,
     state: DeviceState,
-    policy: Policy,
+    policy: Behavior,
     normalizer: Normalizer,
     key: PRNGKeyArray,
 ) -> tuple[DeviceState, Trajectory]:

@@ -8,6 +8,7 @@ gradient or a K-FAC one, because the length is always measured with the undamped
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ class QuadraticInfo(NamedTuple):
 
 def _quadratic(local: Local, direction: Params) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """dᵀFd, and whether it stands out from the rounding of its own computation."""
-    curvature = dot(direction, local.fvp(direction))
+    curvature = local.curvature(direction)
     rounding = jnp.finfo(curvature.dtype).eps * dot(direction, direction)
     return curvature, curvature > rounding
 
@@ -80,16 +81,18 @@ class KLBall(StepSize):
     """θ + √(2δ/dᵀFd)·d, δ = `max_kl` nats: to the edge of the ball in which the quadratic model of
     KL(old‖new) stays within δ, whatever produced d. The step is zero where dᵀFd is no larger than
     its rounding, taken as eps·‖d‖², as it is for zero advantages. By duality it is the penalized
-    step with β = √(dᵀFd/2δ).
+    step with β = √(dᵀFd/2δ). The factor on d never exceeds `max_scale` (ACKTR's cap; Wu et al.
+    2017).
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)
+    max_scale: Scalar = eqx.field(converter=jnp.asarray, default=math.inf, kw_only=True)
 
     def __call__(self, local: Local, direction: Params) -> tuple[Params, QuadraticInfo]:
         curvature, positive = _quadratic(local, direction)
         root = jnp.sqrt(2.0 * self.max_kl / jnp.where(positive, curvature, 1.0))
-        scale = jnp.where(positive, root, 0.0)
-        beta = jnp.where(positive, 1.0 / root, 0.0)
+        scale = jnp.where(positive, jnp.minimum(root, self.max_scale), 0.0)
+        beta = jnp.where(positive, 1.0 / scale, 0.0)
         return move(local.params, direction, scale), QuadraticInfo(scale, curvature, beta)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.agent import Agent, Source
-from surefoot.algorithm import Algorithm
 from surefoot.config import Setup
 from surefoot.errors import UsageError, closest
+from surefoot.learner import Learner
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.run import Composed, Run
 from surefoot.runs.metrics import JsonLines
@@ -22,7 +22,7 @@ from surefoot.runs.progress import Display, Silent
 
 
 def prepare(
-    algorithm: str | Recipe | Algorithm,
+    algorithm: str | Recipe | Learner,
     env: Source,
     options: dict[str, Any],
     *,
@@ -36,13 +36,10 @@ def prepare(
     rest = {k: v for k, v in options.items() if k not in setup_fields}
     if isinstance(algorithm, str):
         name, algorithm = algorithm, find_recipe(algorithm)()
-    if isinstance(algorithm, Algorithm):
-        recipe: Recipe | Composed = Composed(algorithm=algorithm)
-    else:
-        recipe = algorithm
+    recipe = Composed(learner=algorithm) if isinstance(algorithm, Learner) else algorithm
     known: dict[type, str] = {kind: key for key, kind in RECIPES.items()}
     name = name or known.get(type(recipe), type(recipe).__name__.lower())
-    accepted = {field.name for field in dataclasses.fields(recipe)} - {"algorithm"}
+    accepted = {field.name for field in dataclasses.fields(recipe)} - {"learner"}
     for option in rest:
         if option not in accepted:
             every = sorted(accepted | setup_fields)
@@ -54,7 +51,7 @@ def prepare(
 
 
 def train(
-    algorithm: str | Recipe | Algorithm,
+    algorithm: str | Recipe | Learner,
     env: Source,
     *,
     out: str | Path | None = None,
@@ -64,8 +61,8 @@ def train(
     """Train a policy and return the agent.
 
     Args:
-        algorithm: a recipe's name ("trpo", "ppo_clip", "reinforce"), a recipe object, or an
-            `Algorithm` composed by hand (then `num_envs` and `horizon` are options).
+        algorithm: a recipe's name ("trpo", "ppo_clip", …), a recipe object, or a `Learner` composed
+            by hand, an `Algorithm` for instance (then `num_envs` and `horizon` are options).
         env: a Gymnasium id, a callable that makes an environment, a Gymnasium vector environment,
             or a `DeviceEnv`.
         out: a new folder for the run: `config.json`, `metrics.jsonl`, and the agent in `agent/`.

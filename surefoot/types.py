@@ -70,6 +70,8 @@ class Batch(NamedTuple):
     progress: Float[Array, ""]
     """Fraction of the run's environment steps that lay behind when the iteration began, in [0, 1]:
     what a schedule is a function of."""
+    average: Distribution | None = None
+    """The distribution of the averaged policy, where an update keeps one (`AveragePolicy`)."""
 
 
 def take(batch: Batch, rows: Any) -> Batch:

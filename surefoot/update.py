@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from surefoot.errors import UsageError
 from surefoot.geometry import Geometry
 from surefoot.local import Local, dot, weighted_mean
 from surefoot.objectives import Objective, as_objective
@@ -122,8 +121,9 @@ class Step(Update):
 
 
 class Epochs(Update):
-    """`epochs` passes over the batch in shuffled minibatches of `minibatch_size` rows, one `step` a
-    minibatch. The size must divide the batch. Means are over each minibatch's own weights."""
+    """`epochs` passes over the batch in shuffled minibatches, one `step` each. A minibatch has
+    `minibatch_size` rows; where that does not divide the batch, there are ⌈B/minibatch_size⌉ of
+    nearly equal size. Means are over each minibatch's own weights."""
 
     step: Step
     epochs: int = eqx.field(static=True, kw_only=True)
@@ -136,27 +136,26 @@ class Epochs(Update):
         self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
     ) -> tuple[Params, Any, UpdateInfo]:
         rows = batch.weight.shape[0]
-        if rows % self.minibatch_size:
-            raise UsageError(
-                f"minibatch_size is {self.minibatch_size}; accepted is a divisor of the batch's "
-                f"{rows} rows"
-            )
+        count = -(-rows // self.minibatch_size)
+        size = -(-rows // count)
+        # Rows of index −1 fill the last minibatches up and get no weight.
+        fill = count * size - rows
         theta, static = eqx.partition(params, eqx.is_inexact_array)
 
         def minibatch(carry: Any, inputs: tuple[PRNGKeyArray, Array]) -> tuple[Any, MoveInfo]:
             theta, state = carry
             step_key, index = inputs
-            new, state, info = self.step.move(
-                step_key, eqx.combine(theta, static), state, take(batch, index)
-            )
+            chosen = take(batch, index)
+            if fill:
+                chosen = chosen._replace(weight=jnp.where(index >= 0, chosen.weight, 0.0))
+            new, state, info = self.step.move(step_key, eqx.combine(theta, static), state, chosen)
             return (eqx.filter(new, eqx.is_inexact_array), state), info
 
         def epoch(carry: Any, epoch_key: PRNGKeyArray) -> tuple[Any, MoveInfo]:
             shuffle_key, step_key = jax.random.split(epoch_key)
-            order = jax.random.permutation(shuffle_key, rows).reshape(-1, self.minibatch_size)
-            return jax.lax.scan(
-                minibatch, carry, (jax.random.split(step_key, order.shape[0]), order)
-            )
+            order = jax.random.permutation(shuffle_key, rows)
+            order = jnp.pad(order, (0, fill), constant_values=-1).reshape(size, count).T
+            return jax.lax.scan(minibatch, carry, (jax.random.split(step_key, count), order))
 
         (theta, state), moves = jax.lax.scan(
             epoch, (theta, state), jax.random.split(key, self.epochs)

@@ -41,7 +41,7 @@ OBSERVATIONS = {
 
 def make_agent(observation_space, action_space, *, normalize=True, seed=0, **options):
     """An agent whose actions depend on the observation, and whose normalizer has seen things."""
-    shape = Shape(observation_space, action_space, (8,), -0.5, "affine", normalize)
+    shape = Shape(observation_space, action_space, (8,), -0.5, False, "affine", normalize)
     policy = shape.policy(jax.random.key(seed))
     policy = eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: 200 * w)
     normalizer = shape.normalizer()

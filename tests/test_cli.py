@@ -102,8 +102,17 @@ MISTAKES = {
     "nan": ([*TRPO, "--max-kl", "nan"], "max_kl is nan; accepted is a finite number"),
     "infinite": ([*TRPO, "--damping", "inf"], "damping is inf; accepted is a finite number"),
     "minibatch": (
-        [*TRPO, *TINY, "--critic-minibatch-size", "48"],
-        "critic_minibatch_size is 48; .* 32 × 2 = 64, for instance 32",
+        [*TRPO, *TINY, "--critic-minibatch-size", "0"],
+        "critic_minibatch_size is 0; accepted is an integer >= 1",
+    ),
+    "solver": (
+        ["train", "npg", "CartPole-v1", "--solver", "cgs"],
+        "--solver is 'cgs'; accepted is 'cg' or 'exact'. Did you mean 'cg'",
+    ),
+    "no data": (["train", "bc", "CartPole-v1"], "there is no data; .* pass --data"),
+    "no such data": (
+        ["train", "bc", "CartPole-v1", "--data", "nowhere.safetensors"],
+        "nowhere.safetensors",
     ),
     "choice": ([*TRPO, "--backend", "devcie"], "--backend is 'devcie'; .* Did you mean 'device'"),
     "no device version": (

@@ -171,6 +171,52 @@ def test_every_mapped_sample_lies_in_the_space(name, kind):
     assert len(np.unique(actions, axis=0)) > 2
 
 
+@pytest.mark.parametrize("kind", ["affine", "clip"])
+@pytest.mark.parametrize("name", ACTIONS)
+def test_the_inverse_leads_back_to_every_action_of_the_space(name, kind):
+    space = SPACES[name]
+    to_env = action_map(space, kind)
+    batch = batch_space(space, 200)
+    batch.seed(1)
+    actions = batch.sample()
+    raw = to_env.inverse(actions)
+    head = action_head(space)
+    sampled = jax.eval_shape(lambda: head(jnp.zeros((200, head.size))).sample(jax.random.key(0)))
+    assert raw.shape == sampled.shape
+    assert raw.dtype == sampled.dtype
+    if isinstance(space, spaces.Box):
+        np.testing.assert_allclose(to_env(raw), actions, rtol=1e-6, atol=1e-6)
+    else:
+        np.testing.assert_array_equal(to_env(raw), actions)
+    singly = [to_env.inverse(action) for action in actions[:3]]
+    np.testing.assert_allclose(np.stack(singly), raw[:3], rtol=1e-6, atol=1e-6)
+    twice = to_env.inverse(np.stack([actions, actions[::-1]]))
+    np.testing.assert_allclose(twice, np.stack([raw, raw[::-1]]), rtol=1e-6, atol=1e-6)
+
+
+def test_the_inverse_takes_bounds_to_the_corners_and_passes_open_dimensions_through():
+    space = box([-2.0, 0.0, -INF], [6.0, INF, INF])
+    actions = np.array([[-2.0, 0.5, -9.0], [2.0, 3.0, 7.0], [6.0, 0.0, 0.0]], np.float32)
+    expected = np.array([[-1.0, 0.5, -9.0], [0.0, 3.0, 7.0], [1.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(action_map(space).inverse(actions), expected)
+    np.testing.assert_array_equal(action_map(space, "clip").inverse(actions), actions)
+
+
+def test_the_inverse_is_0_where_the_bounds_are_one_number():
+    to_env = action_map(box([3.0, 0.0], [3.0, 1.0]))
+    raw = to_env.inverse(np.array([[3.0, 0.75]], np.float32))
+    np.testing.assert_array_equal(raw, [[0.0, 0.5]])
+    np.testing.assert_array_equal(to_env(raw), [[3.0, 0.75]])
+
+
+def test_integer_inverses_take_off_the_start_and_flatten():
+    one = action_map(spaces.Discrete(5, start=-2)).inverse(np.array([-2, 2, 0]))
+    np.testing.assert_array_equal(one, [0, 4, 2])
+    space = spaces.MultiDiscrete([[3, 2, 4], [2, 5, 2]], start=[[1, 2, 3], [-4, 5, -6]])
+    action = np.array([[[3, 2, 6], [-4, 9, -5]]])
+    np.testing.assert_array_equal(action_map(space).inverse(action), [[2, 0, 3, 0, 4, 1]])
+
+
 def test_the_map_stays_inside_bounds_that_float32_cannot_hold():
     space = spaces.Box(-0.1, 0.1, (2,), np.float64)
     actions = np.asarray(action_map(space)(jnp.array([[-5.0, 5.0]]))).astype(space.dtype)

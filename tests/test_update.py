@@ -13,7 +13,6 @@ from test_fisher import KEY, OBS, forward, make_batch, make_policy, sample, vect
 
 from surefoot.algorithm import Algorithm
 from surefoot.distributions import Categorical
-from surefoot.errors import UsageError
 from surefoot.geometry import CG, FirstOrderInfo, Fisher, Geometry, Optax
 from surefoot.local import Local
 from surefoot.networks import Critic
@@ -166,7 +165,7 @@ def test_epochs_is_a_loop_of_steps_and_reports_on_the_whole_batch(x64):
         shuffle_key, step_key = jax.random.split(epoch_key)
         order = jax.random.permutation(shuffle_key, 12)
         for i, key in enumerate(jax.random.split(step_key, 3)):
-            rows = take(batch, order[4 * i : 4 * i + 4])
+            rows = take(batch, order[i::3])
             looped, looped_state, moved = move(key, looped, looped_state, rows)
             norms.append(moved.direction.grad_norm)
     close(new, looped, rtol=1e-9, atol=1e-12)
@@ -175,11 +174,36 @@ def test_epochs_is_a_loop_of_steps_and_reports_on_the_whole_batch(x64):
     check_report(info, 0.05, policy, new, batch)
 
 
-def test_epochs_refuses_a_minibatch_that_does_not_divide_the_batch():
+@pytest.mark.parametrize(("minibatch_size", "sizes"), [(5, [4, 4, 4]), (7, [6, 6]), (99, [12])])
+def test_minibatches_that_do_not_divide_the_batch_are_of_nearly_equal_size(minibatch_size, sizes):
+    check_sizes(12, minibatch_size, sizes)
+
+
+def test_rows_that_fill_a_minibatch_up_have_no_weight():
+    check_sizes(11, 4, [3, 4, 4])
+
+
+def check_sizes(rows, minibatch_size, sizes):
     policy = make_policy("categorical")
-    batch = make_batch(policy, rows=12)
-    with pytest.raises(UsageError, match=r"minibatch_size is 5; .* 12 rows"):
-        Epochs(ADAM, epochs=1, minibatch_size=5)(KEY, policy, ADAM.init(policy), batch)
+    batch = make_batch(policy, rows=rows)
+    weight = 1.0 + jnp.arange(rows)
+    seen = []
+
+    class Watching(Geometry):
+        def init(self, params):
+            return None
+
+        def direction(self, key, local, state):
+            jax.debug.callback(lambda w: seen.append(np.asarray(w)), local.batch.weight)
+            return local.grad, None, FirstOrderInfo(jnp.zeros(()))
+
+    update = Epochs(
+        Step(Surrogate(), Watching(), Fixed(0.0)), epochs=1, minibatch_size=minibatch_size
+    )
+    jax.block_until_ready(apply(update, KEY, policy, batch._replace(weight=weight)))
+    jax.effects_barrier()
+    assert sorted((w > 0).sum() for w in seen) == sizes
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen))[-rows:], weight)
 
 
 def test_epochs_learns_nothing_from_rows_without_weight(x64):

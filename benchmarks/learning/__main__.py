@@ -1,177 +1,152 @@
-"""Train a matrix of recipes, tasks and seeds, and make a table of the results.
+"""Train a matrix of recipes, tasks and seeds; make a table and learning curves of the results.
 
-    python -m benchmarks.learning run --recipes trpo ppo_clip --tasks HalfCheetah-v5 --seeds 0 1 2
+    python -m benchmarks.learning run --recipes trpo ppo_clip random --tasks HalfCheetah-v5
     python -m benchmarks.learning table
+    python -m benchmarks.learning plot --out curves.svg
 
 `run` starts one process a run, `--jobs` of them side by side, and skips what is done; it may be
-stopped at any moment and started again. Each run leaves one JSON file in `--results`. Options that
-`surefoot.train` takes can be added as `name=value` after `--set`; such runs are kept apart by name.
+stopped at any moment and started again. Each run leaves one JSON file in `--results`, in a folder
+named by `--label`. Options that `surefoot.train` takes can be added as `name=value` after `--set`;
+such runs have a label of their own. The recipe `random` plays uniformly random actions.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import json
 import os
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
-import numpy as np
-import scipy.stats
-
-HERE = Path(__file__).parent
-WINDOW = 100
-
-
-def one_run(recipe: str, task: str, seed: int, steps: int, options: dict[str, Any]) -> dict:
-    """Train once, in this process; the result as a row."""
-    import surefoot as sf
-    from surefoot.training import prepare
-
-    run = prepare(recipe, task, {"steps": steps, "seed": seed, **options})
-    returns: list[float] = []
-    seconds = 0.0
-    for iteration in run.iterations():
-        returns.extend(iteration.episode_returns.tolist())
-        seconds += iteration.timing.total
-    evaluation = run.agent().evaluate(20, seed=1)
-    return {
-        "recipe": recipe,
-        "task": task,
-        "seed": seed,
-        "options": options,
-        "steps": run.steps,
-        "last_100": float(np.mean(returns[-WINDOW:])),
-        "episodes": len(returns),
-        "deterministic_20": evaluation.mean,
-        "seconds": seconds,
-        "surefoot": sf.__version__,
-        "curve": [float(np.mean(chunk)) for chunk in np.array_split(returns, 50) if len(chunk)],
-    }
+from benchmarks.learning import lines, matrix, rows, runner
+from surefoot.errors import UsageError
 
 
 def run(args: argparse.Namespace) -> int:
     """Run what is missing of the matrix."""
-    options = dict(pair.split("=", 1) for pair in args.set)
-    label = args.label or "-".join(f"{k}={v}" for k, v in options.items()) or "defaults"
-    folder = args.results / label
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for seed in args.seeds:
-        for task in args.tasks:
-            for recipe in args.recipes:
-                path = folder / f"{recipe}-{task}-{args.steps}-{seed}.json"
-                if not path.exists():
-                    jobs.append((recipe, task, seed, path))
-    # A core a run: a run that shares cores loses several times the length of every small call to
-    # its way from thread to thread.
-    cores: Queue[int] = Queue()
-    for number in range(args.jobs):
-        allowed = sorted(os.sched_getaffinity(0))
-        cores.put(allowed[number % len(allowed)])
-
-    def start(job: tuple[str, str, int, Path]) -> int:
-        recipe, task, seed, path = job
-        command = [sys.executable, "-m", "benchmarks.learning", "one", recipe, task, str(seed)]
-        command += [str(args.steps), str(path), *args.set]
-        core = cores.get()
-        process = subprocess.Popen(command, cwd=HERE.parents[1])
-        os.sched_setaffinity(process.pid, {core})
-        code = process.wait()
-        cores.put(core)
-        print(
-            f"{path.name}: {'done' if code == 0 else f'failed with exit code {code}'}", flush=True
-        )
-        return code
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        return int(any(list(pool.map(start, jobs))))
+    every = matrix.entries(
+        args.recipes,
+        args.tasks,
+        args.seeds,
+        steps=args.steps,
+        options=options(args.set),
+        label=args.label,
+        results=args.results.resolve(),
+    )
+    todo = matrix.missing(every)
+    print(f"{len(every)} runs, {len(every) - len(todo)} of them done", flush=True)
+    return runner.run(todo, jobs=args.jobs)
 
 
 def one(args: argparse.Namespace) -> int:
-    """Run one entry of the matrix and write its row, whole or not at all."""
-    options = {}
-    for pair in args.set:
-        name, value = pair.split("=", 1)
-        try:
-            options[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            options[name] = value
-    row = one_run(args.recipe, args.task, args.seed, args.steps, options)
-    beside = args.path.with_suffix(".part")
-    beside.write_text(json.dumps(row) + "\n")
-    beside.rename(args.path)
+    """Run one entry of the matrix and write its row."""
+    # Before anything that counts the cores to start its threads is imported.
+    if args.core is not None:
+        os.sched_setaffinity(0, {args.core})
+    runner.follow_parent()
+    from benchmarks.learning.single import one as run_one
+
+    entry = matrix.Entry(
+        args.recipe, args.task, args.seed, args.steps, options(args.set), args.folder
+    )
+    rows.write(entry.path, run_one(entry))
     return 0
-
-
-def interval(scores: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean over seeds by Student's t, which holds for few seeds, too."""
-    if len(scores) < 2:
-        return float("nan"), float("nan")
-    half = scipy.stats.t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5
-    return float(scores.mean() - half), float(scores.mean() + half)
 
 
 def table(args: argparse.Namespace) -> int:
-    """Print a Markdown table of everything in the results folder."""
-    groups: dict[tuple[str, str, str, int], list[dict]] = {}
-    for path in sorted(args.results.glob("*/*.json")):
-        row = json.loads(path.read_text())
-        key = (path.parent.name, row["recipe"], row["task"], row["steps"])
-        groups.setdefault(key, []).append(row)
-    print(
-        "| options | recipe | task | steps | seeds | last 100 episodes: mean | 95 % interval |"
-        " single seeds | 20 deterministic episodes: mean |\n|---|---|---|---|---|---|---|---|---|"
-    )
-    for (label, recipe, task, steps), rows in sorted(groups.items()):
-        rows.sort(key=lambda row: row["seed"])
-        scores = np.array([row["last_100"] for row in rows])
-        low, high = interval(scores)
-        seeds = ", ".join(str(row["seed"]) for row in rows)
-        singles = ", ".join(f"{score:.0f}" for score in scores)
-        final = np.mean([row["deterministic_20"] for row in rows])
-        print(
-            f"| {label} | {recipe} | {task} | {steps:,} | {seeds} | **{scores.mean():.0f}** |"
-            f" {low:.0f} – {high:.0f} | {singles} | {final:.0f} |"
-        )
+    """Print the table, and write it to a file if one is given."""
+    from benchmarks.learning.table import table as make
+
+    text = make(_load(args))
+    print(text, end="")
+    if args.out:
+        args.out.write_text(text)
     return 0
 
 
-def main() -> int:
-    """Parse the command line."""
+def plot(args: argparse.Namespace) -> int:
+    """Draw the learning curves."""
+    from benchmarks.learning.plot import plot as draw
+
+    draw(_load(args), args.out, statistic=args.statistic)
+    return 0
+
+
+def _load(args: argparse.Namespace) -> list[lines.Line]:
+    return lines.load(args.results, labels=args.label, recipes=args.recipes, tasks=args.tasks)
+
+
+def options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Options from `name=value`; what is no Python literal is text."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}; accepted is NAME=VALUE")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
 
-    runner = commands.add_parser("run", help="run what is missing")
-    runner.add_argument("--recipes", nargs="+", required=True)
-    runner.add_argument("--tasks", nargs="+", required=True)
-    runner.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    runner.add_argument("--steps", type=int, default=1_000_000)
-    runner.add_argument("--jobs", type=int, default=2)
-    runner.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
-    runner.add_argument("--label", help="folder of these results, instead of one named by --set")
-    runner.add_argument("--results", type=Path, default=HERE / "results")
-    runner.set_defaults(function=run)
+    several = commands.add_parser("run", help="run what is missing")
+    several.add_argument("--recipes", nargs="+", required=True)
+    several.add_argument("--tasks", nargs="+", required=True)
+    several.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    several.add_argument("--steps", type=_count, default=1_000_000)
+    several.add_argument("--jobs", type=_count, default=2)
+    several.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    several.add_argument("--label", help="folder of these results, instead of one named by --set")
+    several.set_defaults(function=run)
 
     single = commands.add_parser("one", help="run one entry (used by run)")
     for name, kind in (("recipe", str), ("task", str), ("seed", int), ("steps", int)):
         single.add_argument(name, type=kind)
-    single.add_argument("path", type=Path)
-    single.add_argument("set", nargs="*")
+    single.add_argument("folder", type=Path)
+    single.add_argument("--core", type=int, help="the core to stay on (Linux)")
+    single.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     single.set_defaults(function=one)
 
     tabulate = commands.add_parser("table", help="print the table")
-    tabulate.add_argument("--results", type=Path, default=HERE / "results")
+    tabulate.add_argument("--out", type=Path, help="a file to write it to, too")
     tabulate.set_defaults(function=table)
 
-    args = parser.parse_args()
-    return int(args.function(args))
+    draw = commands.add_parser("plot", help="draw the learning curves")
+    draw.add_argument("--out", type=Path, required=True, help="PNG, SVG or PDF file to write")
+    draw.add_argument("--statistic", choices=("iqm", "mean"), default="iqm", help="over seeds")
+    draw.set_defaults(function=plot)
+
+    for command in (several, tabulate, draw):
+        command.add_argument("--results", type=Path, default=rows.RESULTS)
+    for command in (tabulate, draw):
+        command.add_argument("--label", nargs="+", help="only these labels")
+        command.add_argument("--recipes", nargs="+", help="only these recipes")
+        command.add_argument("--tasks", nargs="+", help="only these tasks")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code, 2 for a mistake of the user's."""
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.function(args))
+    except UsageError as error:
+        print(f"benchmarks.learning: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from surefoot.networks import (
     GaussianHead,
     Head,
     MultiCategoricalHead,
+    StateGaussianHead,
 )
 
 ActionMapName = Literal["affine", "clip"]
@@ -95,11 +96,16 @@ def is_batched(space: spaces.Space, obs: Any) -> bool:
 
 
 class ActionMap(eqx.Module):
-    """From the policy's raw sample to what the environment receives."""
+    """From the policy's raw sample to what the environment receives, and back."""
 
     @abc.abstractmethod
     def __call__(self, raw: Array) -> Array:
         """Environment actions [*batch, *space.shape] for raw samples with the same batch."""
+
+    @abc.abstractmethod
+    def inverse(self, action: Array | np.ndarray) -> Array:
+        """Raw samples, as the policy's distribution has them, for environment actions
+        [*batch, *space.shape]: the map takes them back to the actions that lie in the space."""
 
 
 class BoxMap(ActionMap):
@@ -115,6 +121,13 @@ class BoxMap(ActionMap):
         action = jnp.clip(raw * self.scale + self.offset, self.low, self.high)
         return action.reshape(*raw.shape[:-1], *self.shape)
 
+    def inverse(self, action: Array | np.ndarray) -> Array:
+        """(action − offset)/scale [*batch, D], float32; 0 where the bounds are one number."""
+        action = jnp.asarray(action, self.scale.dtype)
+        flat = action.reshape(*action.shape[: action.ndim - len(self.shape)], -1)
+        single = self.scale == 0.0
+        return jnp.where(single, 0.0, (flat - self.offset) / jnp.where(single, 1.0, self.scale))
+
 
 class IntegerMap(ActionMap):
     """raw + start, for the discrete spaces."""
@@ -126,6 +139,13 @@ class IntegerMap(ActionMap):
     def __call__(self, raw: Array) -> Array:
         batch = raw.shape[:-1] if self.flat else raw.shape
         return (raw + self.start).reshape(*batch, *self.shape)
+
+    def inverse(self, action: Array | np.ndarray) -> Array:
+        """The action less the start, integers: [*batch] for `Discrete`, otherwise [*batch, D]."""
+        action = jnp.asarray(action, self.start.dtype)
+        batch = action.shape[: action.ndim - len(self.shape)]
+        raw = action.reshape(*batch, -1) if self.flat else action
+        return raw - self.start
 
 
 def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap:
@@ -161,12 +181,16 @@ def _float32_below(x: np.ndarray) -> Array:
     return jnp.asarray(np.where(rounded > x, np.nextafter(rounded, np.float32(-np.inf)), rounded))
 
 
-def action_head(space: spaces.Space, *, log_std: float = 0.0) -> Head:
+def action_head(
+    space: spaces.Space, *, log_std: float = 0.0, state_dependent_std: bool = False
+) -> Head:
     """The distribution family that fits an action space: Gaussian for `Box` (with this initial
-    log σ), categorical for `Discrete`, their products for `MultiDiscrete` and `MultiBinary`."""
+    log σ, which may depend on the state), categorical for `Discrete`, their products for
+    `MultiDiscrete` and `MultiBinary`."""
     match space:
         case spaces.Box() if np.issubdtype(space.dtype, np.floating):
-            return GaussianHead(int(np.prod(space.shape)), log_std=log_std)
+            head = StateGaussianHead if state_dependent_std else GaussianHead
+            return head(int(np.prod(space.shape)), log_std=log_std)
         case spaces.Discrete():
             return CategoricalHead(int(space.n))
         case spaces.MultiDiscrete():

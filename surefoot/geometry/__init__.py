@@ -7,14 +7,18 @@ the parameters, `direction` returns (direction, state, info). It knows nothing o
 from surefoot.geometry.base import Geometry
 from surefoot.geometry.first_order import Euclidean, FirstOrderInfo, Optax
 from surefoot.geometry.fisher import CG, Cholesky, Fisher, SolveInfo
+from surefoot.geometry.kfac import KFAC, KFACInfo, KFACState
 
 __all__ = [
     "CG",
+    "KFAC",
     "Cholesky",
     "Euclidean",
     "FirstOrderInfo",
     "Fisher",
     "Geometry",
+    "KFACInfo",
+    "KFACState",
     "Optax",
     "SolveInfo",
 ]

@@ -1,24 +1,29 @@
-"""Vanilla policy gradients: the score-function gradient and a step of fixed rate."""
+"""Vanilla policy gradients: the score-function gradient, a step of fixed or of adapted rate."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from surefoot.config import at_least, minibatch, positive
-from surefoot.recipes.base import Recipe, Row, regression
+from surefoot.config import at_least, fraction, positive
+from surefoot.recipes.base import OnPolicy, Row
+from surefoot.recipes.critic import ActorCritic, regression
 
 if TYPE_CHECKING:
     from surefoot.algorithm import Algorithm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Reinforce(Recipe):
+class Reinforce(OnPolicy):
     """REINFORCE: one Adam step a batch along ∇log π·G, G the Monte-Carlo return, less a learned
     baseline if asked for."""
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
+    num_envs: int = at_least(1, 2)
+    horizon: int = at_least(1, 1024)
+    discount: float = fraction(0.99)
+    """γ, the discount."""
     learning_rate: float = positive(3e-3)
     """Adam's rate."""
     baseline: bool = False
@@ -28,20 +33,44 @@ class Reinforce(Recipe):
     """Adam's rate for the baseline."""
     critic_epochs: int = at_least(1, 10)
     """Passes over the batch for the baseline."""
-    critic_minibatch_size: int = minibatch(128, only_if="baseline")
-    """Rows of a baseline step; must divide horizon × num_envs."""
+    critic_minibatch_size: int = at_least(1, 128)
+    """Rows of a baseline step."""
 
     def build(self) -> Algorithm:
         import optax
 
         from surefoot import Algorithm, Fixed, Optax, Score, Step
 
-        critic = regression(
-            self.critic_learning_rate, self.critic_epochs, self.critic_minibatch_size
+        rate, epochs = self.critic_learning_rate, self.critic_epochs
+        critic = regression(rate, epochs, self.critic_minibatch_size) if self.baseline else None
+        step = Step(Score(), Optax(optax.adam(1.0)), Fixed(self.learning_rate))
+        return Algorithm(step, critic, discount=self.discount, gae_lambda=1.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VPGAdaptive(ActorCritic):
+    """Vanilla policy gradient, one Adam step a batch, with a rate that halves after a step of too
+    large a KL and doubles after one of too small a KL."""
+
+    parts: ClassVar[Row] = Row(
+        "Score", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate)", "Duan et al. 2016"
+    )
+
+    learning_rate: float = positive(3e-3)
+    """Adam's rate at the start."""
+    target_kl: float = positive(0.01)
+    """KL(old‖new) that a step should have, nats."""
+
+    def build(self) -> Algorithm:
+        import optax
+
+        from surefoot import AdaptKL, Fixed, Optax, Score, Step
+
+        step = Step(Score(), Optax(optax.adam(1.0)), Fixed(self.learning_rate))
+        return self.algorithm(
+            AdaptKL(step, _rate, target=self.target_kl, factor=0.5, low=1e-5, high=1e-1)
         )
-        return Algorithm(
-            Step(Score(), Optax(optax.adam(1.0)), Fixed(self.learning_rate)),
-            critic if self.baseline else None,
-            discount=self.discount,
-            gae_lambda=1.0,
-        )
+
+
+def _rate(step: Any) -> Any:
+    return step.step_size.rate

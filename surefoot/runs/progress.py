@@ -48,11 +48,13 @@ class _Summary:
         self.compile_seconds += iteration.timing.compile
 
     def text(self, iteration: Iteration) -> str:
+        metrics = iteration.metrics
         if self._returns:
             mean = f"return {np.mean(self._returns):.1f} (last {len(self._returns)} episodes)"
-        else:
+        elif iteration.timing.collected:
             mean = "no finished episode yet"
-        metrics = iteration.metrics
+        else:
+            mean = f"objective {metrics['objective_after']:.3f}"
         parts = [
             f"{iteration.steps:,} steps",
             f"{iteration.timing.steps_per_s:,.0f} steps/s",

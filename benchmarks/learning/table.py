@@ -1,0 +1,114 @@
+"""The results as Markdown: a line for every recipe and task, and one for every recipe over tasks.
+
+Rows of different settings never share a line. What cannot be computed is a dash, and a recipe that
+has no line over tasks is named with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.learning import statistics
+from benchmarks.learning.lines import Line
+from benchmarks.learning.overall import Overall, over_tasks
+from benchmarks.learning.rows import RANDOM
+
+TASKS = (
+    "label",
+    "recipe",
+    "task",
+    "steps",
+    "seeds",
+    "last 100 episodes: mean",
+    "95 % interval (Student's t)",
+    "interquartile mean",
+    "95 % interval (bootstrap)",
+    "standard errors above random",
+    "single seeds",
+    "20 deterministic episodes: mean",
+)
+OVERALL = (
+    "label",
+    "recipe",
+    "tasks",
+    "steps",
+    "seeds",
+    "mean",
+    "interquartile mean",
+    "95 % interval (bootstrap)",
+)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Both tables, and what is missing of the second."""
+    random = {line.task: line.mean for line in lines if line.recipe == RANDOM and line.scores}
+    text = _markdown(TASKS, [_cells(line, random.get(line.task)) for line in lines])
+    overall, notes = over_tasks([line for line in lines if line.recipe != RANDOM], random)
+    if overall:
+        text += "\nOver tasks, scores scaled per task: random policy 0, the best mean 1.\n\n"
+        text += _markdown(OVERALL, [_overall_cells(scores) for scores in overall])
+    return text + "".join(f"\nNot over tasks: {note}.\n" for note in notes)
+
+
+def _cells(line: Line, random: float | None) -> list[str]:
+    singles = [row["last_100"] for row in line.rows]
+    final = [row["deterministic_20"] for row in line.rows]
+    average = middle = t = bootstrap = above = "–"
+    if line.scores is not None:
+        scores = np.array(line.scores)
+        average, middle = number(scores.mean()), number(statistics.interquartile_mean(scores))
+        if len(scores) > 1:
+            t = interval(*statistics.t_interval(scores))
+            bootstrap = interval(*statistics.bootstrap_interval([scores]))
+            if random is not None and line.recipe != RANDOM:
+                above = f"{statistics.standard_errors_above(scores, random):.1f}"
+    return [
+        line.label,
+        line.name,
+        line.task,
+        "100 episodes" if line.recipe == RANDOM else f"{line.rows[0]['steps']:,}",
+        ", ".join(str(row["seed"]) for row in line.rows),
+        f"**{average}**",
+        t,
+        middle,
+        bootstrap,
+        above,
+        ", ".join(number(score) for score in singles),
+        number(None if None in final else float(np.mean(final))),
+    ]
+
+
+def _overall_cells(overall: Overall) -> list[str]:
+    every, seeds = np.concatenate(overall.strata), len(overall.strata[0])
+    bootstrap = "–"
+    if seeds > 1:
+        bootstrap = "{:.2f} – {:.2f}".format(*statistics.bootstrap_interval(overall.strata))
+    return [
+        overall.label,
+        overall.name,
+        ", ".join(overall.tasks),
+        f"{overall.steps:,}",
+        str(seeds),
+        f"{every.mean():.2f}",
+        f"**{statistics.interquartile_mean(every):.2f}**",
+        bootstrap,
+    ]
+
+
+def number(value: float | None) -> str:
+    """Whole from 100 on, else three digits."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends."""
+    return f"{number(float(low))} – {number(float(high))}"
+
+
+def _markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,69 @@
+"""Behavior cloning: supervised learning of recorded actions, as a learner that collects nothing
+(Pomerleau 1989)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from surefoot.learner import Learner, TrainState, progress
+from surefoot.networks import Critic, Policy
+from surefoot.types import Batch
+from surefoot.update import Update, UpdateInfo
+
+
+class Recorded(NamedTuple):
+    """What was seen and done, a row a transition."""
+
+    obs: Float[Array, "B obs"]
+    """Encoded observations, not normalized."""
+    action: Shaped[Array, "B *action"]
+    """Actions in the policy's own terms, before they are mapped to the environment's bounds."""
+
+
+class CloningMetrics(NamedTuple):
+    """What one turn did to the policy."""
+
+    policy: UpdateInfo
+    valid_rows: Int[Array, ""]
+    """Recorded transitions."""
+    learned_rows: Int[Array, ""]
+    """The same: all of them are learned from."""
+
+
+class Cloning(Learner):
+    """Improves the policy on recorded actions by `policy_update`, whose objective is a likelihood.
+    Advantages are 1."""
+
+    policy_update: Update
+
+    @property
+    def has_critic(self) -> bool:
+        return False
+
+    @property
+    def fresh_episodes(self) -> bool:
+        return False
+
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        return self.policy_update.init(policy), None
+
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
+        return state.policy
+
+    def update(self, state: TrainState, data: Recorded) -> tuple[TrainState, CloningMetrics, None]:
+        key, update_key = jax.random.split(state.key)
+        obs = state.normalizer(data.obs)
+        ones = jnp.ones(obs.shape[0])
+        batch = Batch(obs, data.action, state.policy(obs), ones, ones, progress(state))
+        policy, policy_state, info = self.policy_update(
+            update_key, state.policy, state.policy_state, batch
+        )
+        rows = jnp.asarray(obs.shape[0], jnp.int32)
+        state = state._replace(
+            policy=policy, policy_state=policy_state, key=key, steps=state.steps + rows
+        )
+        return state, CloningMetrics(info, rows, rows), None

@@ -1,0 +1,156 @@
+"""Whole episodes of one policy, played on the host or on the device; who plays them to measure
+and who plays them to record plays the same ones.
+
+On the host, every sub-environment plays a fixed share of the episodes, so that short episodes are
+not favored as they would be by taking the first to finish. On the device, every copy plays one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from jaxtyping import Bool, Float, PRNGKeyArray, Shaped
+
+from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
+from surefoot.envs.host import EnvSource, HostEnv, make_host
+from surefoot.envs.spaces import ActionMap, observation_size
+from surefoot.errors import UsageError
+from surefoot.networks import Policy
+from surefoot.normalize import Normalizer
+
+#: Environment actions [N, …] for encoded observations [N, obs] and a key, in JAX.
+Actor = Callable[[Any, PRNGKeyArray], Any]
+
+
+def act(
+    policy: Policy,
+    normalizer: Normalizer,
+    to_env: ActionMap,
+    obs: Any,
+    key: PRNGKeyArray,
+    *,
+    deterministic: bool,
+) -> Any:
+    """Environment actions for a batch of encoded observations: the mode, or a sample."""
+    dist = policy(normalizer(obs))
+    return to_env(dist.mode() if deterministic else dist.sample(key))
+
+
+class HostStep(NamedTuple):
+    """What one step of `N` environments on the host was."""
+
+    obs: Float[np.ndarray, "N obs"]
+    """Encoded observation that the action answers to, float32."""
+    action: Shaped[np.ndarray, "N ..."]
+    """What the environments received, in the action space's dtype."""
+    reward: Float[np.ndarray, " N"]
+    terminated: Bool[np.ndarray, " N"]
+    truncated: Bool[np.ndarray, " N"]
+    counts: Bool[np.ndarray, " N"]
+    """Whether the row is a transition of an episode that was asked for."""
+
+
+def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Iterator[HostStep]:
+    """Steps until `episodes` episodes, shared among the sub-environments, have ended."""
+    n, root = env.num_envs, jax.random.key(seed)
+    share = np.array([(episodes + i) // n for i in range(n)])
+    played = np.zeros(n, int)
+    obs, t = env.reset(seed), 0
+    while (played < share).any():
+        # A vector environment may write its next observations where these lie.
+        obs = obs.copy()
+        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
+        action = action.astype(env.action_space.dtype)
+        step = env.step(action)
+        counts = step.valid & (played < share)
+        yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
+        played += counts & (step.terminated | step.truncated)
+        obs, t = step.obs, t + 1
+
+
+def play_on_device(
+    actor: Actor,
+    env: DeviceEnv,
+    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    *,
+    episodes: int,
+    seed: int,
+) -> tuple[Bool[np.ndarray, "T N"], Any]:
+    """Play one episode in each of `N` = `episodes` copies, all in one compiled program of
+    `T` = time limit steps.
+
+    Returns which rows belong to the episodes, and what `keep` chose of every step's state before,
+    action and transition, leaves [T, N, …]. Raises `UsageError` if there is no time limit.
+    """
+    limit = env.time_limit
+    if limit is None:
+        raise UsageError(
+            f"{env.name}: playing whole episodes on the device needs a time limit: "
+            "pass time_limit=STEPS"
+        )
+
+    def step(state: DeviceState, key: PRNGKeyArray) -> tuple[DeviceState, Any]:
+        act_key, env_key = jax.random.split(key)
+        action = actor(state.obs, act_key)
+        next_state, row = env.step(state, action, env_key)
+        return next_state, (row.terminated | row.truncated, keep(state, action, row))
+
+    @jax.jit
+    def play(key: PRNGKeyArray) -> Any:
+        start, steps = jax.random.split(key)
+        keys = jax.random.split(steps, limit)
+        return jax.lax.scan(step, env.init(start, episodes), keys)[1]
+
+    done, kept = jax.tree.map(np.asarray, play(jax.random.key(seed)))
+    ended_before = np.cumsum(done, axis=0) - done
+    return ended_before == 0, kept
+
+
+@contextlib.contextmanager
+def opened(
+    source: EnvSource | DeviceEnv,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    *,
+    episodes: int,
+) -> Iterator[HostEnv | DeviceEnv]:
+    """What `episodes` episodes are played on, for an agent that knows these spaces. Environments
+    are made anew and closed, but a vector environment is used and left open. Raises `UsageError`
+    if the spaces are others."""
+    if isinstance(source, DeviceEnv):
+        _check_spaces(source, observation_space, action_space)
+        yield source
+        return
+    given = isinstance(source, VectorEnv)
+    copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
+    host = make_host(source, copies)
+    try:
+        _check_spaces(host, observation_space, action_space)
+        yield host
+    finally:
+        if not given:
+            host.close()
+
+
+def _check_spaces(
+    env: HostEnv | DeviceEnv, observation_space: spaces.Space, action_space: spaces.Space
+) -> None:
+    """Bounds of observations play no part; all else must be as the agent knows it."""
+    theirs, ours = env.observation_space, observation_space
+    same_kind = type(theirs) is type(ours) and theirs.shape == ours.shape
+    if not same_kind or observation_size(theirs) != observation_size(ours):
+        raise UsageError(
+            f"{env.name} has the observation space {theirs}; accepted is one like {ours}, "
+            "which the agent was trained on"
+        )
+    if env.action_space != action_space:
+        raise UsageError(
+            f"{env.name} has the action space {env.action_space}; accepted is "
+            f"{action_space}, which the agent was trained on"
+        )

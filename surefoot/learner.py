@@ -1,0 +1,101 @@
+"""`Learner`: what the loop runs, whatever the method.
+
+A learner holds no state. `init` makes a `TrainState`, `behavior` says which policy collects the
+next data, and `update` is a pure function of the state and of that data.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from surefoot.distributions import Distribution
+from surefoot.networks import Critic, Policy
+from surefoot.normalize import Normalizer, NoScaler, RewardScaler
+from surefoot.update import UpdateInfo
+
+
+class TrainState(NamedTuple):
+    """Everything that learning changes."""
+
+    policy: Policy
+    critic: Critic | None
+    policy_state: Any
+    """State of the policy's update: optimizer moments and the like."""
+    critic_state: Any
+    normalizer: Normalizer
+    scaler: RewardScaler | NoScaler
+    key: PRNGKeyArray
+    steps: Int[Array, ""]
+    """Environment steps (valid rows) learned from so far."""
+    total_steps: Int[Array, ""]
+    """Environment steps of the whole run: what schedules are measured against."""
+
+
+#: What collects: encoded and normalized observations [*batch, N, obs] of N environments to action
+#: distributions; a pytree.
+Behavior = Callable[[Float[Array, "*batch obs"]], Distribution]
+
+
+class Learner(eqx.Module):
+    """One turn of learning on what was collected."""
+
+    @property
+    @abc.abstractmethod
+    def has_critic(self) -> bool:
+        """Whether a critic is learned beside the policy."""
+
+    @property
+    @abc.abstractmethod
+    def fresh_episodes(self) -> bool:
+        """Whether each collection starts new episodes instead of going on with the last ones."""
+
+    @abc.abstractmethod
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        """What learning remembers of policy and critic, before the first turn."""
+
+    @abc.abstractmethod
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Behavior:
+        """What collects the next data."""
+
+    @abc.abstractmethod
+    def update(self, state: TrainState, data: Any) -> tuple[TrainState, Any, UpdateInfo | None]:
+        """(state, metrics, the critic's info) after a turn. `data` is a `Trajectory`, or what the
+        learner learns from instead; metrics are a named tuple, nested to any depth, and hold
+        `valid_rows`, the number of steps learned from."""
+
+    def init(
+        self,
+        key: PRNGKeyArray,
+        policy: Policy,
+        critic: Critic | None,
+        *,
+        normalizer: Normalizer,
+        scaler: RewardScaler | NoScaler,
+        total_steps: int,
+    ) -> TrainState:
+        """The state before the first turn. `critic` must be there exactly if `has_critic`."""
+        if (critic is not None) != self.has_critic:
+            raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
+        policy_state, critic_state = self.memory(key, policy, critic)
+        return TrainState(
+            policy=policy,
+            critic=critic,
+            policy_state=policy_state,
+            critic_state=critic_state,
+            normalizer=normalizer,
+            scaler=scaler,
+            key=key,
+            steps=jnp.zeros((), jnp.int32),
+            total_steps=jnp.asarray(total_steps, jnp.int32),
+        )
+
+
+def progress(state: TrainState) -> Float[Array, ""]:
+    """Fraction of the run that lies behind, in [0, 1]."""
+    return jnp.minimum(state.steps / state.total_steps, 1.0)

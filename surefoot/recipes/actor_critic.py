@@ -1,0 +1,79 @@
+"""Actor-critic: a short batch and one first-order step, free or within a trust region."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from surefoot.config import at_least, fraction, nonnegative, positive
+from surefoot.recipes.base import Row
+from surefoot.recipes.critic import ActorCritic
+
+if TYPE_CHECKING:
+    from surefoot.algorithm import Algorithm
+    from surefoot.objectives import Objective
+    from surefoot.update import Step
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShortBatch(ActorCritic):
+    """What both share: short batches, and how the objective is climbed."""
+
+    num_envs: int = at_least(1, 8)
+    horizon: int = at_least(1, 16)
+    learning_rate: float = positive(7e-4)
+    """RMSprop's rate at the start; falls linearly to 0 over the run."""
+    entropy_coefficient: float = nonnegative(0.001)
+    """Weight of the entropy bonus."""
+    max_grad_norm: float = positive(0.5)
+    """Global norm to which the policy's gradient is clipped."""
+    critic_epochs: int = at_least(1, 1)
+
+    def climb(self, objective: Objective) -> Step:
+        """One step of RMSprop on the objective with its entropy bonus."""
+        import optax
+
+        from surefoot import EntropyBonus, Fixed, Optax, Step, linear
+
+        clip = optax.clip_by_global_norm(self.max_grad_norm)
+        optimizer = optax.chain(clip, optax.rmsprop(1.0, decay=0.99, eps=1e-5))
+        with_entropy = EntropyBonus(objective, self.entropy_coefficient)
+        return Step(with_entropy, Optax(optimizer), Fixed(self.learning_rate, linear))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2C(ShortBatch):
+    """Advantage actor-critic: one RMSprop step a batch along ∇log π·Â, with an entropy bonus."""
+
+    parts: ClassVar[Row] = Row(
+        "EntropyBonus(Score)", "Optax(rmsprop)", "Fixed(linear)", "–", "Mnih et al. 2016"
+    )
+
+    def build(self) -> Algorithm:
+        from surefoot import Score
+
+        return self.algorithm(self.climb(Score()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2CTrustRegion(ShortBatch):
+    """A2C whose gradient in the distribution's parameters is projected, sample by sample, so that
+    it does not lead away from an average of the policies."""
+
+    parts: ClassVar[Row] = Row(
+        "EntropyBonus(Linear)",
+        "Optax(rmsprop)",
+        "Fixed(linear)",
+        "AveragePolicy",
+        "Wang et al. 2016",
+    )
+
+    max_kl: float = positive(1.0)
+    """δ, bound on the rate kᵀz at which a step may increase KL(average‖policy), nats."""
+    average_decay: float = fraction(0.99)
+    """Weight of the past in the averaged policy."""
+
+    def build(self) -> Algorithm:
+        from surefoot import AveragePolicy, Linear
+
+        return self.algorithm(AveragePolicy(self.climb(Linear(self.max_kl)), self.average_decay))

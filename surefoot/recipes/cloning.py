@@ -1,0 +1,40 @@
+"""Behavior cloning: maximum likelihood of recorded actions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from surefoot.config import at_least, nonnegative, positive
+from surefoot.recipes.base import Offline, Row
+
+if TYPE_CHECKING:
+    from surefoot.cloning import Cloning
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BC(Offline):
+    """Behavior cloning: Adam on log π(a|s) of recorded actions, one pass over the data an
+    iteration; a step of the run is a recorded transition. ENV is what the agent is for."""
+
+    parts: ClassVar[Row] = Row("Likelihood", "Optax(adam)", "Fixed", "Epochs", "Pomerleau 1989")
+
+    learning_rate: float = positive(1e-3)
+    """Adam's rate."""
+    minibatch_size: int = at_least(1, 64)
+    """Rows of a step."""
+    entropy_coefficient: float = nonnegative(0.0)
+    """Weight of the entropy bonus, a regularizer."""
+    weight_decay: float = nonnegative(0.0)
+    """Weight of the L2 regularizer ½‖θ‖²."""
+
+    def build(self) -> Cloning:
+        import optax
+
+        from surefoot import Cloning, EntropyBonus, Epochs, Fixed, Likelihood, Optax, Step
+
+        # Ahead of Adam: the regularizer is part of the loss, not a decoupled decay.
+        optimizer = optax.chain(optax.add_decayed_weights(self.weight_decay), optax.adam(1.0))
+        objective = EntropyBonus(Likelihood(), self.entropy_coefficient)
+        step = Step(objective, Optax(optimizer), Fixed(self.learning_rate))
+        return Cloning(Epochs(step, epochs=1, minibatch_size=self.minibatch_size))

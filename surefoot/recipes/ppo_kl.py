@@ -1,0 +1,65 @@
+"""PPO with a penalty on the KL instead of a clipped objective (Schulman et al. 2017)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from surefoot.config import positive
+from surefoot.recipes.base import Row
+from surefoot.recipes.ppo import Proximal
+
+if TYPE_CHECKING:
+    from surefoot.algorithm import Algorithm
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOKL(Proximal):
+    """PPO with an adaptive penalty: Adam on r Â − β KL(old‖new), several passes over each batch;
+    after each batch, β doubles where the KL was too large and halves where it was too small."""
+
+    parts: ClassVar[Row] = Row(
+        "KLPenalized(Surrogate, β)",
+        "Optax(adam)",
+        "Fixed(linear)",
+        "AdaptKL(β, Epochs)",
+        "Schulman et al. 2017",
+    )
+
+    beta: float = positive(1.0)
+    """β at the start, in units of the standardized advantage per nat."""
+    target_kl: float = positive(0.01)
+    """KL(old‖new) that a batch's passes should have, nats."""
+
+    def build(self) -> Algorithm:
+        from surefoot import AdaptKL, KLPenalized, Surrogate
+
+        epochs = self.climb(KLPenalized(Surrogate(), self.beta))
+        return self.algorithm(
+            AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=1e-2, high=1e3)
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOFixedKL(Proximal):
+    """PPO with a constant penalty: Adam on r Â − β KL(old‖new), several passes over each batch."""
+
+    parts: ClassVar[Row] = Row(
+        "KLPenalized(Surrogate, β)",
+        "Optax(adam)",
+        "Fixed(linear)",
+        "Epochs",
+        "Schulman et al. 2017",
+    )
+
+    beta: float = positive(3.0)
+    """β, in units of the standardized advantage per nat."""
+
+    def build(self) -> Algorithm:
+        from surefoot import KLPenalized, Surrogate
+
+        return self.algorithm(self.climb(KLPenalized(Surrogate(), self.beta)))
+
+
+def _beta(epochs: Any) -> Any:
+    return epochs.step.objective.objective.beta
