@@ -42,7 +42,7 @@ lint: $(VENV)/.dev
 
 # Lint, types, and all tests.
 test: lint
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 clean:
 	rm -rf $(VENV)

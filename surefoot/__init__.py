@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from surefoot import demonstrations as demonstrations
     from surefoot import recipes as recipes
     from surefoot.agent import Agent as Agent
     from surefoot.algorithm import Algorithm as Algorithm
     from surefoot.cloning import Cloning as Cloning
     from surefoot.cross_entropy import CrossEntropy as CrossEntropy
+    from surefoot.demonstrations import Demonstrations as Demonstrations
     from surefoot.distributions import Bernoulli as Bernoulli
     from surefoot.distributions import Categorical as Categorical
     from surefoot.distributions import DiagGaussian as DiagGaussian
@@ -103,17 +105,20 @@ _WHERE = {
     ),
     "surefoot.networks": ("Policy", "Critic"),
     "surefoot.envs.device": ("DeviceEnv",),
+    "surefoot.demonstrations": ("Demonstrations",),
     "surefoot.types": ("Trajectory", "Batch"),
     "surefoot.errors": ("UsageError",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = ["__version__", "recipes", *_MODULE]
+_PACKAGES = ("recipes", "demonstrations")
+
+__all__ = ["__version__", *_PACKAGES, *_MODULE]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "recipes":
-        return importlib.import_module("surefoot.recipes")
+    if name in _PACKAGES:
+        return importlib.import_module(f"surefoot.{name}")
     if name not in _MODULE:
         raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE[name]), name)

@@ -58,6 +58,10 @@ class Algorithm(Learner):
         return self.critic_update is not None
 
     @property
+    def offline(self) -> bool:
+        return False
+
+    @property
     def fresh_episodes(self) -> bool:
         return False
 

@@ -181,13 +181,13 @@ def _list(arguments: Sequence[str]) -> int:
         from rich.console import Console
         from rich.table import Column, Table
 
-        columns = ("algorithm", "objective", "geometry", "step size", "wrapper", "source")
-        table = Table(*(Column(name, overflow="fold") for name in columns))
-        for name, kind in RECIPES.items():
-            table.add_row(name, *kind.parts)
+        name, *rest = ("algorithm", "objective", "geometry", "step size", "wrapper", "source")
+        table = Table(Column(name, no_wrap=True), *(Column(part, overflow="fold") for part in rest))
+        for algorithm, kind in RECIPES.items():
+            table.add_row(algorithm, *kind.parts)
         # Cells wrap on a narrow terminal; a pipe gets whole lines.
         console = Console()
-        console.print(table, crop=False, width=None if console.is_terminal else 200)
+        (console if console.is_terminal else Console(width=200)).print(table)
     else:
         from surefoot.envs.classic import DEVICE_ENVS
         from surefoot.envs.host import list_env_ids

@@ -45,6 +45,10 @@ class Cloning(Learner):
         return False
 
     @property
+    def offline(self) -> bool:
+        return True
+
+    @property
     def fresh_episodes(self) -> bool:
         return False
 

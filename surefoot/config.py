@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import os
 import typing
 from typing import Any, Literal
 
@@ -92,6 +93,21 @@ def validate(config: Any) -> None:
             raise UsageError(f"{field.name} is {value!r}; accepted are {choices}")
         if hint is bool and not isinstance(value, bool):
             raise UsageError(f"{field.name} is {value!r}; accepted are True and False")
+        if hint is str and isinstance(value, os.PathLike):
+            object.__setattr__(config, field.name, os.fspath(value))
+        elif hint is str and not isinstance(value, str):
+            raise UsageError(
+                f"{field.name} is a {type(value).__name__}; accepted is a path or text"
+            )
+
+
+def check_between(name: str, value: float, low: float, high: float) -> None:
+    """Raise `UsageError` where a field lies outside the bounds that two others give it."""
+    if not low <= value <= high:
+        raise UsageError(
+            f"{name} is {value:g}; accepted is a number from min_{name} to max_{name}, here "
+            f"{low:g} to {high:g}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

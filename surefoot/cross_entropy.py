@@ -54,7 +54,9 @@ class CrossEntropyMetrics(NamedTuple):
     """What one generation found. KL is KL(old‖new) of the search's mean policies, nats."""
 
     kl_mean: Float[Array, ""]
+    """Mean over the generation's states, nats."""
     kl_max: Float[Array, ""]
+    """Largest over the generation's states, nats."""
     entropy: Float[Array, ""]
     """Mean entropy of the new mean policy, nats."""
     population_return: Float[Array, ""]
@@ -80,6 +82,10 @@ class CrossEntropy(Learner):
 
     @property
     def has_critic(self) -> bool:
+        return False
+
+    @property
+    def offline(self) -> bool:
         return False
 
     @property

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, PRNGKeyArray, Shaped
 
 from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host import EnvSource, HostEnv, make_host
-from surefoot.envs.spaces import ActionMap, observation_size
+from surefoot.envs.spaces import ActionMap, alike
 from surefoot.errors import UsageError
 from surefoot.networks import Policy
 from surefoot.normalize import Normalizer
@@ -112,6 +112,9 @@ def play_on_device(
     return ended_before == 0, kept
 
 
+_TRAINED = "which the agent was trained on"
+
+
 @contextlib.contextmanager
 def opened(
     source: EnvSource | DeviceEnv,
@@ -124,33 +127,35 @@ def opened(
     are made anew and closed, but a vector environment is used and left open. Raises `UsageError`
     if the spaces are others."""
     if isinstance(source, DeviceEnv):
-        _check_spaces(source, observation_space, action_space)
+        check_spaces(source, observation_space, action_space, _TRAINED)
         yield source
         return
     given = isinstance(source, VectorEnv)
     copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
     host = make_host(source, copies)
     try:
-        _check_spaces(host, observation_space, action_space)
+        check_spaces(host, observation_space, action_space, _TRAINED)
         yield host
     finally:
         if not given:
             host.close()
 
 
-def _check_spaces(
-    env: HostEnv | DeviceEnv, observation_space: spaces.Space, action_space: spaces.Space
+def check_spaces(
+    env: HostEnv | DeviceEnv,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    origin: str,
 ) -> None:
-    """Bounds of observations play no part; all else must be as the agent knows it."""
-    theirs, ours = env.observation_space, observation_space
-    same_kind = type(theirs) is type(ours) and theirs.shape == ours.shape
-    if not same_kind or observation_size(theirs) != observation_size(ours):
+    """Raise `UsageError` where the environment's spaces are not those of the `origin`, which is
+    told in words; bounds of observations play no part."""
+    if not alike(env.observation_space, observation_space):
         raise UsageError(
-            f"{env.name} has the observation space {theirs}; accepted is one like {ours}, "
-            "which the agent was trained on"
+            f"{env.name} has the observation space {env.observation_space}; accepted is one like "
+            f"{observation_space}, {origin}"
         )
     if env.action_space != action_space:
         raise UsageError(
-            f"{env.name} has the action space {env.action_space}; accepted is "
-            f"{action_space}, which the agent was trained on"
+            f"{env.name} has the action space {env.action_space}; accepted is {action_space}, "
+            f"{origin}"
         )

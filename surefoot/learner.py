@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
@@ -52,6 +53,11 @@ class Learner(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def offline(self) -> bool:
+        """Whether it learns from recorded data instead of from what its behavior collects."""
+
+    @property
+    @abc.abstractmethod
     def fresh_episodes(self) -> bool:
         """Whether each collection starts new episodes instead of going on with the last ones."""
 
@@ -66,8 +72,9 @@ class Learner(eqx.Module):
     @abc.abstractmethod
     def update(self, state: TrainState, data: Any) -> tuple[TrainState, Any, UpdateInfo | None]:
         """(state, metrics, the critic's info) after a turn. `data` is a `Trajectory`, or what the
-        learner learns from instead; metrics are a named tuple, nested to any depth, and hold
-        `valid_rows`, the number of steps learned from."""
+        learner learns from instead. Metrics are a named tuple, nested to any depth, and hold
+        `valid_rows` (the steps behind them), `learned_rows`, `kl_mean` and, offline,
+        `objective_after`."""
 
     def init(
         self,
@@ -82,7 +89,8 @@ class Learner(eqx.Module):
         """The state before the first turn. `critic` must be there exactly if `has_critic`."""
         if (critic is not None) != self.has_critic:
             raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
-        policy_state, critic_state = self.memory(key, policy, critic)
+        key, memory_key = jax.random.split(key)
+        policy_state, critic_state = self.memory(memory_key, policy, critic)
         return TrainState(
             policy=policy,
             critic=critic,

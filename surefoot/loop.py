@@ -170,10 +170,11 @@ def device_iterations(
 
         def one(arrays: Any, index: Array) -> Any:
             state, env_state = eqx.combine(arrays, static)
-            behavior_key, rollout_key = jax.random.split(jax.random.fold_in(key, index))
+            keys = jax.random.split(jax.random.fold_in(key, index), 3)
+            behavior_key, rollout_key, fresh_key = keys
             policy = learner.behavior(state, behavior_key)
             if learner.fresh_episodes:
-                env_state = env.init(jax.random.fold_in(behavior_key, 0), num_envs)
+                env_state = env.init(fresh_key, num_envs)
             env_state, trajectory = device_rollout(
                 env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
             )
@@ -255,7 +256,8 @@ def flatten(metrics: Any, critic: Any) -> dict[str, float | bool | int]:
     def visit(node: Any, prefix: str) -> None:
         for name, value in (node if isinstance(node, dict) else node._asdict()).items():
             if isinstance(value, tuple | dict):
-                visit(value, prefix)
+                if value:  # A part with nothing to report says ().
+                    visit(value, prefix)
             else:
                 assert prefix + name not in flat, f"two diagnostics are called {prefix + name}"
                 flat[prefix + name] = np.asarray(value).item()

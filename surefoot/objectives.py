@@ -128,7 +128,9 @@ class Linear(Objective):
     actor-critic with experience replay"): with g = ∇_φ log π(a|s)·Â, k = ∇_φ KL(average‖π) and
     δ = `max_kl`, z = g − max(0, (kᵀg − δ)/‖k‖²)·k is the vector closest to g that has kᵀz ≤ δ.
 
-    Needs `batch.average`: wrap the update in `AveragePolicy`.
+    Only the gradient is meant: z belongs to where it is taken, so that values at two parameters are
+    of two objectives, and no line search can compare them. Needs `batch.average`: wrap the update
+    in `AveragePolicy`.
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)

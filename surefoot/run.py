@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Iterator
@@ -24,22 +25,36 @@ from surefoot.learner import Learner
 from surefoot.loop import Iteration, Seeds
 from surefoot.networks import Critic
 from surefoot.normalize import NoScaler, reward_scaler
-from surefoot.recipes.base import OnPolicy, Recipe
+from surefoot.recipes.base import Offline, OnPolicy, Recipe
 from surefoot.sources import open_source
+
+#: Of a field that holds a learner put together by hand, an `Algorithm` for instance.
+_AS_TEXT = {"as_json": functools.partial(eqx.tree_pformat, short_arrays=False)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Composed(OnPolicy):
-    """A learner put together by hand, an `Algorithm` for instance, where a recipe is expected."""
+    """A learner put together by hand, where a recipe is expected."""
 
-    learner: Learner
+    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
 
     def build(self) -> Learner:
         return self.learner
 
-    def hyperparameters(self) -> dict[str, Any]:
-        text = eqx.tree_pformat(self.learner, short_arrays=False)
-        return {"num_envs": self.num_envs, "horizon": self.horizon, "algorithm": text}
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComposedOffline(Offline):
+    """The same for one that learns from recorded data."""
+
+    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
+
+    def build(self) -> Learner:
+        return self.learner
+
+
+def composed(learner: Learner) -> Recipe:
+    """A recipe that is this learner."""
+    return ComposedOffline(learner=learner) if learner.offline else Composed(learner=learner)
 
 
 class Run:

@@ -17,7 +17,8 @@ from surefoot.demonstrations import Demonstrations, load
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv, check_env_id, make_host
-from surefoot.envs.spaces import ActionMap, observation_size
+from surefoot.envs.spaces import ActionMap
+from surefoot.episodes import check_spaces
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner, TrainState
 from surefoot.loop import (
@@ -112,17 +113,12 @@ class Recording(DataSource):
     def __init__(self, demonstrations: Demonstrations, env: HostEnv | DeviceEnv) -> None:
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
-        theirs = demonstrations.observation_space
-        if observation_size(theirs) != observation_size(self.observation_space):
-            raise UsageError(
-                f"the recorded observations are of {theirs}; accepted are those of {env.name}, "
-                f"{self.observation_space}"
-            )
-        if demonstrations.action_space != self.action_space:
-            raise UsageError(
-                f"the recorded actions are of {demonstrations.action_space}; accepted are those of "
-                f"{env.name}, {self.action_space}"
-            )
+        check_spaces(
+            env,
+            demonstrations.observation_space,
+            demonstrations.action_space,
+            "which the recording is of",
+        )
         self.demonstrations = demonstrations
 
     @property

@@ -81,8 +81,8 @@ class KLBall(StepSize):
     """θ + √(2δ/dᵀFd)·d, δ = `max_kl` nats: to the edge of the ball in which the quadratic model of
     KL(old‖new) stays within δ, whatever produced d. The step is zero where dᵀFd is no larger than
     its rounding, taken as eps·‖d‖², as it is for zero advantages. By duality it is the penalized
-    step with β = √(dᵀFd/2δ). The factor on d never exceeds `max_scale` (ACKTR's cap; Wu et al.
-    2017).
+    step with β = √(dᵀFd/2δ), where the factor on d does not reach its bound `max_scale` (ACKTR's;
+    Wu et al. 2017).
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)

@@ -16,7 +16,7 @@ from surefoot.config import Setup
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner
 from surefoot.recipes import RECIPES, Recipe, find_recipe
-from surefoot.run import Composed, Run
+from surefoot.run import Run, composed
 from surefoot.runs.metrics import JsonLines
 from surefoot.runs.progress import Display, Silent
 
@@ -36,7 +36,7 @@ def prepare(
     rest = {k: v for k, v in options.items() if k not in setup_fields}
     if isinstance(algorithm, str):
         name, algorithm = algorithm, find_recipe(algorithm)()
-    recipe = Composed(learner=algorithm) if isinstance(algorithm, Learner) else algorithm
+    recipe = composed(algorithm) if isinstance(algorithm, Learner) else algorithm
     known: dict[type, str] = {kind: key for key, kind in RECIPES.items()}
     name = name or known.get(type(recipe), type(recipe).__name__.lower())
     accepted = {field.name for field in dataclasses.fields(recipe)} - {"learner"}
@@ -100,8 +100,8 @@ def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
 
 
 def _start_folder(folder: Path, run: Run) -> JsonLines:
-    folder.mkdir(parents=True)
     text = json.dumps({**run.config(), "command": sys.argv}, indent=2)
+    folder.mkdir(parents=True)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     return JsonLines(folder / "metrics.jsonl")
 

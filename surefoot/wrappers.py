@@ -15,10 +15,12 @@ from surefoot.update import Update, UpdateInfo
 
 
 class AdaptKLState(NamedTuple):
-    """The adapted value, and the inner update's state."""
+    """What is remembered from call to call."""
 
     value: Float[Array, ""]
+    """The hyperparameter's value in the next call, in its own unit."""
     inner: Any
+    """The wrapped update's state."""
 
 
 class AdaptKL(Update):
@@ -49,14 +51,18 @@ class AdaptKL(Update):
         near = info.kl_mean <= self.target / 1.5
         change = jnp.where(far, self.factor, jnp.where(near, 1.0 / self.factor, 1.0))
         value = jnp.clip(state.value * change, self.low, self.high)
+        # A batch without weight tells nothing of the KL.
+        value = jnp.where(jnp.sum(batch.weight) > 0, value, state.value)
         return params, AdaptKLState(value, inner), info
 
 
 class AveragePolicyState(NamedTuple):
-    """The averaged parameters, and the inner update's state."""
+    """What is remembered from call to call."""
 
     average: Params
+    """θ̄, the policy with averaged parameters."""
     inner: Any
+    """The wrapped update's state."""
 
 
 class AveragePolicy(Update):

@@ -12,8 +12,9 @@ from jaxtyping import install_import_hook
 #: Not those that meet users' mistakes themselves (training, agent, …): there the check would come
 #: before the message under test.
 CORE = (
-    "advantages algorithm distributions envs.classic evaluation geometry local loop networks "
-    "normalize objectives rollout step_size types update"
+    "advantages algorithm cloning cross_entropy distributions envs.classic episodes evaluation "
+    "geometry learner local loop networks normalize objectives rollout step_size types update "
+    "wrappers"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):

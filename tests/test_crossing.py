@@ -8,7 +8,7 @@ import pytest
 from test_distributions import KINDS, kl_by_hand
 from test_fisher import KEY, dense_fisher, forward, make_batch, make_policy, normalized, vector
 
-from surefoot.geometry import CG, Cholesky, Euclidean, Fisher, Optax
+from surefoot.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Optax
 from surefoot.objectives import Surrogate
 from surefoot.step_size import Backtrack, Fixed, KLBall, Penalty
 from surefoot.update import Step
@@ -19,6 +19,7 @@ GEOMETRIES = {
     "adam": Optax(optax.adam(1.0)),
     "cg": Fisher(CG(10)),
     "cholesky": Fisher(Cholesky()),
+    "kfac": KFAC(),
 }
 STEP_SIZES = {
     "fixed": Fixed(1e-3),

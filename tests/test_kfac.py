@@ -172,3 +172,17 @@ def test_kfac_is_closer_to_the_natural_direction_than_the_gradient_is(x64):
     assert found[0][1] >= 0.8
     for damping, kfac, gradient in found:
         assert kfac > gradient, damping
+
+
+def test_a_batch_that_is_not_finite_enters_no_average(x64):
+    policy = make_policy("gaussian")
+    batches = [make_batch(policy, seed) for seed in range(2)]
+    kfac = KFAC()
+    _, state, _, _ = direct(kfac, policy, batches[0])
+    broken = batches[1]._replace(obs=batches[1].obs.at[0, 0].set(jnp.nan))
+    _, kept, _, _ = direct(kfac, policy, broken, state)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(kept), strict=True):
+        np.testing.assert_array_equal(a, b)
+    direction, after, _, _ = direct(kfac, policy, batches[1], kept)
+    assert np.isfinite(vector(direction)).all()
+    assert after.batches == 2

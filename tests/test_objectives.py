@@ -4,13 +4,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_distributions import KINDS, log_prob_by_hand, make
-from test_fisher import KEY, make_batch, make_policy, sample, unraveled, vector
+from test_distributions import KINDS, kl_by_hand, log_prob_by_hand, make
+from test_fisher import (
+    KEY,
+    forward,
+    jacobian,
+    make_batch,
+    make_policy,
+    normalized,
+    sample,
+    unraveled,
+    vector,
+)
 
 from surefoot.distributions import Categorical, DiagGaussian
 from surefoot.geometry import Euclidean
 from surefoot.local import Local
-from surefoot.objectives import Clipped, EntropyBonus, Likelihood, Score, Surrogate
+from surefoot.objectives import (
+    Clipped,
+    EntropyBonus,
+    KLPenalized,
+    Likelihood,
+    Linear,
+    Score,
+    Surrogate,
+)
 from surefoot.step_size import Fixed
 from surefoot.types import Batch
 from surefoot.update import Step
@@ -21,6 +39,7 @@ OBJECTIVES = {
     "clipped": Clipped,
     "likelihood": Likelihood,
     "entropy bonus": lambda: EntropyBonus(Surrogate(), 0.3),
+    "KL penalized": lambda: KLPenalized(Surrogate(), 0.7),
 }
 
 
@@ -176,3 +195,90 @@ def test_a_plain_function_is_an_objective(x64):
     ):
         ours, theirs = (step(KEY, policy, None, batch)[0] for step in (plain, named))
         np.testing.assert_array_equal(vector(ours), vector(theirs))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_penalty_is_beta_times_kl_from_old_to_new(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    new = forward(make_policy(kind, 1, near=policy), batch.obs)
+    value = KLPenalized(Surrogate(), 2.5)(new, batch)
+    expected = Surrogate()(new, batch) - 2.5 * kl_by_hand(batch.old, new)
+    np.testing.assert_allclose(value, expected, rtol=1e-9)
+    reverse = Surrogate()(new, batch) - 2.5 * kl_by_hand(new, batch.old)
+    assert np.abs(value - reverse).max() > 1e-3, "the two directions of KL must differ here"
+    told = KLPenalized(Clipped(0.1), 2.5).diagnostics(new, batch)
+    assert set(told) == {"clip_fraction", "kl_penalty"}
+    np.testing.assert_array_equal(told["kl_penalty"], 2.5)
+
+
+def parameters(dist):
+    """The distribution's own parameters, [B, n]."""
+    return np.concatenate([np.asarray(x).reshape(len(x), -1) for x in jax.tree.leaves(dist)], 1)
+
+
+def differences(f, dist, step=1e-5):
+    """Central differences of a per-row function of the distribution in its parameters, [B, n]."""
+    leaves, structure = jax.tree.flatten(dist)
+    columns = []
+    for i, leaf in enumerate(leaves):
+        for j in range(leaf.shape[-1]):
+            values = []
+            for sign in (1, -1):
+                moved = [*leaves]
+                moved[i] = leaf.at[:, j].add(sign * step)
+                values.append(np.asarray(f(jax.tree.unflatten(structure, moved))))
+            columns.append((values[0] - values[1]) / (2 * step))
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x64):
+    policy = make_policy(kind)
+    average = make_policy(kind, 1, near=policy)
+    batch = make_batch(policy, rows=40)
+    batch = batch._replace(average=forward(average, batch.obs))
+    dist, max_kl = forward(policy, batch.obs), 0.02
+    projection = Linear(max_kl).projected(dist, batch)
+    g, k, z = map(parameters, projection[:3])
+
+    score = differences(lambda d: log_prob_by_hand(d, batch.action) * batch.advantage, dist)
+    np.testing.assert_allclose(g, score, atol=1e-6)
+    np.testing.assert_allclose(
+        k, differences(lambda d: kl_by_hand(batch.average, d), dist), atol=1e-6
+    )
+    rate = (k * z).sum(axis=1)
+    assert (rate <= max_kl + 1e-9).all()
+    slack = (k * g).sum(axis=1) <= max_kl
+    assert 3 < slack.sum() < 37, "both cases must occur"
+    np.testing.assert_array_equal(z[slack], g[slack])
+    np.testing.assert_allclose(rate[~slack], max_kl, rtol=1e-9)
+    # The nearest such vector: what is taken away is along k.
+    away = (g - z)[~slack]
+    cosine = (away * k[~slack]).sum(1) / np.linalg.norm(away, axis=1)
+    np.testing.assert_allclose(cosine, np.linalg.norm(k[~slack], axis=1), rtol=1e-9)
+    share = Linear(max_kl).diagnostics(dist, batch)["projected_fraction"]
+    np.testing.assert_array_equal(share, ~slack)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_linears_gradient_in_the_networks_parameters_is_z_through_the_network(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    batch = batch._replace(average=forward(make_policy(kind, 1, near=policy), batch.obs))
+    local = Local(Linear(0.05), policy, batch)
+    z = parameters(Linear(0.05).projected(forward(policy, batch.obs), batch).z)
+    leaves = map(np.asarray, jax.tree.leaves(jacobian(policy, batch.obs)))
+    j = np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
+    expected = np.einsum("b,bi,bip->p", normalized(batch.weight), z, j)
+    np.testing.assert_allclose(vector(local.grad), expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_far_from_its_constraint_linear_is_the_policy_gradient(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    batch = batch._replace(average=batch.old)
+    free = Local(Linear(1e3), policy, batch).grad
+    score = Local(Score(), policy, batch).grad
+    np.testing.assert_allclose(vector(free), vector(score), rtol=1e-9, atol=1e-12)

@@ -1,6 +1,7 @@
 """The package's face: its public names, and what the README says of them."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,15 @@ import pytest
 import surefoot as sf
 from surefoot.recipes import RECIPES
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+BLOCKS = blocks(README)
 
 
 @pytest.mark.parametrize("name", sf.__all__)
@@ -56,3 +64,15 @@ def test_the_readmes_table_is_the_recipes_own():
     text = README.read_text()
     for name, kind in RECIPES.items():
         assert f"| `{name}` | {' | '.join(kind.parts)} |" in text
+
+
+def test_the_example_of_a_new_method_is_short_and_learns():
+    path = ROOT / "examples" / "new_method.py"
+    assert len(path.read_text().splitlines()) <= 30
+    names = runpy.run_path(str(path))
+    agent = sf.train(names["ClippedKFAC"](), "CartPole-v1", backend="device", steps=100_000)
+    assert agent.evaluate(20).mean >= 400
+
+
+def test_the_page_on_extending_runs_from_top_to_bottom():
+    exec("\n".join(blocks(ROOT / "docs" / "extending.md")), {"__name__": "extending"})

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space, iterate
 from surefoot.envs.spaces import (
     action_head,
     action_map,
+    alike,
     check_observation_space,
     encode,
     is_batched,
@@ -309,3 +310,16 @@ def test_an_unsupported_action_space_is_named(space):
 @pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
 def test_every_supported_observation_space_is_accepted(space):
     check_observation_space(space)
+
+
+def test_spaces_are_alike_up_to_the_bounds_of_boxes():
+    box, wider = spaces.Box(-1, 1, (3,)), spaces.Box(-np.inf, np.inf, (3,))
+    four = spaces.Discrete(4)
+    assert alike(box, wider)
+    assert alike(spaces.Dict(a=box, b=four), spaces.Dict(a=wider, b=four))
+    assert alike(spaces.Tuple((box, four)), spaces.Tuple((wider, four)))
+    for other in (four, spaces.Box(-1, 1, (4,)), spaces.Dict(a=box), spaces.Tuple((box,))):
+        assert not alike(box, other)
+    assert not alike(four, spaces.Box(0, 1, (4,)))
+    assert not alike(spaces.Dict(a=box, b=box), spaces.Dict(a=box, c=box))
+    assert not alike(spaces.Tuple((box, four)), spaces.Tuple((four, box)))

@@ -20,6 +20,7 @@ from test_fisher import (
 from surefoot.geometry import CG, Cholesky, Euclidean, Fisher
 from surefoot.local import Local
 from surefoot.objectives import Surrogate
+from surefoot.recipes import NPG, NPGPenalty
 from surefoot.step_size import Backtrack, Fixed, KLBall, Penalty, constant, linear
 from surefoot.update import Step
 
@@ -243,3 +244,36 @@ def test_a_singular_system_leaves_the_parameters_bit_for_bit():
     new, info = advance(KLBall(0.01), policy, batch, broken)
     assert info.step_scale == 0
     assert identical(new, policy)
+
+
+def test_a_kl_balls_scale_is_capped_and_its_beta_is_that_of_the_step_taken(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    _, (direction,) = directions([Fisher(Cholesky())], policy, batch)
+    _, free = advance(KLBall(0.01), policy, batch, direction)
+    cap = 0.5 * float(free.step_scale)
+    capped, info = advance(KLBall(0.01, max_scale=cap), policy, batch, direction)
+    np.testing.assert_allclose(info.step_scale, cap)
+    np.testing.assert_allclose(info.beta, 1 / cap)
+    np.testing.assert_allclose(vector(capped) - vector(policy), cap * vector(direction))
+    _, loose = advance(KLBall(0.01, max_scale=10 * cap), policy, batch, direction)
+    np.testing.assert_allclose(loose.step_scale, free.step_scale)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.1])
+def test_the_penalized_recipe_takes_the_constrained_ones_step_at_its_beta(damping, x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    sizes = {"num_envs": 2, "horizon": 8, "solver": "exact", "damping": damping}
+    if damping == 0.0:
+        # F of this network is singular: the direction comes from conjugate gradient.
+        sizes |= {"solver": "cg", "cg_steps": 40}
+    constrained = NPG(max_kl=0.013, **sizes).build().policy_update
+    new, _, info = eqx.filter_jit(constrained)(KEY, policy, None, batch)
+    length = info.move.length
+    beta = float(jnp.sqrt(length.d_fisher_d / (2 * 0.013)))
+    np.testing.assert_allclose(length.beta, beta)
+    penalized = NPGPenalty(beta=beta, **sizes).build().policy_update
+    same, _, _ = eqx.filter_jit(penalized)(KEY, policy, None, batch)
+    np.testing.assert_allclose(vector(same), vector(new), rtol=1e-7, atol=1e-9)
+    assert np.abs(vector(new) - vector(policy)).max() > 1e-3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_fisher import KEY, forward, make_batch, make_policy, vector
 
+from surefoot.errors import UsageError
 from surefoot.geometry import Euclidean, Optax
 from surefoot.objectives import KLPenalized, Surrogate
 from surefoot.recipes import PPOKL, VPGAdaptive
@@ -176,3 +177,23 @@ def test_optax_is_kept_through_the_wrappers():
     for count in (1, 2):
         policy, state, _ = eqx.filter_jit(update)(KEY, policy, state, batch)
         assert state.inner[0].count == count
+
+
+def test_a_batch_without_weight_moves_no_value():
+    update = adapt(2.0)
+    policy = make_policy("categorical")
+    batch = make_batch(policy)._replace(progress=jnp.asarray(0.0), weight=jnp.zeros(16))
+    _, state, _ = update(KEY, policy, update.init(policy), batch)
+    assert state.value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (PPOKL(beta=0.001), "beta is 0.001; accepted is a number from min_beta to max_beta"),
+        (VPGAdaptive(learning_rate=0.5), "learning_rate is 0.5; .* here 1e-05 to 0.1"),
+    ],
+)
+def test_a_value_that_starts_outside_its_bounds_is_refused(recipe, message):
+    with pytest.raises(UsageError, match=message):
+        recipe.build()

@@ -6,6 +6,7 @@ has no line over tasks is named with the reason.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,7 +50,15 @@ def table(lines: Sequence[Line]) -> str:
     if overall:
         text += "\nOver tasks, scores scaled per task: random policy 0, the best mean 1.\n\n"
         text += _markdown(OVERALL, [_overall_cells(scores) for scores in overall])
-    return text + "".join(f"\nNot over tasks: {note}.\n" for note in notes)
+    text += "".join(f"\nNot over tasks: {note}.\n" for note in notes)
+    return text + f"\nRows by commit: {_commits(lines)}.\n"
+
+
+def _commits(lines: Sequence[Line]) -> str:
+    """Which code made how many of the rows: rows of several commits may share a line."""
+    made = [row.get("commit") or "unknown" for line in lines for row in line.rows]
+    commits = Counter(c[:7] + "-dirty" * c.endswith("-dirty") for c in made)
+    return ", ".join(f"{commit} ({count})" for commit, count in sorted(commits.items()))
 
 
 def _cells(line: Line, random: float | None) -> list[str]:

@@ -95,6 +95,19 @@ def is_batched(space: spaces.Space, obs: Any) -> bool:
             return np.ndim(obs) > len(space.shape or ())
 
 
+def alike(one: spaces.Space, other: spaces.Space) -> bool:
+    """Whether observations of both mean the same, bounds of boxes aside."""
+    match one, other:
+        case spaces.Box(), spaces.Box():
+            return one.shape == other.shape
+        case spaces.Dict(), spaces.Dict():
+            return list(one) == list(other) and all(alike(one[k], other[k]) for k in one)
+        case spaces.Tuple(), spaces.Tuple():
+            return len(one) == len(other) and all(map(alike, one, other))
+        case _:
+            return bool(one == other)
+
+
 class ActionMap(eqx.Module):
     """From the policy's raw sample to what the environment receives, and back."""
 

@@ -50,8 +50,9 @@ class KFACInfo(NamedTuple):
 
 
 class KFAC(Geometry):
-    """d = (F̃ + λI)⁻¹ g with the Kronecker-factored F̃ and λ = `damping`, for networks that have
-    `layers` and `with_taps`."""
+    """d ≈ (F̃ + λI)⁻¹ g with the Kronecker-factored F̃ and λ = `damping`, for networks that have
+    `layers` and `with_taps`. The factored damping is A ⊗ S + λI + √λ(πI ⊗ S + A ⊗ I/π): the same λ
+    damps more than it does in `Fisher`. A batch that is not finite enters no average."""
 
     damping: Scalar = eqx.field(converter=jnp.asarray, default=0.1)
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.95)
@@ -87,14 +88,17 @@ class KFAC(Geometry):
 
     def _average(self, state: KFACState, taps: Taps, weight: Float[Array, " B"]) -> KFACState:
         total = jnp.sum(weight)
-        batches = state.batches + (total > 0)
+        finite = [jnp.all(jnp.isfinite(x)) for x in (*taps.inputs, *taps.cotangents)]
+        # What enters an average stays in it: a batch with a NaN must not.
+        counts = (total > 0) & jnp.all(jnp.stack(finite))
+        batches = state.batches + counts
         # Until the average is 1/(1 − decay) batches long it is the plain mean of all of them.
         past = jnp.minimum(self.decay, 1.0 - 1.0 / jnp.maximum(batches, 1))
 
         def average(old: Array, x: Float[Array, "B n"]) -> Array:
             # A row without weight is blank but for the appended 1, which the weight takes out.
             moment = x.T @ (x * weight[:, None]) / jnp.maximum(total, 1e-30)
-            return jnp.where(total > 0, past * old + (1.0 - past) * moment, old)
+            return jnp.where(counts, past * old + (1.0 - past) * moment, old)
 
         inputs = [jnp.pad(x, ((0, 0), (0, 1)), constant_values=1.0) for x in taps.inputs]
         return KFACState(

@@ -9,6 +9,7 @@ from surefoot.recipes.actor_critic import A2C, A2CTrustRegion
 from surefoot.recipes.base import Recipe, Row
 from surefoot.recipes.cem import CEM
 from surefoot.recipes.cloning import BC
+from surefoot.recipes.critic import ActorCritic
 from surefoot.recipes.kfac import ACKTR, KFACTRPO
 from surefoot.recipes.natural import NPG, NPGPenalty
 from surefoot.recipes.policy_gradient import Reinforce, VPGAdaptive
@@ -55,6 +56,7 @@ __all__ = [
     "RECIPES",
     "TRPO",
     "A2CTrustRegion",
+    "ActorCritic",
     "NPGPenalty",
     "PPOClip",
     "PPOFixedKL",

@@ -69,7 +69,8 @@ class A2CTrustRegion(ShortBatch):
     )
 
     max_kl: float = positive(1.0)
-    """δ, bound on the rate kᵀz at which a step may increase KL(average‖policy), nats."""
+    """δ, bound on the rate kᵀz at which a step may increase KL(average‖policy), nats. The source's
+    value; with short steps it seldom binds (see projected_fraction), a smaller one does."""
     average_decay: float = fraction(0.99)
     """Weight of the past in the averaged policy."""
 

@@ -33,7 +33,10 @@ class Recipe(abc.ABC):
 
     def hyperparameters(self) -> dict[str, Any]:
         """Every field, as JSON."""
-        return dataclasses.asdict(self)
+        return {
+            field.name: field.metadata.get("as_json", _itself)(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
 
     @abc.abstractmethod
     def build(self) -> Learner:
@@ -56,3 +59,7 @@ class Offline(Recipe):
 
     data: str = ""
     """The recorded transitions: a file that 'surefoot record' wrote, or minari:DATASET."""
+
+
+def _itself(value: Any) -> Any:
+    return value

@@ -28,7 +28,8 @@ class CEM(OnPolicy):
     initial_std: float = positive(0.1)
     """Standard deviation of every parameter at the start."""
     extra_std: float = nonnegative(0.05)
-    """Standard deviation added at every refit; falls linearly to 0 over the run."""
+    """Standard deviation whose square is added to the variance at every refit; falls linearly to 0
+    over the run."""
 
     def build(self) -> CrossEntropy:
         from surefoot import CrossEntropy

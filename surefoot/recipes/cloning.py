@@ -17,24 +17,27 @@ class BC(Offline):
     """Behavior cloning: Adam on log π(a|s) of recorded actions, one pass over the data an
     iteration; a step of the run is a recorded transition. ENV is what the agent is for."""
 
-    parts: ClassVar[Row] = Row("Likelihood", "Optax(adam)", "Fixed", "Epochs", "Pomerleau 1989")
+    parts: ClassVar[Row] = Row(
+        "Likelihood", "Optax(adam)", "Fixed(linear)", "Epochs", "Pomerleau 1989"
+    )
 
     learning_rate: float = positive(1e-3)
-    """Adam's rate."""
+    """Adam's rate at the start; falls linearly to 0 over the run."""
     minibatch_size: int = at_least(1, 64)
     """Rows of a step."""
     entropy_coefficient: float = nonnegative(0.0)
-    """Weight of the entropy bonus, a regularizer."""
+    """Weight of the entropy bonus, a regularizer. Without one, actions that were recorded without
+    noise make σ fall as long as the run lasts."""
     weight_decay: float = nonnegative(0.0)
     """Weight of the L2 regularizer ½‖θ‖²."""
 
     def build(self) -> Cloning:
         import optax
 
-        from surefoot import Cloning, EntropyBonus, Epochs, Fixed, Likelihood, Optax, Step
+        from surefoot import Cloning, EntropyBonus, Epochs, Fixed, Likelihood, Optax, Step, linear
 
         # Ahead of Adam: the regularizer is part of the loss, not a decoupled decay.
         optimizer = optax.chain(optax.add_decayed_weights(self.weight_decay), optax.adam(1.0))
         objective = EntropyBonus(Likelihood(), self.entropy_coefficient)
-        step = Step(objective, Optax(optimizer), Fixed(self.learning_rate))
+        step = Step(objective, Optax(optimizer), Fixed(self.learning_rate, linear))
         return Cloning(Epochs(step, epochs=1, minibatch_size=self.minibatch_size))

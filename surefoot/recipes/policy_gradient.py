@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from surefoot.config import at_least, fraction, positive
+from surefoot.config import at_least, check_between, fraction, positive
 from surefoot.recipes.base import OnPolicy, Row
 from surefoot.recipes.critic import ActorCritic, regression
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(OnPolicy):
-    """REINFORCE: one Adam step a batch along ∇log π·G, G the Monte-Carlo return, less a learned
-    baseline if asked for."""
+    """REINFORCE: one Adam step a batch along ∇log π·G, G the return, less a baseline if asked."""
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
@@ -49,8 +48,8 @@ class Reinforce(OnPolicy):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VPGAdaptive(ActorCritic):
-    """Vanilla policy gradient, one Adam step a batch, with a rate that halves after a step of too
-    large a KL and doubles after one of too small a KL."""
+    """Vanilla policy gradient, one Adam step a batch, whose rate halves after too large a KL and
+    doubles after too small a one."""
 
     parts: ClassVar[Row] = Row(
         "Score", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate)", "Duan et al. 2016"
@@ -58,6 +57,10 @@ class VPGAdaptive(ActorCritic):
 
     learning_rate: float = positive(3e-3)
     """Adam's rate at the start."""
+    min_learning_rate: float = positive(1e-5)
+    """The rate never falls below this."""
+    max_learning_rate: float = positive(0.1)
+    """The rate never rises above this."""
     target_kl: float = positive(0.01)
     """KL(old‖new) that a step should have, nats."""
 
@@ -66,10 +69,11 @@ class VPGAdaptive(ActorCritic):
 
         from surefoot import AdaptKL, Fixed, Optax, Score, Step
 
+        low, high = self.min_learning_rate, self.max_learning_rate
+        check_between("learning_rate", self.learning_rate, low, high)
         step = Step(Score(), Optax(optax.adam(1.0)), Fixed(self.learning_rate))
-        return self.algorithm(
-            AdaptKL(step, _rate, target=self.target_kl, factor=0.5, low=1e-5, high=1e-1)
-        )
+        held = AdaptKL(step, _rate, target=self.target_kl, factor=0.5, low=low, high=high)
+        return self.algorithm(held)
 
 
 def _rate(step: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from surefoot.config import positive
+from surefoot.config import check_between, positive
 from surefoot.recipes.base import Row
 from surefoot.recipes.ppo import Proximal
 
@@ -28,15 +28,21 @@ class PPOKL(Proximal):
 
     beta: float = positive(1.0)
     """β at the start, in units of the standardized advantage per nat."""
+    min_beta: float = positive(0.01)
+    """β never falls below this."""
+    max_beta: float = positive(1000.0)
+    """β never rises above this."""
     target_kl: float = positive(0.01)
     """KL(old‖new) that a batch's passes should have, nats."""
 
     def build(self) -> Algorithm:
         from surefoot import AdaptKL, KLPenalized, Surrogate
 
+        low, high = self.min_beta, self.max_beta
+        check_between("beta", self.beta, low, high)
         epochs = self.climb(KLPenalized(Surrogate(), self.beta))
         return self.algorithm(
-            AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=1e-2, high=1e3)
+            AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=low, high=high)
         )
 
 

@@ -1,0 +1,116 @@
+"""Every recipe with every action space, and what the recipe files may be."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import surefoot as sf
+from surefoot.demonstrations import save
+from surefoot.recipes import RECIPES
+from surefoot.recipes.base import OnPolicy
+from surefoot.training import prepare
+
+ACTIONS = {
+    "discrete": spaces.Discrete(3),
+    "box": spaces.Box(-2.0, 2.0, (2,)),
+    "multidiscrete": spaces.MultiDiscrete([3, 2]),
+    "multibinary": spaces.MultiBinary(3),
+}
+
+
+class Short:
+    """Episodes of four steps; the reward is the sum of the action, the observation noise."""
+
+    observation_space = spaces.Box(-9.0, 9.0, (3,))
+
+    def __init__(self, action_space):
+        self.action_space = action_space
+
+    def initial(self, rng):
+        return jnp.zeros((), jnp.int32), jax.random.normal(rng, (3,))
+
+    def transition(self, state, action, rng):
+        return state[0] + 1, jax.random.normal(rng, (3,))
+
+    def observation(self, state, rng):
+        return state[1]
+
+    def reward(self, state, action, next_state, rng):
+        return jnp.sum(action).astype(jnp.float32)
+
+    def terminal(self, state, rng):
+        return state[0] >= 4
+
+
+def device_env(kind):
+    return sf.DeviceEnv(Short(ACTIONS[kind]), time_limit=4, name=kind)
+
+
+COLLECTING = [name for name, kind in RECIPES.items() if issubclass(kind, OnPolicy)]
+
+
+def crossings():
+    """All pairs, a quarter of them (each recipe once, each space several times) in every run of the
+    tests; compiling the others takes minutes: `pytest -m slow`."""
+    return [
+        pytest.param(name, kind, marks=[] if (i + j) % len(ACTIONS) == 0 else pytest.mark.slow)
+        for i, name in enumerate(COLLECTING)
+        for j, kind in enumerate(ACTIONS)
+    ]
+
+
+@pytest.mark.parametrize(("name", "kind"), crossings())
+def test_every_recipe_learns_from_every_action_space(name, kind):
+    small = {"num_envs": 4, "horizon": 8, "hidden": (4,), "steps": 64, "state_dependent_std": True}
+    fields = {field.name for field in dataclasses.fields(RECIPES[name])}
+    small |= {k: 16 for k in ("minibatch_size", "critic_minibatch_size") if k in fields}
+    small |= {k: 1 for k in ("epochs", "critic_epochs") if k in fields}
+    run = prepare(name, device_env(kind), small)
+    before = run.state.policy
+    iterations = list(run.iterations())
+    assert [i.steps for i in iterations] == [32, 64]
+    for iteration in iterations:
+        assert all(np.isfinite(value) for value in iteration.metrics.values()), iteration.metrics
+        assert iteration.metrics["learned_rows"] == 32
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, run.state.policy)
+    assert max(jax.tree.leaves(moved)) > 0
+
+
+@pytest.mark.parametrize(
+    "kind", ["box", *(pytest.param(k, marks=pytest.mark.slow) for k in ACTIONS if k != "box")]
+)
+def test_cloning_learns_from_every_action_space(kind, tmp_path):
+    options = {"num_envs": 4, "horizon": 8, "steps": 32, "hidden": (4,)}
+    expert = sf.train("reinforce", device_env(kind), **options)
+    save(expert.record(8), tmp_path / "data.safetensors")
+    run = prepare(
+        "bc",
+        device_env(kind),
+        {"data": str(tmp_path / "data.safetensors"), "steps": 320, "hidden": (4,)},
+    )
+    iterations = list(run.iterations())
+    assert [i.steps for i in iterations] == list(range(32, 321, 32))
+    objective = [i.metrics["objective_after"] for i in iterations]
+    assert np.isfinite(objective).all()
+    assert objective[-1] > objective[0]
+
+
+def test_a_recipes_file_is_short():
+    for path in (Path(sf.__file__).parent / "recipes").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 80, path.name
+
+
+def test_nothing_branches_on_a_recipes_name():
+    root = Path(sf.__file__).parent
+    for path in root.rglob("*.py"):
+        if path.parent.name == "recipes" and path.name == "__init__.py":
+            continue
+        for name in set(RECIPES) - {"bc", "cem"}:
+            for quote in "\"'":
+                text = path.read_text().replace('("trpo", "ppo_clip", …)', "")
+                assert f"{quote}{name}{quote}" not in text, (path, name)
