@@ -210,7 +210,8 @@ class Agent:
                 action_space=space_from_json(manifest["action_space"]),
                 hidden=tuple(manifest["hidden"]),
                 log_std=manifest["log_std"],
-                state_dependent_std=manifest["state_dependent_std"],
+                # Agents of before there was this option lack it.
+                state_dependent_std=manifest.get("state_dependent_std", False),
                 action_map=manifest["action_map"],
                 normalize_observations=manifest["normalize_observations"],
             )
