@@ -8,6 +8,7 @@ not favored as they would be by taking the first to finish. On the device, every
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -149,13 +150,14 @@ def check_spaces(
 ) -> None:
     """Raise `UsageError` where the environment's spaces are not those of the `origin`, which is
     told in words; bounds of observations play no part."""
-    if not alike(env.observation_space, observation_space):
-        raise UsageError(
-            f"{env.name} has the observation space {env.observation_space}; accepted is one like "
-            f"{observation_space}, {origin}"
-        )
-    if env.action_space != action_space:
-        raise UsageError(
-            f"{env.name} has the action space {env.action_space}; accepted is {action_space}, "
-            f"{origin}"
-        )
+    pairs = (
+        ("observation", env.observation_space, observation_space, alike),
+        ("action", env.action_space, action_space, operator.eq),
+    )
+    for what, theirs, ours, fits in pairs:
+        if not fits(theirs, ours):
+            # The text of a large box has line breaks.
+            has, wanted = (" ".join(str(space).split()) for space in (theirs, ours))
+            raise UsageError(
+                f"{env.name} has the {what} space {has}; accepted is one like {wanted}, {origin}"
+            )
