@@ -34,8 +34,8 @@ algorithms: {", ".join(RECIPES)}"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Play whole episodes with a trained agent and print their returns."""
+class Play:
+    """Play whole episodes with a trained agent."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder, or a saved agent's."""
@@ -53,24 +53,16 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Record:
+class Evaluate(Play):
+    """Play whole episodes with a trained agent and print their returns."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record(Play):
     """Play whole episodes with a trained agent and keep every transition, in one file."""
 
-    run: tyro.conf.Positional[Path]
-    """A run's folder, or a saved agent's."""
     out: Path | None = None
     """The file to write, if not RUN/demonstrations.safetensors."""
-    episodes: int = at_least(1, 20)
-    """Episodes to play."""
-    seed: int = at_least(0, 1, high=2**31 - 1)
-    """Seed of the environments."""
-    env: str | None = None
-    """Gymnasium id to play on, if not the one the agent was trained on."""
-    stochastic: bool = False
-    """Sample actions instead of taking the most probable one."""
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
