@@ -30,6 +30,7 @@ class Proximal(ActorCritic):
     """Weight of the entropy bonus."""
     max_grad_norm: float = positive(0.5)
     """Global norm to which the policy's gradient is clipped."""
+    critic_learning_rate: float = positive(3e-4)
     critic_epochs: int = at_least(1, 10)
     critic_minibatch_size: int = at_least(1, 64)
 
