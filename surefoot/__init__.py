@@ -2,15 +2,21 @@
 
 A method is what to improve (an objective), which way is steepest (a geometry) and how far to go (a
 step size). `train` runs a named recipe or a combination of your own; the names below are in reading
-order. They are imported on first use, so that `import surefoot` costs nothing.
+order. They are imported on first use, so that `import surefoot` costs nothing; it only sets JAX up
+(`surefoot.runtime`), if JAX has not been imported yet.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
+from surefoot import runtime
+
 __version__ = "0.1.0"
+
+runtime.before_import()
 
 if TYPE_CHECKING:
     from surefoot import demonstrations as demonstrations
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
     from surefoot.step_size import linear as linear
     from surefoot.training import load as load
     from surefoot.training import train as train
+    from surefoot.training import train_seeds as train_seeds
     from surefoot.types import Batch as Batch
     from surefoot.types import Trajectory as Trajectory
     from surefoot.update import Epochs as Epochs
@@ -66,7 +73,7 @@ if TYPE_CHECKING:
     from surefoot.wrappers import AveragePolicy as AveragePolicy
 
 _WHERE = {
-    "surefoot.training": ("train", "load"),
+    "surefoot.training": ("train", "train_seeds", "load"),
     "surefoot.agent": ("Agent",),
     "surefoot.evaluation": ("Evaluation",),
     "surefoot.objectives": (
@@ -122,6 +129,9 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE[name]), name)
+    if "jax" in sys.modules:
+        # Here, since a part's numbers become arrays when it is made.
+        runtime.before_computing()
     globals()[name] = value
     return value
 

@@ -1,8 +1,6 @@
 """`Algorithm`: advantages, then an update of the policy, then one of the critic.
 
-It holds no state: `improve` and `fit_critic` are pure functions of a `TrainState` and of data, and
-`update` composes the two. Nothing here knows which method it runs: that is all in the two
-`Update`s.
+Nothing here knows which method it runs: that is all in the two `Update`s.
 """
 
 from __future__ import annotations
@@ -54,16 +52,8 @@ class Algorithm(Learner):
     normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
 
     @property
-    def has_critic(self) -> bool:
-        return self.critic_update is not None
-
-    @property
-    def offline(self) -> bool:
-        return False
-
-    @property
-    def fresh_episodes(self) -> bool:
-        return False
+    def critic_fit(self) -> Update | None:
+        return self.critic_update
 
     def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
         critic_state = None if self.critic_update is None else self.critic_update.init(critic)
@@ -73,31 +63,30 @@ class Algorithm(Learner):
         return state.policy
 
     def improve(
-        self, state: TrainState, trajectory: Trajectory
+        self, state: TrainState, data: Trajectory
     ) -> tuple[TrainState, Batch | None, Metrics]:
-        """Estimate advantages and update the policy: (state, batch for the critic, metrics)."""
         key, policy_key = jax.random.split(state.key)
-        valid = trajectory.valid
-        done = (trajectory.terminated | trajectory.truncated) & valid
+        valid = data.valid
+        done = (data.terminated | data.truncated) & valid
 
-        scaler = state.scaler.update(trajectory.reward, done, valid, self.discount)
-        obs = state.normalizer(trajectory.obs)
+        scaler = state.scaler.update(data.reward, done, valid, self.discount)
+        obs = state.normalizer(data.obs)
         if state.critic is None:
-            value = next_value = jnp.zeros_like(trajectory.reward)
+            value = next_value = jnp.zeros_like(data.reward)
             gae_lambda: Scalar = 1.0
             weight = (valid & finished(done)).astype(value.dtype)
         else:
             gae_lambda = self.gae_lambda
             value = state.critic.value(obs)
-            next_value = state.critic.value(state.normalizer(trajectory.next_obs))
+            next_value = state.critic.value(state.normalizer(data.next_obs))
             weight = valid.astype(value.dtype)
 
         advantage = gae(
-            scaler(trajectory.reward),
+            scaler(data.reward),
             value,
             next_value,
-            trajectory.terminated,
-            trajectory.truncated,
+            data.terminated,
+            data.truncated,
             valid,
             discount=self.discount,
             gae_lambda=gae_lambda,
@@ -118,8 +107,8 @@ class Algorithm(Learner):
             learned = standardize(learned, flat_weight)
         batch = Batch(
             obs=kept(obs),
-            action=kept(trajectory.action),
-            old=jax.tree.map(kept, trajectory.old),
+            action=kept(data.action),
+            old=jax.tree.map(kept, data.old),
             advantage=learned,
             weight=flat_weight,
             progress=progress(state),
@@ -146,30 +135,12 @@ class Algorithm(Learner):
         state = state._replace(
             policy=policy,
             policy_state=policy_state,
-            normalizer=state.normalizer.update(trajectory.obs, valid),
+            normalizer=state.normalizer.update(data.obs, valid),
             scaler=scaler,
             key=key,
             steps=state.steps + metrics.valid_rows,
         )
         return state, critic_batch, metrics
-
-    def fit_critic(self, state: TrainState, batch: Batch) -> tuple[TrainState, UpdateInfo]:
-        """Regress the critic on the batch's targets."""
-        assert self.critic_update is not None, "this algorithm has no critic"
-        key, critic_key = jax.random.split(state.key)
-        critic, critic_state, info = self.critic_update(
-            critic_key, state.critic, state.critic_state, batch
-        )
-        return state._replace(critic=critic, critic_state=critic_state, key=key), info
-
-    def update(
-        self, state: TrainState, trajectory: Trajectory
-    ) -> tuple[TrainState, Metrics, UpdateInfo | None]:
-        state, critic_batch, metrics = self.improve(state, trajectory)
-        if critic_batch is None:
-            return state, metrics, None
-        state, critic_info = self.fit_critic(state, critic_batch)
-        return state, metrics, critic_info
 
 
 def _explained_variance(

@@ -91,12 +91,17 @@ def _train(arguments: Sequence[str]) -> int:
         [
             ("env", tyro.conf.Positional[str]),
             ("out", Path | None, None),
+            ("seeds", int, at_least(1, 1)),
             ("run", Setup, dataclasses.field(default=Setup())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5."},
+        namespace={
+            "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
+            "seeds from --seed on at once, on the device.",
+            "__post_init__": validate,
+        },
     )
     options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
     return _run_training(name, options)
@@ -106,26 +111,40 @@ def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
     from surefoot.runs.progress import WINDOW, make_display
-    from surefoot.training import check_new, default_run_folder, execute, prepare
+    from surefoot.training import (
+        check_new,
+        default_run_folder,
+        execute,
+        prepare_seeds,
+        seed_folders,
+    )
 
     folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
     setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
-    run = prepare(options.hyperparameters, options.env, setup, name=name)
+    first = setup.pop("seed")
+    seeds = range(first, first + options.seeds)
+    runs = prepare_seeds(options.hyperparameters, options.env, seeds, setup, name=name)
+    run, several = runs[0], len(runs) > 1
     console = Console()
     rounded = ""
     if run.steps != options.run.steps:
         rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"
-    _say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, seed {run.setup.seed}")
-    result = execute(run, folder, make_display(console, run.steps))
-    if result.returns:
-        recent = result.returns[-WINDOW:]
-        mean = sum(recent) / len(recent)
-        _say(console, f"mean return of the last {len(recent)} episodes: {mean:.1f}")
+    which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
+    _say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
+    folders = seed_folders(folder, seeds) if several else [folder]
+    results = execute(runs, folders, make_display(console, sum(run.steps for run in runs)))
+    recent = [result.returns[-WINDOW:] for result in results]
+    if all(recent):
+        means = [sum(part) / len(part) for part in recent]
+        each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
+        text = f"mean return of the last {len(recent[0])} episodes"
+        _say(console, f"{text}: {sum(means) / len(means):.1f}{each}")
     elif isinstance(options.hyperparameters, Offline):
         _say(console, f"learned from {run.rows:,} recorded transitions")
     else:
         _say(console, "no episode finished: raise --steps or --horizon")
-    _say(console, f"run: {folder}   (surefoot evaluate {folder})")
+    what = f"{len(runs)} runs" if several else "run"
+    _say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
     return 0
 
 
@@ -182,7 +201,7 @@ def _list(arguments: Sequence[str]) -> int:
         (console if console.is_terminal else Console(width=200)).print(table)
     else:
         from surefoot.envs.classic import DEVICE_ENVS
-        from surefoot.envs.host import list_env_ids
+        from surefoot.envs.make import list_env_ids
 
         for env_id in list_env_ids():
             print(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")

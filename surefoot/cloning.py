@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,17 +40,11 @@ class Cloning(Learner):
 
     policy_update: Update
 
-    @property
-    def has_critic(self) -> bool:
-        return False
+    offline: ClassVar[bool] = True
 
     @property
-    def offline(self) -> bool:
-        return True
-
-    @property
-    def fresh_episodes(self) -> bool:
-        return False
+    def critic_fit(self) -> None:
+        return None
 
     def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
         return self.policy_update.init(policy), None
@@ -58,7 +52,7 @@ class Cloning(Learner):
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
         return state.policy
 
-    def update(self, state: TrainState, data: Recorded) -> tuple[TrainState, CloningMetrics, None]:
+    def improve(self, state: TrainState, data: Recorded) -> tuple[TrainState, None, CloningMetrics]:
         key, update_key = jax.random.split(state.key)
         obs = state.normalizer(data.obs)
         ones = jnp.ones(obs.shape[0])
@@ -70,4 +64,4 @@ class Cloning(Learner):
         state = state._replace(
             policy=policy, policy_state=policy_state, key=key, steps=state.steps + rows
         )
-        return state, CloningMetrics(info, rows, rows), None
+        return state, None, CloningMetrics(info, rows, rows)

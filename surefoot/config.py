@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from surefoot.errors import UsageError
 
-Backend = Literal["host", "device"]
+Backend = Literal["host", "envpool", "device"]
+Vectorization = Literal["sync", "thread", "async"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +121,13 @@ class Setup:
     seed: int = at_least(0, 0, high=2**32 - 1)
     """Seed of everything random in the run."""
     backend: Backend = "host"
-    """host: Gymnasium environments; device: environments in JAX, compiled with the update."""
-    vectorization: Literal["sync", "async"] = "sync"
-    """sync: environments step in this process; async: in a worker process each."""
+    """host: Gymnasium environments; envpool: EnvPool's, in C++; device: environments in JAX,
+    compiled with the update."""
+    vectorization: Vectorization = "sync"
+    """sync: Gymnasium environments step in this process; thread: in two threads of it, one half
+    while the policy acts for the other; async: in a worker process each."""
+    env_threads: int = at_least(0, 0)
+    """Threads of each of EnvPool's two pools; 0: as many as there are cores."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     hidden: tuple[int, ...] = (64, 64)

@@ -8,7 +8,7 @@ using the noisy cross-entropy method"; Rubinstein 1999).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -80,17 +80,12 @@ class CrossEntropy(Learner):
     initial_std: Scalar = eqx.field(converter=jnp.asarray, default=0.1, kw_only=True)
     extra_std: Scalar = eqx.field(converter=jnp.asarray, default=0.05, kw_only=True)
 
-    @property
-    def has_critic(self) -> bool:
-        return False
+    fresh_episodes: ClassVar[bool] = True
+    acts_for_all: ClassVar[bool] = True
 
     @property
-    def offline(self) -> bool:
-        return False
-
-    @property
-    def fresh_episodes(self) -> bool:
-        return True
+    def critic_fit(self) -> None:
+        return None
 
     def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
         theta = eqx.filter(policy, eqx.is_inexact_array)
@@ -101,9 +96,9 @@ class CrossEntropy(Learner):
         static = eqx.filter(state.policy, eqx.is_inexact_array, inverse=True)
         return Population(eqx.combine(state.policy_state.members, static))
 
-    def update(
+    def improve(
         self, state: TrainState, data: Trajectory
-    ) -> tuple[TrainState, CrossEntropyMetrics, None]:
+    ) -> tuple[TrainState, None, CrossEntropyMetrics]:
         key, sample_key = jax.random.split(state.key)
         returns = member_returns(data)
         static = eqx.filter(state.policy, eqx.is_inexact_array, inverse=True)
@@ -133,7 +128,7 @@ class CrossEntropy(Learner):
             key=key,
             steps=state.steps + valid,
         )
-        return state, metrics, None
+        return state, None, metrics
 
     def sample(self, key: PRNGKeyArray, mean: Params, std: Params) -> Params:
         """`population` draws from N(mean, diag(std²)), leaves [N, …]."""

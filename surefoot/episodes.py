@@ -19,7 +19,8 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Float, PRNGKeyArray, Shaped
 
 from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
-from surefoot.envs.host import EnvSource, HostEnv, make_host
+from surefoot.envs.host import HostEnv
+from surefoot.envs.make import EnvSource, make_host
 from surefoot.envs.spaces import ActionMap, alike
 from surefoot.errors import UsageError
 from surefoot.networks import Policy

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -26,7 +26,7 @@ from surefoot.loop import Iteration, Seeds
 from surefoot.networks import Critic
 from surefoot.normalize import NoScaler, reward_scaler
 from surefoot.recipes.base import Offline, OnPolicy, Recipe
-from surefoot.sources import open_source
+from surefoot.sources import DeviceEnvironments, open_source
 
 #: Of a field that holds a learner put together by hand, an `Algorithm` for instance.
 _AS_TEXT = {"as_json": functools.partial(eqx.tree_pformat, short_arrays=False)}
@@ -64,7 +64,8 @@ class Run:
         self.name, self.recipe, self.setup, self.environment = name, recipe, setup, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:
-            source = open_source(recipe, env, setup)
+            self._learner = learner = recipe.build()
+            self._source = source = open_source(recipe, learner, env, setup)
             on_error.callback(source.close)
             self.env_name, self.rows = source.name, source.rows
             self.steps = setup.steps // self.rows * self.rows
@@ -81,21 +82,20 @@ class Run:
                 action_map=setup.action_map,
                 normalize_observations=setup.normalize_observations,
             )
-            seeds = Seeds.of(setup.seed)
-            learner = recipe.build()
+            self._seeds = seeds = Seeds.of(setup.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
             size = observation_size(source.observation_space)
             self.state = learner.init(
                 seeds.learning,
                 self.shape.policy(policy_key),
-                Critic(critic_key, size, hidden=setup.hidden) if learner.has_critic else None,
+                Critic(critic_key, size, hidden=setup.hidden) if learner.critic_fit else None,
                 normalizer=self.shape.normalizer(),
                 scaler=reward_scaler(source.num_envs) if setup.scale_rewards else NoScaler(),
                 total_steps=self.steps,
             )
-            to_env = action_map(source.action_space, setup.action_map)
+            self._to_env = action_map(source.action_space, setup.action_map)
             self._iterations = source.iterations(
-                learner, to_env, self.state, steps=setup.steps, seeds=seeds
+                learner, self._to_env, self.state, steps=setup.steps, seeds=seeds
             )
             self._closing = on_error.pop_all()
 
@@ -105,6 +105,23 @@ class Run:
             for iteration in self._iterations:
                 self.state = iteration.state
                 yield iteration
+
+    @staticmethod
+    def side_by_side(runs: Sequence[Run]) -> Iterator[list[Iteration]]:
+        """Train runs on the device that differ in nothing but their seed, all in one compiled
+        program: an iteration of each at a time."""
+        first, source = runs[0], runs[0]._source
+        assert isinstance(source, DeviceEnvironments), "only runs on the device"
+        for told in source.side_by_side(
+            first._learner,
+            first._to_env,
+            [run.state for run in runs],
+            first.setup.steps,
+            [run._seeds for run in runs],
+        ):
+            for run, iteration in zip(runs, told, strict=True):
+                run.state = iteration.state
+            yield told
 
     def agent(self) -> Agent:
         """The agent as it is now."""
@@ -130,9 +147,9 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of everything that a run's numbers depend on."""
-    names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "gymnasium", "mujoco")
+    names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "numpy", "gymnasium")
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in (*names, "numpy"):
+    for name in (*names, "mujoco", "envpool"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found

@@ -4,7 +4,8 @@ recorded before."""
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import jax.numpy as jnp
 from gymnasium import spaces
@@ -16,7 +17,8 @@ from surefoot.config import Setup
 from surefoot.demonstrations import Demonstrations, load
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.host import HostEnv, check_env_id, make_host
+from surefoot.envs.host import HostEnv
+from surefoot.envs.make import check_env_id, make_groups
 from surefoot.envs.spaces import ActionMap
 from surefoot.episodes import check_spaces
 from surefoot.errors import UsageError, closest
@@ -60,15 +62,15 @@ class DataSource(abc.ABC):
         """Close what this source opened."""
 
 
-class Environments(DataSource):
-    """Environments side by side, `horizon` steps of each an iteration."""
+class HostEnvironments(DataSource):
+    """Groups of environments on the host, `horizon` steps of each environment an iteration."""
 
-    def __init__(
-        self, env: HostEnv | DeviceEnv, num_envs: int, horizon: int, *, owned: bool
-    ) -> None:
-        self.env, self.num_envs, self.horizon = env, num_envs, horizon
-        self.name = env.name
-        self.observation_space, self.action_space = env.observation_space, env.action_space
+    def __init__(self, groups: list[HostEnv], horizon: int, *, owned: bool) -> None:
+        self.groups, self.horizon = groups, horizon
+        self.num_envs = sum(group.num_envs for group in groups)
+        first = groups[0]
+        self.name = first.name
+        self.observation_space, self.action_space = first.observation_space, first.action_space
         self._owned = owned
 
     @property
@@ -77,23 +79,56 @@ class Environments(DataSource):
 
     @property
     def rows_in_words(self) -> str:
-        return (
-            f"one batch of horizon × num_envs = {self.horizon} × {self.num_envs} = {self.rows} "
-            "steps: raise steps or lower horizon or num_envs"
-        )
+        return _batch_in_words(self.horizon, self.num_envs)
 
     def iterations(
         self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
     ) -> Iterator[Iteration]:
-        if isinstance(self.env, HostEnv):
-            return host_iterations(
-                learner, self.env, to_env, state, horizon=self.horizon, steps=steps, seeds=seeds
-            )
+        return host_iterations(
+            learner, self.groups, to_env, state, horizon=self.horizon, steps=steps, seeds=seeds
+        )
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as closing:
+            for group in self.groups if self._owned else ():
+                closing.callback(group.close)
+
+
+class DeviceEnvironments(DataSource):
+    """Copies of an environment on the device, `horizon` steps of each an iteration."""
+
+    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int) -> None:
+        self.env, self.num_envs, self.horizon = env, num_envs, horizon
+        self.name = env.name
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+
+    @property
+    def rows(self) -> int:
+        return self.num_envs * self.horizon
+
+    @property
+    def rows_in_words(self) -> str:
+        return _batch_in_words(self.horizon, self.num_envs)
+
+    def iterations(
+        self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
+    ) -> Iterator[Iteration]:
+        return (told for (told,) in self.side_by_side(learner, to_env, [state], steps, [seeds]))
+
+    def side_by_side(
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        states: Sequence[TrainState],
+        steps: int,
+        seeds: Sequence[Seeds],
+    ) -> Iterator[list[Iteration]]:
+        """The loop of several runs at once, one for each state and its seeds."""
         return device_iterations(
             learner,
             self.env,
             to_env,
-            state,
+            states,
             num_envs=self.num_envs,
             horizon=self.horizon,
             steps=steps,
@@ -101,8 +136,14 @@ class Environments(DataSource):
         )
 
     def close(self) -> None:
-        if self._owned and isinstance(self.env, HostEnv):
-            self.env.close()
+        pass
+
+
+def _batch_in_words(horizon: int, num_envs: int) -> str:
+    return (
+        f"one batch of horizon × num_envs = {horizon} × {num_envs} = {horizon * num_envs} steps: "
+        "raise steps or lower horizon or num_envs"
+    )
 
 
 class Recording(DataSource):
@@ -142,35 +183,53 @@ class Recording(DataSource):
         pass
 
 
-def open_source(recipe: Recipe, env: Source, setup: Setup) -> DataSource:
+def open_source(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> DataSource:
     """What a recipe learns from. Raises `UsageError` if it cannot."""
     match recipe:
         case OnPolicy():
-            made = _environments(env, recipe.num_envs, setup)
-            owned = not isinstance(env, VectorEnv | DeviceEnv)
-            return Environments(made, recipe.num_envs, recipe.horizon, owned=owned)
+            if device_env := _device_env(env, setup):
+                return DeviceEnvironments(device_env, recipe.num_envs, recipe.horizon)
+            owned = not isinstance(env, VectorEnv)
+            groups = _groups(env, recipe.num_envs, setup, most=1 if learner.acts_for_all else 2)
+            return HostEnvironments(groups, recipe.horizon, owned=owned)
         case Offline():
             if not recipe.data:
                 raise UsageError(
                     "there is no data; accepted is a file that 'surefoot record' wrote or "
                     "minari:DATASET: pass --data, or data= in Python"
                 )
+            if device_env := _device_env(env, setup):
+                return Recording(load(recipe.data), device_env)
             given = isinstance(env, VectorEnv)
-            made = _environments(env, env.num_envs if isinstance(env, VectorEnv) else 1, setup)
+            count = env.num_envs if isinstance(env, VectorEnv) else 1
+            (group,) = _groups(env, count, setup, most=1)
             try:
-                return Recording(load(recipe.data), made)
+                return Recording(load(recipe.data), group)
             finally:
-                if isinstance(made, HostEnv) and not given:
-                    made.close()
+                if not given:
+                    group.close()
         case _:
             raise TypeError(f"{type(recipe)} is neither OnPolicy nor Offline")
 
 
-def _environments(env: Source, num_envs: int, setup: Setup) -> HostEnv | DeviceEnv:
+def _groups(env: Source, num_envs: int, setup: Setup, *, most: int) -> list[HostEnv]:
+    assert not isinstance(env, DeviceEnv)
+    return make_groups(
+        env,
+        num_envs,
+        most=most,
+        backend=setup.backend,
+        vectorization=setup.vectorization,
+        env_threads=setup.env_threads,
+    )
+
+
+def _device_env(env: Source, setup: Setup) -> DeviceEnv | None:
+    """The device environment that is meant, `None` if one on the host is."""
     if isinstance(env, DeviceEnv):
         return env
-    if setup.backend == "host":
-        return make_host(env, num_envs, vectorization=setup.vectorization)
+    if setup.backend != "device":
+        return None
     if isinstance(env, str) and env in DEVICE_ENVS:
         return DEVICE_ENVS[env]
     near = closest(check_env_id(env), DEVICE_ENVS) if isinstance(env, str) else ""

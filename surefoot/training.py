@@ -6,15 +6,18 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from surefoot import runtime
 from surefoot.agent import Agent, Source
 from surefoot.config import Setup
+from surefoot.envs.device import DeviceEnv
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner
+from surefoot.loop import Iteration, merged
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.run import Run, composed
 from surefoot.runs.metrics import JsonLines
@@ -31,6 +34,7 @@ def prepare(
     """Check everything and build the run. `options` holds the fields of `Setup` and of the recipe
     side by side; one that is neither is a `UsageError` with the closest match. `name` is what the
     method is called in the run's records."""
+    runtime.before_computing()
     setup_fields = {field.name for field in dataclasses.fields(Setup)}
     setup = Setup(**{k: v for k, v in options.items() if k in setup_fields})
     rest = {k: v for k, v in options.items() if k not in setup_fields}
@@ -74,7 +78,54 @@ def train(
     """
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
-    return execute(run, folder, Silent() if display is None else display(run.steps)).agent
+    shown = Silent() if display is None else display(run.steps)
+    return execute([run], [folder], shown)[0].agent
+
+
+def train_seeds(
+    algorithm: str | Recipe | Learner,
+    env: Source,
+    seeds: Sequence[int],
+    *,
+    out: str | Path | None = None,
+    display: Callable[[int], Display] | None = None,
+    **options: Any,
+) -> list[Agent]:
+    """Train one policy for every seed, all at once in one compiled program on the device, and
+    return the agents. Arguments and errors are `train`'s, but `seed`; `out` is a new folder, in
+    which each run has one of its own, `seed-0` for instance."""
+    folder = None if out is None else check_new(Path(out))
+    runs = prepare_seeds(algorithm, env, seeds, options)
+    shown = Silent() if display is None else display(sum(run.steps for run in runs))
+    results = execute(runs, seed_folders(folder, seeds), shown)
+    return [result.agent for result in results]
+
+
+def prepare_seeds(
+    algorithm: str | Recipe | Learner,
+    env: Source,
+    seeds: Sequence[int],
+    options: dict[str, Any],
+    *,
+    name: str | None = None,
+) -> list[Run]:
+    """`prepare` for every seed."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"seeds is {list(seeds)}; accepted are one or more that differ")
+    if "seed" in options:
+        raise UsageError("seed and seeds; accepted is one of them")
+    backend = "device" if isinstance(env, DeviceEnv) else options.get("backend", "host")
+    if len(seeds) > 1 and backend != "device":
+        raise UsageError(
+            f"{len(seeds)} seeds at once on the backend {backend!r}; accepted is 'device': pass "
+            "another backend, or train one seed after the other"
+        )
+    return [prepare(algorithm, env, {**options, "seed": seed}, name=name) for seed in seeds]
+
+
+def seed_folders(folder: Path | None, seeds: Sequence[int]) -> list[Path | None]:
+    """Where the runs of these seeds go."""
+    return [folder and folder / f"seed-{seed}" for seed in seeds]
 
 
 def check_new(folder: Path) -> Path:
@@ -114,30 +165,53 @@ class Result(NamedTuple):
     """Raw returns of all training episodes, in the order in which they ended."""
 
 
-def execute(run: Run, folder: Path | None, display: Display) -> Result:
-    """Run the loop to its end; write the run's folder if one is given, from the first iteration on:
-    what fails before leaves nothing behind."""
-    sink = None
-    returns: list[float] = []
+class _Record:
+    """What becomes of one run's iterations: its folder, written from the first iteration on, so
+    that what fails before leaves nothing behind, and the returns of its episodes."""
+
+    def __init__(self, run: Run, folder: Path | None) -> None:
+        self._run, self._folder = run, folder
+        self._sink: JsonLines | None = None
+        self._returns: list[float] = []
+
+    def add(self, iteration: Iteration) -> None:
+        if self._folder is not None:
+            self._sink = self._sink or _start_folder(self._folder, self._run)
+            self._sink.write(iteration)
+        self._returns.extend(iteration.episode_returns.tolist())
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def result(self) -> Result:
+        agent = self._run.agent()
+        if self._folder is not None:
+            agent.save(self._folder / "agent")
+        return Result(agent, self._returns)
+
+
+def execute(runs: Sequence[Run], folders: Sequence[Path | None], display: Display) -> list[Result]:
+    """Run the loop to its end, of one run or of several side by side, and write each one's folder
+    if there is one."""
+    records = [_Record(run, folder) for run, folder in zip(runs, folders, strict=True)]
+    one = len(runs) == 1
+    turns = ([told] for told in runs[0].iterations()) if one else Run.side_by_side(runs)
     try:
-        for iteration in run.iterations():
-            if folder is not None:
-                sink = sink or _start_folder(folder, run)
-                sink.write(iteration)
-            display.show(iteration)
-            returns.extend(iteration.episode_returns.tolist())
+        for told in turns:
+            for record, iteration in zip(records, told, strict=True):
+                record.add(iteration)
+            display.show(merged(told))
     finally:
         display.close()
-        if sink is not None:
-            sink.close()
-    agent = run.agent()
-    if folder is not None:
-        agent.save(folder / "agent")
-    return Result(agent, returns)
+        for record in records:
+            record.close()
+    return [record.result() for record in records]
 
 
 def load(path: str | Path) -> Agent:
     """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
+    runtime.before_computing()
     path = Path(path)
     try:
         inner = path / "agent" if (path / "agent").is_dir() else path

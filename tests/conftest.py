@@ -2,8 +2,10 @@
 
 import os
 
-# One thread a process (XLA reads NPROC): parallel test workers would get in each other's way.
-os.environ.setdefault("NPROC", "1")
+# What is compiled is under test, too, and the user's cache is not the tests' to fill.
+os.environ["SUREFOOT_CACHE"] = "off"
+
+import surefoot  # isort: skip  # Before JAX, so that the tests run as training does.
 
 import jax
 import pytest
@@ -18,7 +20,9 @@ CORE = (
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):
-    import surefoot.training  # noqa: F401
+    import surefoot.training
+
+surefoot.runtime.before_computing()
 
 
 @pytest.fixture

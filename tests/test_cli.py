@@ -347,3 +347,20 @@ def test_nothing_heavy_is_imported_before_something_is_computed(code):
     command = [sys.executable, "-c", LIGHT.format(code=code)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_seeds_at_once_leave_a_run_each(here):
+    options = ["--backend=device", "--steps=128", "--out=both", "--seed=7", "--seeds=2"]
+    ran = run("train", "trpo", "CartPole-v1", *TINY, *options)
+    assert ran.code == 0, ran.err
+    assert "seeds 7 to 8 at once" in ran.out
+    assert "over the seeds" in ran.out
+    assert sorted(path.name for path in Path("both").iterdir()) == ["seed-7", "seed-8"]
+    for seed in (7, 8):
+        config = json.loads(Path(f"both/seed-{seed}/config.json").read_text())
+        assert config["setup"]["seed"] == seed
+        assert run("evaluate", f"both/seed-{seed}", "--episodes=1").code == 0
+    assert "2 seeds at once on the backend 'host'" in refused(
+        "train", "trpo", "CartPole-v1", *TINY, "--seeds=2"
+    )
+    assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")

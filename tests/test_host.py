@@ -14,11 +14,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
 from surefoot.advantages import gae
-from surefoot.envs.host import HostEnv, list_env_ids, make_host
+from surefoot.envs.host import HostEnv
+from surefoot.envs.make import list_env_ids, make_groups, make_host
 from surefoot.envs.spaces import action_map
 from surefoot.networks import CategoricalHead
 from surefoot.normalize import NoNormalizer
-from surefoot.rollout import Episodes, HostRollout, device_rollout
+from surefoot.rollout import Episodes, HostRollout, device_rollout, with_old
 
 NUM_ENVS, ROWS, LIMIT = 3, 40, 5
 
@@ -106,11 +107,11 @@ def starts(trajectory, i):
 
 
 def collect_on_host(policy, vector, rows):
-    env = HostEnv(vector, name="scripted")
-    rollout = HostRollout(env, rows, action_map(ACTIONS))
+    env = HostEnv.of(vector, name="scripted")
+    rollout = HostRollout([env], rows, action_map(ACTIONS))
     state, key = rollout.init(0), jax.random.key(9)
     rollout.compile(state, policy, NoNormalizer(), key)
-    return rollout(state, policy, NoNormalizer(), key)[1]
+    return with_old(rollout(state, policy, NoNormalizer(), key)[1], policy, NoNormalizer())
 
 
 def vector_env(device, mode, **options):
@@ -276,8 +277,8 @@ def test_a_reset_in_the_middle_leaves_no_dummy_row_behind():
 
 def test_make_host_asks_for_same_step_and_seeds_each_copy_apart():
     env = make_host("CartPole-v1", 3)
-    assert env.envs.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
-    assert isinstance(env.envs, SyncVectorEnv)
+    assert env.stepper.envs.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    assert isinstance(env.stepper.envs, SyncVectorEnv)
     obs = env.reset(7)
     for i in range(3):
         alone = gymnasium.make("CartPole-v1").reset(seed=7 + i)[0]
@@ -302,19 +303,52 @@ def test_an_undeclared_or_unknown_convention_is_refused(declared):
         make_host(vector, 1)
 
 
-def test_async_gives_the_same_trajectory_as_sync():
+@pytest.mark.parametrize("vectorization", ["thread", "async"])
+def test_every_vectorization_gives_the_same_trajectory_as_sync(vectorization):
     rng = np.random.default_rng(0)
     actions = rng.integers(2, size=(60, 2))
     rows = {}
-    for vectorization in ("sync", "async"):
-        env = make_host("CartPole-v1", 2, vectorization=vectorization)
+    for kind in ("sync", vectorization):
+        env = make_host("CartPole-v1", 2, vectorization=kind)
         first = env.reset(5)
-        rows[vectorization] = [first, *(env.step(action) for action in actions)]
+        rows[kind] = [first, *(env.step(action) for action in actions)]
         env.close()
     assert any(row.terminated.any() for row in rows["sync"][1:])
-    for sync, other in zip(rows["sync"], rows["async"], strict=True):
+    for sync, other in zip(rows["sync"], rows[vectorization], strict=True):
         for a, b in zip(sync, other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+class Failing(Scripted):
+    """Fails in the second step."""
+
+    def step(self, action):
+        if self._step:
+            raise ZeroDivisionError("in the environment")
+        return super().step(action)
+
+
+def test_what_fails_in_a_thread_is_raised_where_the_step_is_fetched():
+    env = make_host(lambda: Failing([0]), 1, vectorization="thread")
+    env.reset(0)
+    env.step(np.zeros(1, int))
+    env.send(np.zeros(1, int))
+    with pytest.raises(ZeroDivisionError, match="in the environment"):
+        env.recv()
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("vectorization", "count", "sizes"),
+    [("sync", 5, [5]), ("thread", 5, [3, 2]), ("async", 2, [1, 1]), ("thread", 1, [1])],
+)
+def test_environments_that_can_step_beside_the_policy_are_two_groups(vectorization, count, sizes):
+    groups = make_groups(
+        "CartPole-v1", count, backend="host", vectorization=vectorization, env_threads=0
+    )
+    assert [group.num_envs for group in groups] == sizes
+    for group in groups:
+        group.close()
 
 
 def test_the_wrong_number_of_copies_is_refused_with_the_mend():
@@ -358,3 +392,17 @@ def test_the_ids_are_listed_in_order():
     ids = list_env_ids()
     assert ids == sorted(ids)
     assert {"CartPole-v1", "HalfCheetah-v5"} <= set(ids)
+
+
+def test_a_vector_environment_steps_as_it_was_made_to():
+    vector = SyncVectorEnv([lambda: Scripted([0])] * 2)
+    with pytest.raises(
+        sf.UsageError, match=r"'thread' with a vector environment.*accepted is 'sync'"
+    ):
+        make_groups(vector, 2, backend="host", vectorization="thread", env_threads=0)
+
+
+def test_without_the_package_the_mend_is_told(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(sf.UsageError, match=r"pip install 'surefoot\[envpool\]'"):
+        make_groups("CartPole-v1", 2, backend="envpool", vectorization="sync", env_threads=0)

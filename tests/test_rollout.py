@@ -11,10 +11,11 @@ from gymnasium.vector import AutoresetMode
 
 import surefoot as sf
 from surefoot.envs.classic import Pendulum
-from surefoot.envs.host import make_host
+from surefoot.envs.make import make_host
 from surefoot.envs.spaces import action_head, action_map, observation_size
 from surefoot.normalize import initial_moments, merge, observation_normalizer
-from surefoot.rollout import Episodes, HostRollout, device_rollout
+from surefoot.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.rollout.transitions import running_totals
 
 SEED, HORIZON = 11, 23
 
@@ -56,12 +57,13 @@ def make_normalizer(env):
 
 
 class Collector:
-    """A rollout of `num_envs` environments with everything that it needs."""
+    """A rollout of groups of environments, of these sizes, with everything that it needs."""
 
-    def __init__(self, source, num_envs=2, *, autoreset=AutoresetMode.SAME_STEP, horizon=HORIZON):
-        self.env = make_host(source, num_envs, autoreset=autoreset)
+    def __init__(self, source, *sizes, autoreset=AutoresetMode.SAME_STEP, horizon=HORIZON):
+        groups = [make_host(source, size, autoreset=autoreset) for size in sizes or (2,)]
+        self.env = groups[0]
         self.to_env = action_map(self.env.action_space)
-        self.rollout = HostRollout(self.env, horizon, self.to_env)
+        self.rollout = HostRollout(groups, horizon, self.to_env)
         self.policy, self.normalizer = make_policy(self.env), make_normalizer(self.env)
         state = self.rollout.init(SEED)
         self.rollout.compile(state, self.policy, self.normalizer, jax.random.key(0))
@@ -72,8 +74,8 @@ class Collector:
         trajectories = []
         for i in range(count):
             step_key = jax.random.fold_in(jax.random.key(key), i)
-            state, trajectory, _ = self.rollout(state, self.policy, self.normalizer, step_key)
-            trajectories.append(trajectory)
+            state, rows, _ = self.rollout(state, self.policy, self.normalizer, step_key)
+            trajectories.append(with_old(rows, self.policy, self.normalizer))
         return trajectories
 
 
@@ -142,7 +144,7 @@ def test_the_device_rollout_stores_the_same():
 
 
 def test_the_environment_receives_the_mapped_action(recorded):
-    copies = [env.unwrapped for env in recorded.env.envs.envs]
+    copies = [env.unwrapped for env in recorded.env.stepper.envs.envs]
     for env in copies:
         env.received.clear()
     (trajectory,) = recorded.collect()
@@ -170,9 +172,11 @@ def plain_loop(source, seed, actions):
 
 
 @pytest.mark.parametrize("autoreset", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
-@pytest.mark.parametrize("source", ["CartPole-v1", Recorder])
-def test_episodes_are_counted_across_the_borders_of_trajectories(source, autoreset):
-    collector = Collector(source, 3, autoreset=autoreset)
+@pytest.mark.parametrize(
+    ("source", "sizes"), [("CartPole-v1", (3,)), (Recorder, (3,)), (Recorder, (2, 1))]
+)
+def test_episodes_are_counted_across_the_borders_of_trajectories(source, sizes, autoreset):
+    collector = Collector(source, *sizes, autoreset=autoreset)
     trajectories = collector.collect(4)
     both = jax.tree.map(lambda *xs: np.concatenate(xs), *trajectories)
     actions = np.asarray(collector.to_env(jnp.asarray(both.action)))
@@ -191,6 +195,16 @@ def test_episodes_are_counted_across_the_borders_of_trajectories(source, autores
     assert both.valid.all() == (autoreset == AutoresetMode.SAME_STEP)
 
 
+def test_a_reward_that_is_no_number_spoils_its_own_episode_only():
+    x = np.array([[1.0, np.nan], [2.0, 1.0], [4.0, np.inf], [8.0, 16.0]])
+    done = np.array([[False, True], [True, False], [False, True], [False, False]])
+    totals, after = running_totals(x, done, np.array([0.5, 1.0]))
+    np.testing.assert_array_equal(totals[:, 0], [1.5, 3.5, 4.0, 12.0])
+    np.testing.assert_array_equal(totals[:, 1], [np.nan, 1.0, np.inf, 16.0])
+    np.testing.assert_array_equal(after, [12.0, 16.0])
+    np.testing.assert_array_equal(running_totals(x[:2], done[:2], np.zeros(2))[1], [0.0, 1.0])
+
+
 def test_the_normalizer_is_frozen_while_a_trajectory_is_collected(recorded):
     before = [np.array(leaf) for leaf in jax.tree.leaves(recorded.normalizer)]
     first, second = recorded.collect(2)
@@ -205,8 +219,8 @@ def test_a_trajectory_uses_the_policy_and_the_normalizer_that_it_is_given(record
     policy = make_policy(recorded.env, spread=50.0)
     normalizer = recorded.normalizer.update(before.obs, before.valid)
     state = recorded.rollout.init(SEED)
-    _, trajectory, _ = recorded.rollout(state, policy, normalizer, jax.random.key(0))
-    assert_consistent(trajectory, policy, normalizer)
+    _, rows, _ = recorded.rollout(state, policy, normalizer, jax.random.key(0))
+    assert_consistent(with_old(rows, policy, normalizer), policy, normalizer)
 
 
 def test_the_key_and_the_seed_decide_everything(recorded):

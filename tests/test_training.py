@@ -50,7 +50,7 @@ def train(tmp_path_factory):
         run = prepare(algorithm, env, {**SMALL, "steps": STEPS, **options})
         folder = tmp_path_factory.mktemp("runs") / "run"
         display = Kept()
-        execute(run, folder, display)
+        execute([run], [folder], display)
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         return Trained(run, display.iterations, [strict_json(line) for line in lines])
 
@@ -299,7 +299,12 @@ MISTAKES = [
     ("trpo", "CartPole-v1", {"steps": 10**30}, "steps is 10+; .* <= 2,147,483,647"),
     ("trpo", "CartPole-v1", {"seed": 10**30}, "seed is 10+; .* <= 4,294,967,295"),
     ("trpo", "CartPole-v1", {"log_std": 9.0}, "log_std is 9.0; .* >= -5 and <= 5"),
-    ("trpo", "CartPole-v1", {"backend": "gpu"}, "backend is 'gpu'; accepted are 'host', 'device'"),
+    (
+        "trpo",
+        "CartPole-v1",
+        {"backend": "gpu"},
+        "backend is 'gpu'; accepted are 'host', 'envpool', 'device'",
+    ),
     ("trpo", "CartPole-v1", {"scale_rewards": "no"}, "scale_rewards is 'no';"),
     ("trpo", "Acrobot-v1", {"backend": "device"}, "no device version; accepted are CartPole-v1"),
     ("trpo", lambda: Toy(spaces.Text(3)), {}, "action space Text.* is not supported"),
@@ -363,3 +368,50 @@ def test_a_recipe_object_is_called_by_its_name_and_numpy_numbers_are_recorded_as
     assert config["algorithm"] == "reinforce"
     assert config["setup"]["hidden"] == (4,)
     strict_json(json.dumps(config))
+
+
+SIDE_BY_SIDE = {"num_envs": 4, "horizon": 32, "hidden": (16,), "backend": "device"}
+
+
+@pytest.mark.parametrize("algorithm", ["trpo", "ppo_clip"])
+def test_seeds_side_by_side_learn_what_each_learns_alone(algorithm, tmp_path):
+    seeds, options = [5, 3, 4], {**SIDE_BY_SIDE, "steps": 4 * 32 * 2}
+    agents = sf.train_seeds(algorithm, "CartPole-v1", seeds, out=tmp_path / "runs", **options)
+    for seed, agent in zip(seeds, agents, strict=True):
+        alone = prepare(algorithm, "CartPole-v1", {**options, "seed": seed})
+        first, _ = alone.iterations()
+        folder = tmp_path / "runs" / f"seed-{seed}"
+        assert json.loads((folder / "config.json").read_text())["setup"]["seed"] == seed
+        rows = [strict_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [row["steps"] for row in rows] == [128, 256]
+        assert rows[0]["episode_returns"] == first.episode_returns.tolist()
+        for name, value in first.metrics.items():
+            assert rows[0][name] == pytest.approx(value, rel=2e-3, abs=1e-5), name
+        for a, b in zip(
+            jax.tree.leaves(agent.policy), jax.tree.leaves(alone.agent().policy), strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+        saved = sf.load(folder)
+        for a, b in zip(jax.tree.leaves(agent.policy), jax.tree.leaves(saved.policy), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "options", "message"),
+    [
+        (
+            [0, 1],
+            {"backend": "host"},
+            "2 seeds at once on the backend 'host'; accepted is 'device'",
+        ),
+        ([0, 0], {}, "seeds is .0, 0.; accepted are one or more that differ"),
+        ([], {}, "seeds is ..; accepted"),
+        ([0, 1], {"seed": 1}, "seed and seeds; accepted is one of them"),
+    ],
+)
+def test_seeds_that_cannot_be_side_by_side_are_refused(seeds, options, message, tmp_path):
+    with pytest.raises(sf.UsageError, match=message):
+        sf.train_seeds(
+            "trpo", "CartPole-v1", seeds, out=tmp_path / "runs", **{**SIDE_BY_SIDE, **options}
+        )
+    assert not (tmp_path / "runs").exists()

@@ -58,7 +58,7 @@ def play_at_random(entry: Entry) -> rows.Row:
     import gymnasium
     import numpy as np
 
-    from surefoot.envs.host import check_env_id
+    from surefoot.envs.make import check_env_id
     from surefoot.run import versions
 
     begin = time.perf_counter()

@@ -1,0 +1,94 @@
+"""How a vector environment is stepped: a step is asked for in one call and fetched in another, so
+that other work can be done in between."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, VectorEnv
+
+#: What `gymnasium.vector.VectorEnv.step` returns.
+Stepped = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+
+
+class Stepper(Protocol):
+    """A vector environment in two calls a step."""
+
+    def reset(self, seed: int | None) -> Any:
+        """Start an episode everywhere and return the observations; sub-environment i is seeded with
+        seed + i, and without a seed the generators go on."""
+
+    def send(self, action: np.ndarray) -> None:
+        """Ask for a step."""
+
+    def recv(self) -> Stepped:
+        """The step asked for."""
+
+    def close(self) -> None:
+        """Close the environments; threads and processes end."""
+
+
+class Blocking:
+    """Steps when the result is fetched: what every vector environment can."""
+
+    def __init__(self, envs: VectorEnv) -> None:
+        self.envs = envs
+        self._action: np.ndarray | None = None
+
+    def reset(self, seed: int | None) -> Any:
+        return self.envs.reset(seed=seed)[0]
+
+    def send(self, action: np.ndarray) -> None:
+        self._action = action
+
+    def recv(self) -> Stepped:
+        return self.envs.step(self._action)
+
+    def close(self) -> None:
+        self.envs.close()
+
+
+class Threaded:
+    """Steps in a thread of its own: worth it where a step spends its time outside Python, as
+    MuJoCo's does. Environments must share nothing that a step changes, and not be bound to the
+    thread that made them."""
+
+    def __init__(self, envs: VectorEnv) -> None:
+        self.envs = envs
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="environments")
+        self._step: Future[Stepped] | None = None
+
+    def reset(self, seed: int | None) -> Any:
+        return self.envs.reset(seed=seed)[0]
+
+    def send(self, action: np.ndarray) -> None:
+        self._step = self._thread.submit(self.envs.step, action)
+
+    def recv(self) -> Stepped:
+        assert self._step is not None, "no step was asked for"
+        return self._step.result()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self.envs.close()
+
+
+class Workers:
+    """Gymnasium's worker processes, one a sub-environment."""
+
+    def __init__(self, envs: AsyncVectorEnv) -> None:
+        self.envs = envs
+
+    def reset(self, seed: int | None) -> Any:
+        return self.envs.reset(seed=seed)[0]
+
+    def send(self, action: np.ndarray) -> None:
+        self.envs.step_async(action)
+
+    def recv(self) -> Stepped:
+        return self.envs.step_wait()
+
+    def close(self) -> None:
+        self.envs.close()

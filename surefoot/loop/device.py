@@ -1,0 +1,103 @@
+"""The loop on the device: collection and learning, one compiled program, of one run or of several
+runs side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from surefoot.envs.device import DeviceEnv
+from surefoot.envs.spaces import ActionMap
+from surefoot.learner import Learner, TrainState
+from surefoot.loop.iteration import Iteration, Seeds, Timing, compiled, flatten
+from surefoot.rollout import Episodes, device_rollout
+
+
+def device_iterations(
+    learner: Learner,
+    env: DeviceEnv,
+    to_env: ActionMap,
+    states: Sequence[TrainState],
+    *,
+    num_envs: int,
+    horizon: int,
+    steps: int,
+    seeds: Sequence[Seeds],
+    most_per_call: int = 16,
+) -> Iterator[list[Iteration]]:
+    """⌊steps/(horizon·num_envs)⌋ times an iteration of every run, of which there is one for each
+    state and its seeds. All are part of one compiled program, which is `vmap`ped over the runs; a
+    call runs as many iterations as divide their number evenly, `most_per_call` at most, so that one
+    program fits all. A run's time is that of all of them."""
+    rows = horizon * num_envs
+    count = steps // rows
+    if count == 0:
+        return
+    per_call = max(k for k in range(1, most_per_call + 1) if count % k == 0)
+    clock = time.perf_counter
+    begin = clock()
+
+    starts = [
+        (state, env.init(jax.random.key(seed.environment), num_envs))
+        for state, seed in zip(states, seeds, strict=True)
+    ]
+    static = eqx.filter(starts[0], eqx.is_array, inverse=True)
+    single = len(starts) == 1
+
+    def several(arrays: Any, key: PRNGKeyArray, first: Array) -> Any:
+        def one(arrays: Any, index: Array) -> Any:
+            state, env_state = eqx.combine(arrays, static)
+            keys = jax.random.split(jax.random.fold_in(key, index), 3)
+            behavior_key, rollout_key, fresh_key = keys
+            policy = learner.behavior(state, behavior_key)
+            if learner.fresh_episodes:
+                env_state = env.init(fresh_key, num_envs)
+            env_state, trajectory = device_rollout(
+                env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
+            )
+            state, metrics, critic = learner.update(state, trajectory)
+            episodes = Episodes.of(trajectory)
+            return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
+
+        return jax.lax.scan(one, arrays, first + np.arange(per_call))
+
+    def together(arrays: Any, keys: Any, first: Array) -> Any:
+        """(arrays of all runs, each run's arrays, each run's reports)."""
+        if single:
+            arrays, reports = several(arrays, keys, first)
+            return arrays, [arrays], [reports]
+        both = jax.vmap(several, in_axes=(0, 0, None))(arrays, keys, first)
+        each = [jax.tree.map(lambda x, j=j: x[j], both) for j in range(len(starts))]
+        return both[0], *([part[k] for part in each] for k in (0, 1))
+
+    def joined(parts: list[Any]) -> Any:
+        return parts[0] if single else jax.tree.map(lambda *x: jnp.stack(x), *parts)
+
+    arrays = joined([eqx.filter(start, eqx.is_array) for start in starts])
+    keys = joined([seed.collecting for seed in seeds])
+    program = compiled(together, arrays, keys, np.int32(0))
+    compiling = clock() - begin
+    for first in range(0, count, per_call):
+        begin = clock()
+        arrays, each, reports = program(arrays, keys, np.int32(first))
+        reports = jax.device_get(reports)
+        run = (clock() - begin) / per_call
+        ends = [eqx.combine(part, static)[0] for part in each]
+        for i in range(per_call):
+            total = run + (compiling if i == 0 else 0.0)
+            timing = Timing(total, rows / total, compile=total - run, program=run)
+            told = []
+            for state, report in zip(ends, reports, strict=True):
+                metrics, critic, episodes = jax.tree.map(lambda x, i=i: x[i], report)
+                returns, lengths = episodes.ended()
+                row, done = flatten(metrics, critic), (first + i + 1) * rows
+                told.append(Iteration(first + i, done, state, row, returns, lengths, timing))
+            yield told
+        compiling = 0.0

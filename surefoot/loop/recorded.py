@@ -1,0 +1,36 @@
+"""The loop on recorded data, all of it an iteration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from surefoot.cloning import Recorded
+from surefoot.learner import Learner, TrainState
+from surefoot.loop.iteration import Iteration, Timing, compiled, flatten
+
+
+def recorded_iterations(
+    learner: Learner, data: Recorded, state: TrainState, *, steps: int
+) -> Iterator[Iteration]:
+    """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
+    rows = data.obs.shape[0]
+    update: Callable[..., Any] | None = None
+    clock = time.perf_counter
+    for index in range(steps // rows):
+        begin = clock()
+        compiling = 0.0
+        if update is None:
+            update = compiled(learner.update, state, data)
+            compiling = clock() - begin
+        state, metrics, critic = update(state, data)
+        row = flatten(metrics, critic)
+        total = clock() - begin
+        timing = Timing(
+            total=total, steps_per_s=rows / total, compile=compiling, update=total - compiling
+        )
+        none = np.zeros(0)
+        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing)

@@ -1,0 +1,159 @@
+"""Collecting on the host: one compiled call a step and group of environments.
+
+While one group of environments steps, the policy acts for the other. Rows go into arrays of fixed
+size, [T, N], a group's columns side by side.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from surefoot.envs.host import HostEnv
+from surefoot.envs.spaces import ActionMap
+from surefoot.learner import Behavior
+from surefoot.normalize import Normalizer
+from surefoot.rollout.transitions import Transitions, running_totals
+
+
+class GroupState(NamedTuple):
+    """Where a group of environments stands between two trajectories."""
+
+    obs: np.ndarray
+    """Encoded observations that the next actions answer to, [N, obs]."""
+    episode_return: np.ndarray
+    """Raw reward since each episode began, [N]."""
+    episode_length: np.ndarray
+    """Transitions since each episode began, [N]."""
+
+
+class RolloutTime(NamedTuple):
+    """Where a host rollout's time went."""
+
+    environment: float
+    """Seconds spent waiting for the environments' steps."""
+    act: float
+    """Seconds in the policy, with the transfer of its actions."""
+
+
+class HostRollout:
+    """Collects `horizon` rows of every environment of some groups."""
+
+    def __init__(self, groups: Sequence[HostEnv], horizon: int, to_env: ActionMap) -> None:
+        self.groups = list(groups)
+        self.horizon = horizon
+        self._to_env = to_env
+        ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
+        self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self._act: dict[int, Any] = {}
+        self._raw: Any = None
+
+    def init(self, seed: int | None) -> list[GroupState]:
+        """All environments at the start of an episode, environment i seeded with seed + i; without
+        a seed their generators go on."""
+        states = []
+        for group, columns in zip(self.groups, self._columns, strict=True):
+            obs = group.reset(None if seed is None else seed + columns.start)
+            n = group.num_envs
+            states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
+        return states
+
+    def compile(
+        self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> None:
+        """Compile the policy for these shapes. Call once before the first trajectory."""
+        arrays, static = eqx.partition((policy, normalizer), eqx.is_array)
+        leaves, structure = jax.tree.flatten(arrays)
+        num_envs = sum(group.num_envs for group in self.groups)
+
+        # Flat lists cross the boundary at every step: flattening modules costs more than the
+        # network at these sizes, and so does every further output.
+        def act(
+            leaves: list[Array], obs: Array, key: PRNGKeyArray, number: Array
+        ) -> tuple[Array, Array]:
+            policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
+            raw = policy(normalizer(obs)).sample(jax.random.fold_in(key, number))
+            return self._to_env(raw), raw
+
+        for state in states:
+            if len(state.obs) not in self._act:
+                args = (leaves, state.obs, key, np.int32(0))
+                _, raw = jax.eval_shape(act, *args)
+                self._act[len(state.obs)] = jax.jit(act).lower(*args).compile()
+        self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
+
+    def __call__(
+        self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> tuple[list[GroupState], Transitions, RolloutTime]:
+        """The next `horizon` rows."""
+        shape = self._raw.shape[:2]
+        leaves = jax.tree.leaves(eqx.filter((policy, normalizer), eqx.is_array))
+        width = states[0].obs.shape[-1]
+        observed, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
+        sampled = np.empty(self._raw.shape, self._raw.dtype)
+        reward = np.empty(shape)
+        terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
+        current = [state.obs for state in states]
+        environment = acting = 0.0
+        clock = time.perf_counter
+
+        def receive(i: int, t: int) -> None:
+            nonlocal environment
+            begin = clock()
+            step = self.groups[i].recv()
+            environment += clock() - begin
+            at = t, self._columns[i]
+            next_obs[at], reward[at] = step.next_obs, step.reward
+            terminated[at], truncated[at] = step.terminated, step.truncated
+            valid[at] = step.valid
+            current[i] = step.obs
+
+        def send(i: int, t: int) -> None:
+            nonlocal acting
+            obs = current[i]
+            # Before the step: a vector environment may overwrite its observations in place.
+            observed[t, self._columns[i]] = obs
+            begin = clock()
+            number = np.int32(t * len(self.groups) + i)
+            action, raw = self._act[len(obs)](leaves, obs, key, number)
+            action = np.asarray(action)
+            sampled[t, self._columns[i]] = raw
+            acting += clock() - begin
+            self.groups[i].send(action)
+
+        for t in range(self.horizon):
+            for i in range(len(self.groups)):
+                if t > 0:
+                    receive(i, t - 1)
+                send(i, t)
+        for i in range(len(self.groups)):
+            receive(i, self.horizon - 1)
+
+        done = (terminated | truncated) & valid
+        earned_before = np.concatenate([state.episode_return for state in states])
+        played_before = np.concatenate([state.episode_length for state in states])
+        earned, earning = running_totals(np.where(valid, reward, 0.0), done, earned_before)
+        played, playing = running_totals(valid.astype(float), done, played_before)
+        transitions = Transitions(
+            obs=observed,
+            action=sampled,
+            reward=reward.astype(np.float32),
+            next_obs=next_obs,
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            episode_return=earned.astype(np.float32),
+            episode_length=played.astype(np.int32),
+        )
+        after = [
+            GroupState(obs, earning[columns], playing[columns])
+            for obs, columns in zip(current, self._columns, strict=True)
+        ]
+        return after, transitions, RolloutTime(environment, acting)

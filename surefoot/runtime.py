@@ -1,0 +1,88 @@
+"""How JAX is set up for training: for many small calls, and so that nothing is compiled twice.
+
+The settings hold for the whole process, and for processes that it starts. They are made when
+surefoot is imported; a variable that is set stands, and where JAX has been imported before, nothing
+is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+#: Where compiled programs are kept, if not in the user's cache folder; "off" keeps none.
+CACHE_VARIABLE = "SUREFOOT_CACHE"
+#: Bytes of compiled programs that are kept; those not used for longest go first.
+CACHE_SIZE = 2**30
+
+_untouched = "jax" in sys.modules
+
+
+def before_import() -> None:
+    """Make the settings that JAX reads when it is imported."""
+    if _untouched:
+        return
+    # A policy acts tens of thousands of times a run, in calls of some 20 µs. Handed to a pool of
+    # threads they take three times as long, and wait for whatever else runs there. Run in the
+    # thread that asks, they take their own time, and no result depends on the number of cores.
+    os.environ.setdefault("NPROC", "1")
+
+    folder = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else _cache_folder()
+    if folder is None:
+        return
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_SIZE))
+    # By default JAX keeps only what took a second to compile; a run is made of smaller programs.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # XLA takes two of its own compiler flags for features that this processor lacks, and says so at
+    # length for every program that it finds.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def before_computing() -> None:
+    """Make the setting that JAX reads when it first computes, the other half of running calls in
+    the thread that asks; once, so that one made later stands."""
+    global _untouched
+    if _untouched:
+        return
+    import jax
+
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    _untouched = True
+
+
+def _cache_folder() -> Path | None:
+    """A folder that can be written, or none."""
+    chosen = os.environ.get(CACHE_VARIABLE, "")
+    if chosen.lower() == "off":
+        return None
+    try:
+        root = Path(chosen).expanduser() if chosen else _user_cache() / "surefoot" / "compiled"
+        folder = root / _processor()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home.
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _user_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _processor() -> str:
+    """A name for what this processor can do: programs compiled for one may crash on another that
+    shares the folder."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(errors="replace").splitlines()
+        features = next((x for x in lines if x.startswith(("flags", "Features"))), "")
+    else:
+        features = platform.processor()
+    return hashlib.sha256((platform.machine() + features).encode()).hexdigest()[:16]

@@ -1,0 +1,184 @@
+"""The loop on the host: fitting the critic beside the next collection changes no number."""
+
+import threading
+import time
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from surefoot.envs.make import make_host
+from surefoot.envs.spaces import action_map
+from surefoot.loop import Seeds, host_iterations
+from surefoot.loop.host import Programs
+from surefoot.rollout import HostRollout, with_old
+from surefoot.training import prepare
+
+SEEDS = Seeds.of(3)
+HORIZON = 8
+
+
+class Walk(gymnasium.Env):
+    """A random walk whose reward is the action's distance from it; may fail after some steps."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+
+    def __init__(self, lasts=10**9):
+        self._lasts, self._taken = lasts, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._at, self._age = self.np_random.normal(size=2).astype(np.float32), 0
+        return self._at, {}
+
+    def step(self, action):
+        self._taken, self._age = self._taken + 1, self._age + 1
+        if self._taken > self._lasts:
+            raise OSError("the environment is gone")
+        self._at = (0.9 * self._at + self.np_random.normal(size=2)).astype(np.float32)
+        return self._at, -abs(float(action[0] - self._at[0])), False, self._age == 5, {}
+
+
+def start(env="Walk", **options):
+    small = {"num_envs": 3, "horizon": HORIZON, "hidden": (8,), "steps": 3 * HORIZON * 4}
+    small |= {"critic_minibatch_size": 6, "critic_epochs": 3, **options}
+    return prepare("trpo", Walk if env == "Walk" else env, small)
+
+
+def numbers(tree):
+    return [
+        np.asarray(
+            jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+        )
+        for x in jax.tree.leaves(tree)
+    ]
+
+
+def test_overlapped_iterations_are_those_of_one_after_the_other():
+    run = start()
+    learner, state = run.recipe.build(), run.state
+    env = make_host(Walk, 3)
+    to_env = action_map(Walk.action_space)
+    rollout = HostRollout([env], HORIZON, to_env)
+    groups = rollout.init(SEEDS.environment)
+    overlapped = host_iterations(
+        learner, [make_host(Walk, 3)], to_env, state, horizon=HORIZON, steps=run.steps, seeds=SEEDS
+    )
+    update = jax.jit(lambda s, t: learner.update(s, t)[0])
+    for number, told in enumerate(overlapped):
+        key = jax.random.split(jax.random.fold_in(SEEDS.collecting, number))[1]
+        if number == 0:
+            rollout.compile(groups, state.policy, state.normalizer, key)
+        groups, rows, _ = rollout(groups, state.policy, state.normalizer, key)
+        state = update(state, with_old(rows, state.policy, state.normalizer))
+        for ours, theirs in zip(numbers(told.state), numbers(state), strict=True):
+            if np.issubdtype(ours.dtype, np.floating):
+                np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
+            else:
+                np.testing.assert_array_equal(ours, theirs)
+        # On from the same numbers: what rounding grows to is not under test.
+        state = told.state
+    assert number == 3
+
+
+def test_what_was_learned_before_an_environment_failed_is_told():
+    env = lambda: Walk(lasts=2 * HORIZON + 3)  # noqa: E731
+    run = prepare("trpo", env, {"num_envs": 1, "horizon": HORIZON, "hidden": (4,), "steps": 80})
+    told = []
+    with pytest.raises(OSError, match="is gone"):
+        told.extend(run.iterations())  # extend keeps what came before the error
+    assert [iteration.number for iteration in told] == [0, 1]
+    assert "critic_objective_after" in told[1].metrics
+
+
+def test_no_step_is_taken_beyond_the_budget_by_collecting_ahead():
+    taken = []
+
+    class Counted(Walk):
+        def step(self, action):
+            taken.append(1)
+            return super().step(action)
+
+    run = prepare("trpo", Counted, {"num_envs": 2, "horizon": 4, "hidden": (4,), "steps": 30})
+    ahead = [(iteration.steps, len(taken)) for iteration in run.iterations()]
+    assert ahead == [(8, 16), (16, 24), (24, 24)]
+
+
+@pytest.mark.parametrize("backend", ["host", "device"])
+def test_nothing_is_compiled_after_the_first_iterations(backend):
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None
+    )
+    # More iterations than the device runs in one call.
+    run = start("CartPole-v1", backend=backend, steps=3 * HORIZON * 34)
+    iterations = run.iterations()
+    for _ in range(2 if backend == "host" else 17):
+        next(iterations)
+    assert compiled
+    compiled.clear()
+    assert len(list(iterations)) == (32 if backend == "host" else 17)
+    assert not compiled
+
+
+def test_the_last_iteration_waits_for_its_critic_too():
+    told = list(start().iterations())
+    assert [iteration.timing.critic > 0 for iteration in told] == [True] * 4
+    assert all("critic_objective_after" in iteration.metrics for iteration in told)
+    without = list(
+        prepare("reinforce", Walk, {"num_envs": 1, "horizon": 5, "steps": 5}).iterations()
+    )
+    assert without[0].timing.critic is None
+
+
+def test_the_critic_is_fitted_while_the_environments_step(monkeypatch):
+    stepped = threading.Event()
+    fit = Programs.fit
+
+    def waits(self, thread, state, batch):
+        # In the thread of the critic, before its fit: a step of the next collection must come.
+        if self.number == 1:
+            stepped.clear()
+            thread.submit(lambda: seen.append(stepped.wait(60)))
+        self.number += 1
+        return fit(self, thread, state, batch)
+
+    class Signals(Walk):
+        def step(self, action):
+            stepped.set()
+            return super().step(action)
+
+    seen = []
+    monkeypatch.setattr(Programs, "number", 0, raising=False)
+    monkeypatch.setattr(Programs, "fit", waits)
+    run = prepare("trpo", Signals, {"num_envs": 1, "horizon": 8, "hidden": (4,), "steps": 24})
+    iterations = run.iterations()
+    next(iterations)
+    next(iterations)
+    assert seen == [True]
+    assert len(list(iterations)) == 1
+
+
+def test_what_the_consumer_does_between_iterations_is_not_counted():
+    told = []
+    for iteration in start().iterations():
+        told.append(iteration.timing)
+        time.sleep(0.5)
+    assert all(timing.total - timing.compile < 0.4 for timing in told)
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "thread", "async"])
+def test_a_population_acts_in_all_its_environments_at_once(vectorization):
+    options = {"num_envs": 4, "horizon": 5, "hidden": (4,), "steps": 40}
+    run = prepare("cem", "CartPole-v1", {**options, "vectorization": vectorization})
+    assert len(list(run.iterations())) == 2
+
+
+def test_two_groups_that_step_in_threads_learn_the_same_every_time():
+    first, second = (list(start(vectorization="thread").iterations())[-1] for _ in "ab")
+    for a, b in zip(numbers(first.state), numbers(second.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert first.metrics == second.metrics

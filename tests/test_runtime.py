@@ -1,0 +1,102 @@
+"""How JAX is set up: before it is imported, only where nothing was said, and what that buys."""
+
+import json
+import os
+import subprocess
+import sys
+
+PROBE = """
+import json, os, sys
+{before}
+import surefoot
+assert ("jax" in sys.modules) == {imported}
+import jax
+import surefoot.training
+surefoot.training.prepare("reinforce", "CartPole-v1", {{}})
+values = jax.config.values
+print(json.dumps([jax.config.jax_compilation_cache_dir, values["jax_cpu_enable_async_dispatch"],
+                  os.environ.get("NPROC")]))
+"""
+TRAIN = """
+import surefoot as sf
+import jax
+hits = []
+jax.monitoring.register_event_listener(lambda event, **_: hits.append(event.rsplit("/", 1)[-1]))
+sf.train("reinforce", "CartPole-v1", steps=16, num_envs=1, horizon=8, hidden=(4,), seed=SEED)
+print(hits.count("cache_hits"), hits.count("cache_misses"))
+"""
+
+
+def run(code, **variables):
+    """(standard output, standard error) of the code in a process of its own."""
+    names = ("NPROC", "TF_CPP_MIN_LOG_LEVEL", "SUREFOOT_CACHE")
+    clean = {k: v for k, v in os.environ.items() if k not in names and "JAX" not in k}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env={**clean, **variables}, capture_output=True, text=True, check=True
+    )
+    return done.stdout, done.stderr
+
+
+def probe(before="", *, imported=False, **variables):
+    return json.loads(run(PROBE.format(before=before, imported=imported), **variables)[0])
+
+
+def test_small_calls_run_in_place_and_programs_are_kept_in_the_users_cache(tmp_path):
+    cache, asynchronous, threads = probe(XDG_CACHE_HOME=str(tmp_path), HOME=str(tmp_path))
+    assert cache.startswith(str(tmp_path))
+    assert "surefoot" in cache
+    assert asynchronous is False
+    assert threads == "1"
+
+
+def test_what_the_user_has_set_stands(tmp_path):
+    assert probe(SUREFOOT_CACHE="off", NPROC="3") == [None, False, "3"]
+    assert probe(SUREFOOT_CACHE=str(tmp_path))[0].startswith(str(tmp_path))
+    folder = str(tmp_path / "chosen")
+    assert probe(JAX_COMPILATION_CACHE_DIR=folder) == [folder, False, "1"]
+
+
+BESIDE = """
+import surefoot as sf
+sf.Fixed(1e-3)  # holds an array: JAX has computed
+import threading
+import jax, jax.numpy as jnp
+heavy = jax.jit(lambda x: jax.lax.fori_loop(0, 4000, lambda _, y: jnp.tanh(y @ x) + 1e-3, x))
+small = jax.jit(lambda x: x + 1)
+x = jnp.ones((96, 96)) / 96
+jax.block_until_ready((heavy(x), small(x)))
+thread = threading.Thread(target=lambda: jax.block_until_ready(heavy(x)))
+thread.start()
+calls = 0
+while thread.is_alive():
+    jax.block_until_ready(small(x))
+    calls += 1
+print(calls)
+"""
+
+
+def test_small_calls_do_not_wait_for_a_large_one_in_another_thread():
+    calls, _ = run(BESIDE, SUREFOOT_CACHE="off")
+    assert int(calls) > 20
+
+
+def test_an_unusable_cache_folder_is_none(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert probe(SUREFOOT_CACHE=str(tmp_path / "file" / "below"))[0] is None
+
+
+def test_jax_is_left_alone_where_it_was_imported_before():
+    assert probe("import jax", imported=True) == [None, True, None]
+
+
+def test_a_second_process_compiles_nothing_whatever_its_seed_and_says_nothing(tmp_path):
+    kept = {"SUREFOOT_CACHE": str(tmp_path)}
+    first, _ = run(TRAIN.replace("SEED", "0"), **kept)
+    hits, misses = map(int, first.split())
+    assert misses > 5
+    second, said = run(TRAIN.replace("SEED", "1"), **kept)
+    again, missed = map(int, second.split())
+    assert missed == 0
+    assert again >= hits + misses
+    assert said == ""
