@@ -40,16 +40,10 @@ class DataSource(abc.ABC):
     observation_space: spaces.Space
     action_space: spaces.Space
     num_envs: int
-
-    @property
-    @abc.abstractmethod
-    def rows(self) -> int:
-        """Steps of one iteration."""
-
-    @property
-    @abc.abstractmethod
-    def rows_in_words(self) -> str:
-        """The same, for a user."""
+    rows: int
+    """Steps of one iteration."""
+    rows_in_words: str
+    """The same, for a user."""
 
     @abc.abstractmethod
     def iterations(
@@ -71,15 +65,8 @@ class HostEnvironments(DataSource):
         first = groups[0]
         self.name = first.name
         self.observation_space, self.action_space = first.observation_space, first.action_space
+        self.rows, self.rows_in_words = _batch(horizon, self.num_envs)
         self._owned = owned
-
-    @property
-    def rows(self) -> int:
-        return self.num_envs * self.horizon
-
-    @property
-    def rows_in_words(self) -> str:
-        return _batch_in_words(self.horizon, self.num_envs)
 
     def iterations(
         self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
@@ -101,14 +88,7 @@ class DeviceEnvironments(DataSource):
         self.env, self.num_envs, self.horizon = env, num_envs, horizon
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
-
-    @property
-    def rows(self) -> int:
-        return self.num_envs * self.horizon
-
-    @property
-    def rows_in_words(self) -> str:
-        return _batch_in_words(self.horizon, self.num_envs)
+        self.rows, self.rows_in_words = _batch(horizon, num_envs)
 
     def iterations(
         self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
@@ -139,10 +119,12 @@ class DeviceEnvironments(DataSource):
         pass
 
 
-def _batch_in_words(horizon: int, num_envs: int) -> str:
-    return (
-        f"one batch of horizon × num_envs = {horizon} × {num_envs} = {horizon * num_envs} steps: "
-        "raise steps or lower horizon or num_envs"
+def _batch(horizon: int, num_envs: int) -> tuple[int, str]:
+    """Steps of a batch, and the same for a user."""
+    rows = horizon * num_envs
+    return rows, (
+        f"one batch of horizon × num_envs = {horizon} × {num_envs} = {rows} steps: raise steps or "
+        "lower horizon or num_envs"
     )
 
 
@@ -161,14 +143,8 @@ class Recording(DataSource):
             "which the recording is of",
         )
         self.demonstrations = demonstrations
-
-    @property
-    def rows(self) -> int:
-        return len(self.demonstrations)
-
-    @property
-    def rows_in_words(self) -> str:
-        return f"one pass over the {self.rows} recorded transitions: raise steps"
+        self.rows = len(demonstrations)
+        self.rows_in_words = f"one pass over the {self.rows} recorded transitions: raise steps"
 
     def iterations(
         self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
