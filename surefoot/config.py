@@ -128,6 +128,8 @@ class Setup:
     while the policy acts for the other; async: in a worker process each."""
     env_threads: int = at_least(0, 0)
     """Threads of each of EnvPool's two pools; 0: as many as there are cores."""
+    devices: int = at_least(1, 1)
+    """Devices that environments in JAX, and what is learned from them, are shared out over."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     hidden: tuple[int, ...] = (64, 64)

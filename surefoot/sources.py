@@ -7,6 +7,7 @@ import abc
 import contextlib
 from collections.abc import Iterator, Sequence
 
+import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
@@ -82,10 +83,21 @@ class HostEnvironments(DataSource):
 
 
 class DeviceEnvironments(DataSource):
-    """Copies of an environment on the device, `horizon` steps of each an iteration."""
+    """Copies of an environment on the device, `horizon` steps of each an iteration; on several
+    devices, each has an equal share."""
 
-    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int) -> None:
-        self.env, self.num_envs, self.horizon = env, num_envs, horizon
+    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int, devices: int) -> None:
+        there = len(jax.devices())
+        if devices > there:
+            raise UsageError(
+                f"devices is {devices}; accepted is at most {there}, the devices that JAX has here"
+            )
+        for name, count in (("num_envs", num_envs), ("horizon", horizon)):
+            if count % devices:
+                raise UsageError(
+                    f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
+                )
+        self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.rows, self.rows_in_words = _batch(horizon, num_envs)
@@ -113,6 +125,7 @@ class DeviceEnvironments(DataSource):
             horizon=self.horizon,
             steps=steps,
             seeds=seeds,
+            devices=self.devices,
         )
 
     def close(self) -> None:
@@ -164,7 +177,14 @@ def open_source(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> 
     match recipe:
         case OnPolicy():
             if device_env := _device_env(env, setup):
-                return DeviceEnvironments(device_env, recipe.num_envs, recipe.horizon)
+                return DeviceEnvironments(
+                    device_env, recipe.num_envs, recipe.horizon, setup.devices
+                )
+            if setup.devices > 1:
+                raise UsageError(
+                    f"devices is {setup.devices} with environments on the host; accepted is 1, or "
+                    "--backend device"
+                )
             owned = not isinstance(env, VectorEnv)
             groups = _groups(env, recipe.num_envs, setup, most=1 if learner.acts_for_all else 2)
             return HostEnvironments(groups, recipe.horizon, owned=owned)

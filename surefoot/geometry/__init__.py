@@ -5,8 +5,9 @@ the parameters, `direction` returns (direction, state, info). It knows nothing o
 """
 
 from surefoot.geometry.base import Geometry
+from surefoot.geometry.cg import CG
 from surefoot.geometry.first_order import Euclidean, FirstOrderInfo, Optax
-from surefoot.geometry.fisher import CG, Cholesky, Fisher, SolveInfo
+from surefoot.geometry.fisher import Cholesky, Fisher, SolveInfo
 from surefoot.geometry.kfac import KFAC, KFACInfo, KFACState
 
 __all__ = [

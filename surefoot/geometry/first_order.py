@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.geometry.base import Geometry
 from surefoot.local import Local
-from surefoot.types import Params
+from surefoot.types import Params, Scalar
 
 
 class FirstOrderInfo(NamedTuple):
@@ -36,18 +38,37 @@ class Optax(Geometry):
     """The update of an optax optimizer, made for a rate of 1: `Optax(optax.adam(1.0))`. The rate is
     the step size's business, `Fixed(3e-4)` for instance.
 
+    `Optax(optax.adam, learning_rate=1.0, eps=1e-5)` is the same from what makes the optimizer. Its
+    numbers are arrays then, and another value compiles nothing anew.
+
     Optax minimizes and this library maximizes; this is the one place where the sign flips.
     """
 
-    optimizer: optax.GradientTransformation = eqx.field(static=True)
+    optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation] = (
+        eqx.field(static=True)
+    )
+    hyperparameters: dict[str, Array]
+
+    def __init__(
+        self,
+        optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
+        **hyperparameters: Scalar,
+    ) -> None:
+        self.optimizer = optimizer
+        self.hyperparameters = {k: jnp.asarray(v) for k, v in hyperparameters.items()}
+
+    def _made(self) -> optax.GradientTransformation:
+        if isinstance(self.optimizer, optax.GradientTransformation):
+            return self.optimizer
+        return self.optimizer(**self.hyperparameters)
 
     def init(self, params: Params) -> Any:
-        return self.optimizer.init(eqx.filter(params, eqx.is_inexact_array))
+        return self._made().init(eqx.filter(params, eqx.is_inexact_array))
 
     def direction(
         self, key: PRNGKeyArray, local: Local, state: Any
     ) -> tuple[Params, Any, FirstOrderInfo]:
         loss_gradient = optax.tree.scale(-1.0, local.grad)
         params = eqx.filter(local.params, eqx.is_inexact_array)
-        direction, state = self.optimizer.update(loss_gradient, state, params)
+        direction, state = self._made().update(loss_gradient, state, params)
         return direction, state, FirstOrderInfo(optax.tree.norm(local.grad))

@@ -11,13 +11,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Seeds, Timing, compiled, flatten
+from surefoot.loop.iteration import Iteration, Seeds, Timing, flatten
+from surefoot.programs import compiled, constants
 from surefoot.rollout import Episodes, device_rollout
+from surefoot.types import Trajectory
+
+_AXIS = "environments"
+_SHARED = PartitionSpec(_AXIS)
 
 
 def device_iterations(
@@ -30,12 +36,17 @@ def device_iterations(
     horizon: int,
     steps: int,
     seeds: Sequence[Seeds],
+    devices: int = 1,
     most_per_call: int = 16,
 ) -> Iterator[list[Iteration]]:
     """⌊steps/(horizon·num_envs)⌋ times an iteration of every run, of which there is one for each
     state and its seeds. All are part of one compiled program, which is `vmap`ped over the runs; a
     call runs as many iterations as divide their number evenly, `most_per_call` at most, so that one
-    program fits all. A run's time is that of all of them."""
+    program fits all. A run's time is that of all of them.
+
+    Over several `devices` environments are shared out evenly, and with them the rows of a batch;
+    what is learned lies on all of them. The compiler places the sums across devices: the numbers
+    are those of one device up to the order of summation."""
     rows = horizon * num_envs
     count = steps // rows
     if count == 0:
@@ -51,7 +62,20 @@ def device_iterations(
     static = eqx.filter(starts[0], eqx.is_array, inverse=True)
     single = len(starts) == 1
 
-    def several(arrays: Any, key: PRNGKeyArray, first: Array) -> Any:
+    mesh = Mesh(np.asarray(jax.devices()[:devices]), (_AXIS,))
+
+    def in_time(trajectory: Trajectory) -> Trajectory:
+        """Learning flattens [T, N] to rows, the time outermost: shared out over that, rows stay
+        where they are."""
+        if devices == 1:
+            return trajectory
+        return jax.lax.with_sharding_constraint(trajectory, NamedSharding(mesh, _SHARED))
+
+    def several(
+        parts: tuple[Learner, ActionMap], arrays: Any, key: PRNGKeyArray, first: Array
+    ) -> Any:
+        learner, to_env = parts
+
         def one(arrays: Any, index: Array) -> Any:
             state, env_state = eqx.combine(arrays, static)
             keys = jax.random.split(jax.random.fold_in(key, index), 3)
@@ -62,18 +86,18 @@ def device_iterations(
             env_state, trajectory = device_rollout(
                 env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
             )
-            state, metrics, critic = learner.update(state, trajectory)
+            state, metrics, critic = learner.update(state, in_time(trajectory))
             episodes = Episodes.of(trajectory)
             return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
 
         return jax.lax.scan(one, arrays, first + np.arange(per_call))
 
-    def together(arrays: Any, keys: Any, first: Array) -> Any:
+    def together(parts: tuple[Learner, ActionMap], arrays: Any, keys: Any, first: Array) -> Any:
         """(arrays of all runs, each run's arrays, each run's reports)."""
         if single:
-            arrays, reports = several(arrays, keys, first)
+            arrays, reports = several(parts, arrays, keys, first)
             return arrays, [arrays], [reports]
-        both = jax.vmap(several, in_axes=(0, 0, None))(arrays, keys, first)
+        both = eqx.filter_vmap(several, in_axes=(None, 0, 0, None))(parts, arrays, keys, first)
         each = [jax.tree.map(lambda x, j=j: x[j], both) for j in range(len(starts))]
         return both[0], *([part[k] for part in each] for k in (0, 1))
 
@@ -82,11 +106,19 @@ def device_iterations(
 
     arrays = joined([eqx.filter(start, eqx.is_array) for start in starts])
     keys = joined([seed.collecting for seed in seeds])
-    program = compiled(together, arrays, keys, np.int32(0))
+    parts = learner, to_env
+    if devices > 1:
+        shared = _SHARED if single else PartitionSpec(None, *_SHARED)
+        copied = NamedSharding(mesh, PartitionSpec())
+        state, env_state = arrays
+        state, keys, parts = (_put(tree, copied) for tree in (state, keys, parts))
+        arrays = state, _put(env_state, NamedSharding(mesh, shared))
+    fixed = env, num_envs, horizon, per_call, devices, constants(static)
+    program = compiled(together, parts, arrays, keys, np.int32(0), closed_over=fixed)
     compiling = clock() - begin
     for first in range(0, count, per_call):
         begin = clock()
-        arrays, each, reports = program(arrays, keys, np.int32(first))
+        arrays, each, reports = program(parts, arrays, keys, np.int32(first))
         reports = jax.device_get(reports)
         run = (clock() - begin) / per_call
         ends = [eqx.combine(part, static)[0] for part in each]
@@ -101,3 +133,8 @@ def device_iterations(
                 told.append(Iteration(first + i, done, state, row, returns, lengths, timing))
             yield told
         compiling = 0.0
+
+
+def _put(tree: Any, where: NamedSharding) -> Any:
+    arrays, rest = eqx.partition(tree, eqx.is_array)
+    return eqx.combine(jax.device_put(arrays, where), rest)

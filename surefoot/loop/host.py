@@ -19,7 +19,8 @@ from jaxtyping import PRNGKeyArray
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Seeds, Timing, compiled, flatten
+from surefoot.loop.iteration import Iteration, Seeds, Timing, flatten
+from surefoot.programs import compiled
 from surefoot.rollout import Episodes, HostRollout, Transitions, with_old
 from surefoot.types import Batch
 
@@ -60,24 +61,14 @@ class Programs:
         self, state: TrainState, key: PRNGKeyArray, transitions: Transitions
     ) -> tuple[TrainState, Batch | None, Any]:
         """`Learner.improve` on what its behavior of that key collected."""
-
-        def improve(learner: Learner, *args: Any) -> Any:
-            state, key, transitions = args
-            policy = learner.behavior(state, key)
-            return learner.improve(state, with_old(transitions, policy, state.normalizer))
-
         args = self._learner, state, key, transitions
-        self._improve = self._improve or self._made(improve, *args)
+        self._improve = self._improve or self._made(_improve, *args)
         return jax.block_until_ready(self._improve(*args))
 
     def fit(self, thread: Executor, state: TrainState, batch: Batch) -> Future[Fitted]:
         """`Learner.fit_critic`, in that thread."""
-
-        def fit(learner: Learner, *args: Any) -> Any:
-            return learner.fit_critic(*args)
-
         args = self._learner, state, batch
-        program = self._fit = self._fit or self._made(fit, *args)
+        program = self._fit = self._fit or self._made(_fit, *args)
 
         def run() -> Fitted:
             begin = time.perf_counter()
@@ -91,6 +82,17 @@ class Programs:
         program = compiled(function, *args)
         self.compiling += time.perf_counter() - begin
         return program
+
+
+def _improve(
+    learner: Learner, state: TrainState, key: PRNGKeyArray, transitions: Transitions
+) -> Any:
+    policy = learner.behavior(state, key)
+    return learner.improve(state, with_old(transitions, policy, state.normalizer))
+
+
+def _fit(learner: Learner, state: TrainState, batch: Batch) -> Any:
+    return learner.fit_critic(state, batch)
 
 
 @jax.jit

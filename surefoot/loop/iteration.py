@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -91,12 +90,6 @@ class Seeds(NamedTuple):
         """Those of the run's seed."""
         environment = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0] >> 1)
         return cls(environment, *jax.random.split(jax.random.key(seed), 3))
-
-
-def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """Compiled ahead of its first call: it never compiles again, and the time can be told."""
-    jitted: Any = eqx.filter_jit(function)
-    return jitted.lower(*args).compile()
 
 
 def flatten(metrics: Any, critic: Any) -> dict[str, float | bool | int]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from surefoot.cloning import Recorded
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Timing, compiled, flatten
+from surefoot.loop.iteration import Iteration, Timing, flatten
+from surefoot.programs import compiled
 
 
 def recorded_iterations(
@@ -24,9 +25,9 @@ def recorded_iterations(
         begin = clock()
         compiling = 0.0
         if update is None:
-            update = compiled(learner.update, state, data)
+            update = compiled(_update, learner, state, data)
             compiling = clock() - begin
-        state, metrics, critic = update(state, data)
+        state, metrics, critic = update(learner, state, data)
         row = flatten(metrics, critic)
         total = clock() - begin
         timing = Timing(
@@ -34,3 +35,7 @@ def recorded_iterations(
         )
         none = np.zeros(0)
         yield Iteration(index, (index + 1) * rows, state, row, none, none, timing)
+
+
+def _update(learner: Learner, state: TrainState, data: Recorded) -> Any:
+    return learner.update(state, data)

@@ -31,14 +31,12 @@ class ShortBatch(ActorCritic):
 
     def climb(self, objective: Objective) -> Step:
         """One step of RMSprop on the objective with its entropy bonus."""
-        import optax
-
         from surefoot import EntropyBonus, Fixed, Optax, Step, linear
+        from surefoot.recipes.optimizers import rmsprop
 
-        clip = optax.clip_by_global_norm(self.max_grad_norm)
-        optimizer = optax.chain(clip, optax.rmsprop(1.0, decay=0.99, eps=1e-5))
+        optimizer = Optax(rmsprop, max_norm=self.max_grad_norm)
         with_entropy = EntropyBonus(objective, self.entropy_coefficient)
-        return Step(with_entropy, Optax(optimizer), Fixed(self.learning_rate, linear))
+        return Step(with_entropy, optimizer, Fixed(self.learning_rate, linear))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -32,12 +32,10 @@ class BC(Offline):
     """Weight of the L2 regularizer ½‖θ‖²."""
 
     def build(self) -> Cloning:
-        import optax
-
         from surefoot import Cloning, EntropyBonus, Epochs, Fixed, Likelihood, Optax, Step, linear
+        from surefoot.recipes.optimizers import decayed_adam
 
-        # Ahead of Adam: the regularizer is part of the loss, not a decoupled decay.
-        optimizer = optax.chain(optax.add_decayed_weights(self.weight_decay), optax.adam(1.0))
+        optimizer = Optax(decayed_adam, weight_decay=self.weight_decay)
         objective = EntropyBonus(Likelihood(), self.entropy_coefficient)
-        step = Step(objective, Optax(optimizer), Fixed(self.learning_rate, linear))
+        step = Step(objective, optimizer, Fixed(self.learning_rate, linear))
         return Cloning(Epochs(step, epochs=1, minibatch_size=self.minibatch_size))

@@ -45,5 +45,5 @@ def regression(learning_rate: float, epochs: int, minibatch_size: int) -> Update
 
     from surefoot import Epochs, Fixed, Likelihood, Optax, Step
 
-    step = Step(Likelihood(), Optax(optax.adam(1.0)), Fixed(learning_rate))
+    step = Step(Likelihood(), Optax(optax.adam, learning_rate=1.0), Fixed(learning_rate))
     return Epochs(step, epochs=epochs, minibatch_size=minibatch_size)

@@ -36,14 +36,12 @@ class Proximal(ActorCritic):
 
     def climb(self, objective: Objective) -> Epochs:
         """Passes of Adam over the batch, on the objective with its entropy bonus."""
-        import optax
-
         from surefoot import EntropyBonus, Epochs, Fixed, Optax, Step, linear
+        from surefoot.recipes.optimizers import adam
 
-        clip = optax.clip_by_global_norm(self.max_grad_norm)
         step = Step(
             EntropyBonus(objective, self.entropy_coefficient),
-            Optax(optax.chain(clip, optax.adam(1.0, eps=1e-5))),
+            Optax(adam, max_norm=self.max_grad_norm),
             Fixed(self.learning_rate, linear),
         )
         return Epochs(step, epochs=self.epochs, minibatch_size=self.minibatch_size)

@@ -20,6 +20,7 @@ from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Behavior
 from surefoot.normalize import Normalizer
+from surefoot.programs import compiled, constants
 from surefoot.rollout.transitions import Transitions, running_totals
 
 
@@ -69,7 +70,8 @@ class HostRollout:
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
     ) -> None:
         """Compile the policy for these shapes. Call once before the first trajectory."""
-        arrays, static = eqx.partition((policy, normalizer), eqx.is_array)
+        parts = self._to_env, policy, normalizer
+        arrays, static = eqx.partition(parts, eqx.is_array)
         leaves, structure = jax.tree.flatten(arrays)
         num_envs = sum(group.num_envs for group in self.groups)
 
@@ -78,15 +80,17 @@ class HostRollout:
         def act(
             leaves: list[Array], obs: Array, key: PRNGKeyArray, number: Array
         ) -> tuple[Array, Array]:
-            policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
+            to_env, policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
             raw = policy(normalizer(obs)).sample(jax.random.fold_in(key, number))
-            return self._to_env(raw), raw
+            return to_env(raw), raw
 
         for state in states:
             if len(state.obs) not in self._act:
                 args = (leaves, state.obs, key, np.int32(0))
-                _, raw = jax.eval_shape(act, *args)
-                self._act[len(state.obs)] = jax.jit(act).lower(*args).compile()
+                self._act[len(state.obs)] = compiled(
+                    act, *args, closed_over=(structure, constants(static)), compiler=jax.jit
+                )
+        _, raw = jax.eval_shape(act, *args)
         self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
 
     def __call__(
@@ -94,7 +98,8 @@ class HostRollout:
     ) -> tuple[list[GroupState], Transitions, RolloutTime]:
         """The next `horizon` rows."""
         shape = self._raw.shape[:2]
-        leaves = jax.tree.leaves(eqx.filter((policy, normalizer), eqx.is_array))
+        parts = self._to_env, policy, normalizer
+        leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
         width = states[0].obs.shape[-1]
         observed, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
         sampled = np.empty(self._raw.shape, self._raw.dtype)
