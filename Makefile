@@ -1,12 +1,13 @@
 # The two commands of the README: `make demo` and `make test`. Both need Python >= 3.11 and nothing
-# else; they work in a virtual environment of their own, .venv.
+# else; they work in a virtual environment of their own, .venv. `make bench-speed` makes two more, of
+# the libraries that it compares with.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench-speed clean
 
 # Dependencies are installed again only when pyproject.toml changed; the package itself every time,
 # so that what runs and what is tested is the installed package.
@@ -44,5 +45,17 @@ lint: $(VENV)/.dev
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
+.venv-%/.done: benchmarks/speed/requirements-%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet -r $<
+	touch $@
+
+# Speed of whole training loops against the peers', about 45 minutes; goes on where it was stopped.
+bench-speed: $(VENV)/.dev .venv-peers/.done .venv-rejax/.done
+	$(install)
+	$(BIN)/python -m benchmarks.speed run
+	$(BIN)/python -m benchmarks.speed table
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-peers .venv-rejax

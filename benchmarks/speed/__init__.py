@@ -1,0 +1,1 @@
+"""How fast whole training loops run, surefoot's and its peers', in one run on one machine."""

@@ -1,0 +1,72 @@
+"""Compare the speed of whole training loops with the peers', and make a table of it.
+
+    python -m benchmarks.speed run
+    python -m benchmarks.speed table
+
+`run` measures what is missing, one process at a time, and may be stopped and started again; the
+peers run in `.venv-peers` and `.venv-rejax`, which `make bench-speed` builds. Each measurement
+leaves one JSON file in `--results`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.speed import runner
+from benchmarks.speed.cases import CONTESTANTS
+from benchmarks.speed.table import load
+from benchmarks.speed.table import table as make_table
+from surefoot.errors import UsageError
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure what is missing."""
+    names = {contestant.name for contestant in CONTESTANTS}
+    if unknown := set(args.only or names) - names:
+        accepted = ", ".join(sorted(names))
+        raise UsageError(f"--only {', '.join(sorted(unknown))}; accepted are {accepted}")
+    chosen = [x for x in CONTESTANTS if not args.only or x.name in args.only]
+    clock = ("--seconds", f"{args.seconds:g}", "--turns", str(args.turns))
+    return runner.run(chosen, rounds=args.rounds, clock=clock, results=args.results.resolve())
+
+
+def table(args: argparse.Namespace) -> int:
+    """Print the table."""
+    print(make_table(load(args.results)), end="")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    several = commands.add_parser("run", help="measure what is missing")
+    several.add_argument("--rounds", type=int, default=3)
+    several.add_argument("--seconds", type=float, default=10.0, help="least of a measurement")
+    several.add_argument("--turns", type=int, default=10, help="least of a measurement")
+    several.add_argument("--only", nargs="+", metavar="CONTESTANT", help="only these contestants")
+    several.set_defaults(function=run)
+    tabulate = commands.add_parser("table", help="print the table")
+    tabulate.set_defaults(function=table)
+    for command in (several, tabulate):
+        command.add_argument("--results", type=Path, default=RESULTS)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code, 2 for a mistake of the user's."""
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.function(args))
+    except UsageError as error:
+        print(f"benchmarks.speed: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The speed benchmark's logic: what is measured again, what is compared with what, the table."""
+
+import sys
+
+import pytest
+
+from benchmarks.speed import runner
+from benchmarks.speed.__main__ import main
+from benchmarks.speed.cases import CASES, CONTESTANTS, LIMITS, Case, Contestant
+from benchmarks.speed.contestants.clock import Clock, Done
+from benchmarks.speed.table import fastest, load, median, ratio, table
+
+CLOCK = ("--seconds", "1", "--turns", "2")
+ONE = Contestant("one", "surefoot", "with_surefoot.py", ("--algorithm", "trpo"))
+COMMAND = Contestant("command", "surefoot", "surefoot", ("train",), rounds=1)
+
+
+def measure(contestant, clock):
+    rate = {} if contestant.is_command else {"steps_per_s": 10.0}
+    return {**rate, "seconds": 2.0, "peak_mb": 100.0}
+
+
+def rows_of(**rates):
+    return {name: [{"steps_per_s": x} for x in values] for name, values in rates.items()}
+
+
+def test_names_are_unique_and_what_is_compared_runs():
+    names = [contestant.name for contestant in CONTESTANTS]
+    assert len(set(names)) == len(names)
+    for case in CASES:
+        assert {case.ours, case.stepping, *case.theirs} <= set(names)
+    assert {limit.contestant for limit in LIMITS} <= set(names)
+
+
+def test_the_ratio_is_of_medians_and_to_the_fastest():
+    case = Case("", "ours", "", ("slow", "fast"), "", 2.0)
+    rows = rows_of(ours=[100, 1, 60], slow=[5, 5, 90], fast=[20, 1, 30])
+    assert median(rows, "ours") == 60
+    assert fastest(rows, case.theirs) == ("fast", 20)
+    assert ratio(rows, case) == 3.0
+    del rows["slow"]
+    assert ratio(rows, case) is None
+
+
+def test_the_clock_leaves_the_first_two_turns_out(monkeypatch):
+    now = iter([0.0, 100.0, 101.0, 102.0, 104.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    clock = Clock(seconds=3.0, turns=2)
+    started = []
+
+    def loop():
+        for turn in range(1, 10):
+            started.append(clock.started)
+            clock.tick(10 * turn)
+
+    with pytest.raises(Done):
+        loop()
+    assert started == [False, False, True, True, True]
+    assert (clock.turns, clock.elapsed, clock.steps) == (3, 4.0, 30)
+
+
+@pytest.mark.parametrize(
+    ("clock", "code", "again"),
+    [
+        (CLOCK, "a", False),
+        (("--seconds", "9"), "a", True),
+        (CLOCK, "b", True),
+        (CLOCK, "a-dirty", True),
+        (CLOCK, None, True),
+    ],
+)
+def test_what_is_there_is_not_measured_again(tmp_path, monkeypatch, clock, code, again):
+    measured = []
+
+    def note(contestant, clock):
+        measured.append(contestant.name)
+        return measure(contestant, clock)
+
+    monkeypatch.setattr(runner, "_two_cores", lambda: None)
+    for version in ("a", code):
+        monkeypatch.setattr(runner, "code_version", lambda version=version: version)
+        asked = CLOCK if version == "a" and not measured else clock
+        runner.run([ONE], rounds=2, clock=asked, results=tmp_path, measure=note)
+    assert len(measured) == (4 if again else 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-0.json", "one-1.json"]
+
+
+def test_rounds_take_turns_and_a_failure_does_not_end_them(tmp_path, monkeypatch, capsys):
+    order = []
+
+    def fail_once(contestant, clock):
+        order.append(contestant.name)
+        if len(order) == 1:
+            raise RuntimeError("exit code 1")
+        return measure(contestant, clock)
+
+    monkeypatch.setattr(runner, "_two_cores", lambda: None)
+    code = runner.run([ONE, COMMAND], rounds=2, clock=CLOCK, results=tmp_path, measure=fail_once)
+    assert code == 1
+    assert order == ["one", "command", "one"]
+    assert "one-0.json: failed: exit code 1" in capsys.readouterr().out
+
+
+def test_a_damaged_row_is_measured_again_and_refused_by_the_table(tmp_path, capsys):
+    path = runner.path_of(tmp_path, ONE, 0)
+    for text in ("", "[1]", '{"name": "one"}'):
+        path.write_text(text)
+        assert not runner.is_done(path, ONE.settings(CLOCK), "a")
+        assert main(["table", "--results", str(tmp_path)]) == 2
+        assert "one-0.json is no row" in capsys.readouterr().err
+
+
+def test_a_process_inherits_next_to_nothing_and_its_memory_is_told(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--nonsense")
+    code = "import os; x = bytearray(80_000_000); print(sorted(os.environ))"
+    text, seconds, peak_mb = runner._process([sys.executable, "-c", code])
+    assert "XLA_FLAGS" not in text
+    assert "TF_CPP_MIN_LOG_LEVEL" in text
+    assert 80 < peak_mb < 400
+    assert seconds > 0
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        runner._process([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_the_table_has_every_case_with_its_bar(tmp_path):
+    case, limit = CASES[0], LIMITS[0]
+    rates = {case.ours: 3000.0, case.stepping: 9000.0, **dict.fromkeys(case.theirs, 1000.0)}
+    chosen = [x for x in CONTESTANTS if x.name in {*rates, limit.contestant}]
+    for contestant in chosen:
+        row = {
+            "name": contestant.name,
+            "round": 0,
+            "settings": contestant.settings(CLOCK),
+            "code": "0123456789",
+            "seconds": 12.0,
+            "peak_mb": 901.0,
+            "busy_before": 0.01,
+            "when": "2026-01-01T00:00:00+0000",
+            "machine": {"processor": "P", "cores": 2, "system": "S"},
+        }
+        if contestant.name in rates:
+            row["steps_per_s"] = rates[contestant.name]
+        if contestant.name == case.ours:
+            parts = {"environment": 0.1, "act": 0.05, "update": 0.02, "critic": 0.1, "total": 0.2}
+            row["profile"] = parts
+        runner.write(runner.path_of(tmp_path, contestant, 0), row)
+    lines = table(load(tmp_path)).splitlines()
+    (first,) = [x for x in lines if x.startswith(f"| {case.text} | 3,000 | {case.whose} ")]
+    (other,) = [x for x in lines if x.startswith(f"| {case.text} | 3,000 | Tianshou ")]
+    assert other.endswith("| – | – | – | – | 9,000 |")
+    assert "| **3.00** | 2.2 | yes | 9,000 |" in first
+    (missing,) = [line for line in lines if line.startswith(f"| {CASES[-1].text} ")]
+    assert missing.endswith("| – | 1.5 | – | – |")
+    assert f"| {limit.text} | **901 MB** | 900 MB | **no** |" in lines
+    assert f"| `{case.ours}` | 200.0 | 100.0 | 50.0 | 20.0 | 30.0 | 100.0 | – |" in lines
+    assert any("Commit 0123456; 2 cores of P" in line for line in lines)
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    assert main(["run", "--only", "nobody", "--results", str(tmp_path)]) == 2
+    assert "--only nobody; accepted are" in capsys.readouterr().err
+    assert main(["table", "--results", str(tmp_path)]) == 2
+    assert "has no rows" in capsys.readouterr().err
