@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from surefoot.distributions import Distribution as Distribution
     from surefoot.distributions import MultiCategorical as MultiCategorical
     from surefoot.envs.device import DeviceEnv as DeviceEnv
+    from surefoot.errors import TrainingError as TrainingError
     from surefoot.errors import UsageError as UsageError
     from surefoot.evaluation import Evaluation as Evaluation
     from surefoot.geometry import CG as CG
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from surefoot.objectives import Objective as Objective
     from surefoot.objectives import Score as Score
     from surefoot.objectives import Surrogate as Surrogate
+    from surefoot.resuming import resume as resume
+    from surefoot.resuming import resume_seeds as resume_seeds
     from surefoot.step_size import Backtrack as Backtrack
     from surefoot.step_size import Fixed as Fixed
     from surefoot.step_size import KLBall as KLBall
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "surefoot.training": ("train", "train_seeds", "load"),
+    "surefoot.resuming": ("resume", "resume_seeds"),
     "surefoot.agent": ("Agent",),
     "surefoot.evaluation": ("Evaluation",),
     "surefoot.objectives": (
@@ -114,7 +118,7 @@ _WHERE = {
     "surefoot.envs.device": ("DeviceEnv",),
     "surefoot.demonstrations": ("Demonstrations",),
     "surefoot.types": ("Trajectory", "Batch"),
-    "surefoot.errors": ("UsageError",),
+    "surefoot.errors": ("UsageError", "TrainingError"),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 

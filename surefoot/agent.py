@@ -13,7 +13,6 @@ from typing import Any
 import equinox as eqx
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
@@ -35,6 +34,7 @@ from surefoot.envs.spaces import (
 from surefoot.episodes import Actor, act, opened
 from surefoot.errors import UsageError
 from surefoot.evaluation import Evaluation, evaluate
+from surefoot.named import filled, named
 from surefoot.networks import Policy
 from surefoot.normalize import NoNormalizer, Normalizer, observation_normalizer
 from surefoot.runs import store
@@ -191,9 +191,7 @@ class Agent:
             "environment": self.environment if isinstance(self.environment, str) else None,
             "provenance": self.provenance,
         }
-        arrays = {
-            name: np.asarray(leaf) for name, leaf in _named(self.policy, self.normalizer).items()
-        }
+        arrays = named(policy=self.policy, normalizer=self.normalizer)
         store.save(Path(path), arrays, manifest)
 
     @classmethod
@@ -221,33 +219,8 @@ class Agent:
             blank = eqx.filter_eval_shape(
                 lambda: (shape.policy(jax.random.key(0)), shape.normalizer())
             )
-            filled = _fill(blank, arrays)
+            policy, normalizer = filled(arrays, policy=blank[0], normalizer=blank[1]).values()
             environment, provenance = manifest["environment"], dict(manifest["provenance"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
-        return cls(*filled, shape, environment=environment, provenance=provenance)
-
-
-def _named(policy: Policy, normalizer: Normalizer) -> dict[str, Any]:
-    """Every array of the agent by its path, `policy.network.weights[0]` for instance."""
-    return {
-        name: leaf
-        for prefix, tree in (("policy", policy), ("normalizer", normalizer))
-        for name, leaf in (
-            (prefix + jax.tree_util.keystr(path), leaf)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-        )
-    }
-
-
-def _fill(
-    blank: tuple[Policy, Normalizer], arrays: dict[str, np.ndarray]
-) -> tuple[Policy, Normalizer]:
-    wanted = _named(*blank)
-    if wanted.keys() != arrays.keys():
-        raise ValueError(f"arrays {sorted(wanted.keys() ^ arrays.keys())} are missing or unknown")
-    for name, spec in wanted.items():
-        if arrays[name].shape != spec.shape or arrays[name].dtype != spec.dtype:
-            raise ValueError(f"{name} is {arrays[name].dtype}{list(arrays[name].shape)}")
-    leaves = [jnp.asarray(arrays[name]) for name in wanted]
-    return jax.tree.unflatten(jax.tree.structure(blank), leaves)
+        return cls(policy, normalizer, shape, environment=environment, provenance=provenance)

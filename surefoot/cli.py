@@ -17,7 +17,7 @@ import tyro
 from surefoot import __version__
 from surefoot.arguments import parse
 from surefoot.config import Setup, at_least, validate
-from surefoot.errors import UsageError, closest
+from surefoot.errors import TrainingError, UsageError, closest
 from surefoot.recipes import RECIPES, find_recipe
 from surefoot.recipes.base import Offline
 
@@ -25,6 +25,7 @@ _USAGE = f"""surefoot {__version__}: policy optimization that knows how far it s
 
 usage:
   surefoot train ALGORITHM ENV [options]   train a policy ('surefoot train ALGORITHM --help')
+  surefoot resume RUN [--steps N]          go on with a run that was interrupted, or further
   surefoot evaluate RUN [options]          play episodes with a run's agent
   surefoot record RUN [options]            keep a run's agent's episodes in a file to imitate
   surefoot list algorithms|envs            what there is
@@ -110,7 +111,8 @@ def _train(arguments: Sequence[str]) -> int:
 def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
-    from surefoot.runs.progress import WINDOW, make_display
+    from surefoot.runs.progress import make_display
+    from surefoot.runs.signals import Signals
     from surefoot.training import (
         check_new,
         default_run_folder,
@@ -132,20 +134,75 @@ def _run_training(name: str, options: Any) -> int:
     which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
     _say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
     folders = seed_folders(folder, seeds) if several else [folder]
-    results = execute(runs, folders, make_display(console, sum(run.steps for run in runs)))
+    shown = make_display(console, sum(run.steps for run in runs))
+    with Signals() as signals:
+        results = execute(runs, folders, shown, stopping=signals.asked)
+    _conclude(console, run, results)
+    what = f"{len(runs)} runs" if several else "run"
+    if signals.received is not None:
+        return _interrupted(console, folder, results, signals)
+    _say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on with a run where its newest intact checkpoint was written."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, or the one that train --seeds wrote."""
+    steps: int | None = None
+    """Environment steps of the whole run, if it is to be longer than it was."""
+
+
+def _resume(arguments: Sequence[str]) -> int:
+    options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
+    from rich.console import Console
+
+    from surefoot.resuming import go_on, restore
+    from surefoot.runs.progress import make_display
+    from surefoot.runs.signals import Signals
+
+    restored = restore(options.run, steps=options.steps)
+    console = Console()
+    for one in restored:
+        _say(console, str(one))
+    shown = make_display(console, sum(one.total for one in restored))
+    with Signals() as signals:
+        results = go_on(restored, shown, stopping=signals.asked)
+    _conclude(console, restored[0].run, results)
+    if signals.received is not None:
+        return _interrupted(console, options.run, results, signals)
+    _say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
+    return 0
+
+
+def _conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
+    """Say what came of a run, or of several."""
+    from surefoot.runs.progress import WINDOW
+
+    several = len(results) > 1
     recent = [result.returns[-WINDOW:] for result in results]
     if all(recent):
         means = [sum(part) / len(part) for part in recent]
         each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
         text = f"mean return of the last {len(recent[0])} episodes"
         _say(console, f"{text}: {sum(means) / len(means):.1f}{each}")
-    elif isinstance(options.hyperparameters, Offline):
+    elif isinstance(run.recipe, Offline):
         _say(console, f"learned from {run.rows:,} recorded transitions")
     else:
         _say(console, "no episode finished: raise --steps or --horizon")
-    what = f"{len(runs)} runs" if several else "run"
-    _say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
-    return 0
+    refused = sum(result.refused for result in results)
+    if refused:
+        _say(console, f"{refused} updates were refused: something was not finite")
+
+
+def _interrupted(console: Any, folder: Path, results: Sequence[Any], signals: Any) -> int:
+    _say(
+        console,
+        f"interrupted after {results[0].steps:,} steps: 'surefoot resume {folder}' goes on",
+    )
+    return int(signals.exit_code)
 
 
 def _say(console: Any, text: str) -> None:
@@ -222,6 +279,7 @@ def _doctor(arguments: Sequence[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
+    "resume": _resume,
     "evaluate": _evaluate,
     "record": _record,
     "list": _list,
@@ -248,6 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"surefoot: {error}", file=sys.stderr)
         return 2
+    except TrainingError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)
         return 130

@@ -132,6 +132,8 @@ class Setup:
     """Devices that environments in JAX, and what is learned from them, are shared out over."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
+    checkpoint_every: float = nonnegative(60.0)
+    """Seconds between two checkpoints of a run that has a folder; 0: after every iteration."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
     log_std: float = number(-0.5, -5.0, 5.0)

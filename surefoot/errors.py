@@ -1,8 +1,8 @@
-"""The one exception for a user's mistake.
+"""The exceptions that are told in one line.
 
-Its message is a single line that names the value, what is accepted, and how to mend it. The command
-line prints it and exits with code 2. Anything else that is raised is a defect of the library, or of
-an environment, and keeps its traceback.
+A `UsageError` is a user's mistake: its message names the value, what is accepted, and how to mend
+it. The command line prints it and exits with code 2. A `TrainingError` ends a run. Anything else
+that is raised is a defect of the library, or of an environment, and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from collections.abc import Iterable
 
 class UsageError(Exception):
     """A mistake that the caller can mend."""
+
+
+class TrainingError(Exception):
+    """A run that cannot go on, through no mistake in how it was started. Its message says where it
+    began; the command line prints it and exits with code 1."""
 
 
 def closest(name: str, accepted: Iterable[str]) -> str:

@@ -16,13 +16,15 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import numpy as np
 
 from surefoot.agent import Agent, Shape, Source
 from surefoot.config import Setup
 from surefoot.envs.spaces import action_map, observation_size
 from surefoot.errors import UsageError
-from surefoot.learner import Learner
-from surefoot.loop import Iteration, Seeds
+from surefoot.learner import Learner, TrainState
+from surefoot.loop import BEGINNING, Asking, Iteration, Seeds, Start, go_on
+from surefoot.named import Saved
 from surefoot.networks import Critic
 from surefoot.normalize import NoScaler, reward_scaler
 from surefoot.recipes.base import Offline, OnPolicy, Recipe
@@ -94,30 +96,57 @@ class Run:
                 total_steps=self.steps,
             )
             self._to_env = action_map(source.action_space, setup.action_map)
-            self._iterations = source.iterations(
-                learner, self._to_env, self.state, steps=setup.steps, seeds=seeds
-            )
+            self._start = BEGINNING
+            self.budget = setup.steps
             self._closing = on_error.pop_all()
 
-    def iterations(self) -> Iterator[Iteration]:
+    def restore(
+        self, state: TrainState, place: Saved, *, iterations: int, steps: int, budget: int
+    ) -> str | None:
+        """Go on from there, up to `budget` steps: why the environments are not where they were, if
+        they are not. Raises `ValueError` where `place` is of other environments."""
+        seed = np.random.SeedSequence([self._seeds.environment, iterations]).generate_state(1)
+        environments, reason = self._source.restore(place, seed=int(seed[0] >> 1))
+        self.state, self.budget = state, budget
+        self._start = Start(iterations, steps, environments)
+        return reason
+
+    def iterations(self, ask: Asking = go_on) -> Iterator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
         with self._closing:
-            for iteration in self._iterations:
+            for iteration in self._source.iterations(
+                self._learner,
+                self._to_env,
+                self.state,
+                steps=self.budget,
+                seeds=self._seeds,
+                start=self._start,
+                ask=ask,
+            ):
                 self.state = iteration.state
                 yield iteration
 
+    def close(self) -> None:
+        """Close the environments that this run made, if it is not to be trained."""
+        self._closing.close()
+
     @staticmethod
-    def side_by_side(runs: Sequence[Run]) -> Iterator[list[Iteration]]:
+    def side_by_side(runs: Sequence[Run], ask: Asking = go_on) -> Iterator[list[Iteration]]:
         """Train runs on the device that differ in nothing but their seed, all in one compiled
         program: an iteration of each at a time."""
         first, source = runs[0], runs[0]._source
         assert isinstance(source, DeviceEnvironments), "only runs on the device"
+        start = first._start
+        if start is not BEGINNING:
+            start = start._replace(environments=[run._start.environments for run in runs])
         for told in source.side_by_side(
             first._learner,
             first._to_env,
             [run.state for run in runs],
-            first.setup.steps,
-            [run._seeds for run in runs],
+            steps=first.budget,
+            seeds=[run._seeds for run in runs],
+            start=start,
+            ask=ask,
         ):
             for run, iteration in zip(runs, told, strict=True):
                 run.state = iteration.state
@@ -138,6 +167,7 @@ class Run:
         return {
             "algorithm": self.name,
             "environment": self.env_name,
+            "environment_id": self.environment if isinstance(self.environment, str) else None,
             "hyperparameters": self.recipe.hyperparameters(),
             "setup": dataclasses.asdict(self.setup),
             "steps": self.steps,

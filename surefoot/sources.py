@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +26,17 @@ from surefoot.episodes import check_spaces
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner, TrainState
 from surefoot.loop import (
+    Asking,
     Iteration,
     Seeds,
+    Start,
     device_iterations,
     host_iterations,
     recorded_iterations,
 )
+from surefoot.named import Saved, filled
 from surefoot.recipes.base import Offline, OnPolicy, Recipe
+from surefoot.rollout import restore_groups
 
 
 class DataSource(abc.ABC):
@@ -48,9 +53,23 @@ class DataSource(abc.ABC):
 
     @abc.abstractmethod
     def iterations(
-        self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
     ) -> Iterator[Iteration]:
-        """The loop, until another iteration might exceed `steps`."""
+        """The loop, until another iteration might exceed `steps` or the answer is to stop."""
+
+    @abc.abstractmethod
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        """(`Start.environments` for what an `Iteration.place` says, why the environments are not
+        where they were). If they cannot be, they begin episodes of this seed. Raises `ValueError`
+        where what was saved is of something else."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -70,11 +89,30 @@ class HostEnvironments(DataSource):
         self._owned = owned
 
     def iterations(
-        self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
     ) -> Iterator[Iteration]:
         return host_iterations(
-            learner, self.groups, to_env, state, horizon=self.horizon, steps=steps, seeds=seeds
+            learner,
+            self.groups,
+            to_env,
+            state,
+            horizon=self.horizon,
+            steps=steps,
+            seeds=seeds,
+            start=start,
+            ask=ask,
         )
+
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        return restore_groups(self.groups, saved, seed=seed)
 
     def close(self) -> None:
         with contextlib.ExitStack() as closing:
@@ -86,7 +124,8 @@ class DeviceEnvironments(DataSource):
     """Copies of an environment on the device, `horizon` steps of each an iteration; on several
     devices, each has an equal share."""
 
-    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int, devices: int) -> None:
+    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int, setup: Setup) -> None:
+        devices = setup.devices
         there = len(jax.devices())
         if devices > there:
             raise UsageError(
@@ -98,24 +137,43 @@ class DeviceEnvironments(DataSource):
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
+        # A checkpoint lies between two calls.
+        self.most_per_call = 16 if setup.checkpoint_every > 0 else 1
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.rows, self.rows_in_words = _batch(horizon, num_envs)
 
     def iterations(
-        self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
     ) -> Iterator[Iteration]:
-        return (told for (told,) in self.side_by_side(learner, to_env, [state], steps, [seeds]))
+        if start.environments is not None:
+            start = start._replace(environments=[start.environments])
+        for (told,) in self.side_by_side(
+            learner, to_env, [state], steps=steps, seeds=[seeds], start=start, ask=ask
+        ):
+            yield told
 
     def side_by_side(
         self,
         learner: Learner,
         to_env: ActionMap,
         states: Sequence[TrainState],
+        *,
         steps: int,
         seeds: Sequence[Seeds],
+        start: Start,
+        ask: Asking,
     ) -> Iterator[list[Iteration]]:
-        """The loop of several runs at once, one for each state and its seeds."""
+        """The loop of several runs at once, one for each state and its seeds; they start with a
+        list of environments."""
         return device_iterations(
             learner,
             self.env,
@@ -125,8 +183,15 @@ class DeviceEnvironments(DataSource):
             horizon=self.horizon,
             steps=steps,
             seeds=seeds,
+            start=start,
+            ask=ask,
             devices=self.devices,
+            most_per_call=self.most_per_call,
         )
+
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        blank = jax.eval_shape(self.env.init, jax.random.key(0), self.num_envs)
+        return filled(saved.arrays, env=blank)["env"], None
 
     def close(self) -> None:
         pass
@@ -160,13 +225,26 @@ class Recording(DataSource):
         self.rows_in_words = f"one pass over the {self.rows} recorded transitions: raise steps"
 
     def iterations(
-        self, learner: Learner, to_env: ActionMap, state: TrainState, *, steps: int, seeds: Seeds
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
     ) -> Iterator[Iteration]:
         obs = jnp.asarray(self.demonstrations.obs)
         data = Recorded(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
         # All that will be seen is there already: the policy never meets another normalizer.
-        seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
-        return recorded_iterations(learner, data, state._replace(normalizer=seen), steps=steps)
+        if start.number == 0:
+            seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
+            state = state._replace(normalizer=seen)
+        return recorded_iterations(learner, data, state, steps=steps, start=start, ask=ask)
+
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        return None, None
 
     def close(self) -> None:
         pass
@@ -177,9 +255,7 @@ def open_source(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> 
     match recipe:
         case OnPolicy():
             if device_env := _device_env(env, setup):
-                return DeviceEnvironments(
-                    device_env, recipe.num_envs, recipe.horizon, setup.devices
-                )
+                return DeviceEnvironments(device_env, recipe.num_envs, recipe.horizon, setup)
             if setup.devices > 1:
                 raise UsageError(
                     f"devices is {setup.devices} with environments on the host; accepted is 1, or "

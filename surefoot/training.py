@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from surefoot import runtime
 from surefoot.agent import Agent, Source
@@ -17,10 +15,11 @@ from surefoot.config import Setup
 from surefoot.envs.device import DeviceEnv
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner
-from surefoot.loop import Iteration, merged
+from surefoot.loop import merged
 from surefoot.recipes import RECIPES, Recipe, find_recipe
+from surefoot.recording import Pace, Record, Result
 from surefoot.run import Run, composed
-from surefoot.runs.metrics import JsonLines
+from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
 
 
@@ -150,57 +149,29 @@ def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
     return Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
 
 
-def _start_folder(folder: Path, run: Run) -> JsonLines:
-    text = json.dumps({**run.config(), "command": sys.argv}, indent=2)
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-    return JsonLines(folder / "metrics.jsonl")
-
-
-class Result(NamedTuple):
-    """What a finished run leaves."""
-
-    agent: Agent
-    returns: list[float]
-    """Raw returns of all training episodes, in the order in which they ended."""
-
-
-class _Record:
-    """What becomes of one run's iterations: its folder, written from the first iteration on, so
-    that what fails before leaves nothing behind, and the returns of its episodes."""
-
-    def __init__(self, run: Run, folder: Path | None) -> None:
-        self._run, self._folder = run, folder
-        self._sink: JsonLines | None = None
-        self._returns: list[float] = []
-
-    def add(self, iteration: Iteration) -> None:
-        if self._folder is not None:
-            self._sink = self._sink or _start_folder(self._folder, self._run)
-            self._sink.write(iteration)
-        self._returns.extend(iteration.episode_returns.tolist())
-
-    def close(self) -> None:
-        if self._sink is not None:
-            self._sink.close()
-
-    def result(self) -> Result:
-        agent = self._run.agent()
-        if self._folder is not None:
-            agent.save(self._folder / "agent")
-        return Result(agent, self._returns)
-
-
-def execute(runs: Sequence[Run], folders: Sequence[Path | None], display: Display) -> list[Result]:
-    """Run the loop to its end, of one run or of several side by side, and write each one's folder
-    if there is one."""
-    records = [_Record(run, folder) for run, folder in zip(runs, folders, strict=True)]
+def execute(
+    runs: Sequence[Run],
+    folders: Sequence[Path | None],
+    display: Display,
+    *,
+    resumed: Sequence[Checkpoint | None] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> list[Result]:
+    """Run the loop to its end, or until `stopping`, of one run or of several side by side, and
+    write each one's folder if there is one. Those that are `resumed` have been restored."""
+    resumed = resumed or [None] * len(runs)
+    pace = Pace(runs[0].setup.checkpoint_every, stopping)
+    records = [
+        Record(run, folder, display.note, resumed=checkpoint)
+        for run, folder, checkpoint in zip(runs, folders, resumed, strict=True)
+    ]
     one = len(runs) == 1
-    turns = ([told] for told in runs[0].iterations()) if one else Run.side_by_side(runs)
+    turns = ([told] for told in runs[0].iterations(pace)) if one else Run.side_by_side(runs, pace)
     try:
         for told in turns:
             for record, iteration in zip(records, told, strict=True):
                 record.add(iteration)
+                pace.soon |= record.refusing
             display.show(merged(told))
     finally:
         display.close()

@@ -20,8 +20,8 @@ from jaxtyping import install_import_hook
 #: before the message under test.
 CORE = (
     "advantages algorithm cloning cross_entropy distributions envs.classic episodes evaluation "
-    "geometry learner local loop networks normalize objectives programs rollout step_size types "
-    "update wrappers"
+    "geometry guard learner local loop named networks normalize objectives programs rollout "
+    "step_size types update wrappers"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):

@@ -255,9 +255,16 @@ class Nested(Scripted):
         return {"both": (np.int64(self._episode), super()._observation())}
 
 
+def by_convention(maker, mode):
+    """Two copies: ours for SAME_STEP, Gymnasium's for NEXT_STEP."""
+    if mode == AutoresetMode.SAME_STEP:
+        return make_host(maker, 2)
+    return make_host(SyncVectorEnv([maker] * 2, autoreset_mode=mode), 2)
+
+
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
 def test_the_true_last_observation_is_found_in_nested_spaces(mode):
-    env = make_host(lambda: Nested([3, 1, 0]), 2, autoreset=mode)
+    env = by_convention(lambda: Nested([3, 1, 0]), mode)
     np.testing.assert_array_equal(env.reset(0), [[0, 0, 0, 1, 3, 0]] * 2)
     row = env.step(np.zeros(2, int))
     np.testing.assert_array_equal(row.next_obs, [[0, 0, 0, 1, 3, 1]] * 2)
@@ -268,17 +275,34 @@ def test_the_true_last_observation_is_found_in_nested_spaces(mode):
 
 
 def test_a_reset_in_the_middle_leaves_no_dummy_row_behind():
-    env = make_host(lambda: Scripted([3, 1, 1]), 2, autoreset=AutoresetMode.NEXT_STEP)
+    env = by_convention(lambda: Scripted([3, 1, 1]), AutoresetMode.NEXT_STEP)
     env.reset(0)
     assert env.step(np.zeros(2, int)).terminated.all()
     env.reset(0)
     assert env.step(np.zeros(2, int)).valid.all()
 
 
-def test_make_host_asks_for_same_step_and_seeds_each_copy_apart():
+@pytest.mark.parametrize(
+    "space", ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", lambda: Nested([2] * 500)]
+)
+def test_environments_in_this_process_step_as_gymnasium_steps_them(space):
+    maker = (lambda: gymnasium.make(space)) if isinstance(space, str) else space
+    ours = make_host(space, 3)
+    theirs = make_host(SyncVectorEnv([maker] * 3, autoreset_mode=AutoresetMode.SAME_STEP), 3)
+    np.testing.assert_array_equal(ours.reset(5), theirs.reset(5))
+    ours.action_space.seed(0)
+    ended = 0
+    for _ in range(250):
+        action = np.asarray([ours.action_space.sample() for _ in range(3)])
+        one, other = ours.step(action), theirs.step(action)
+        ended += int((one.terminated | one.truncated).sum())
+        for name, a, b in zip(one._fields, one, other, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+    assert ended >= 3
+
+
+def test_make_host_seeds_each_copy_apart():
     env = make_host("CartPole-v1", 3)
-    assert env.stepper.envs.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
-    assert isinstance(env.stepper.envs, SyncVectorEnv)
     obs = env.reset(7)
     for i in range(3):
         alone = gymnasium.make("CartPole-v1").reset(seed=7 + i)[0]

@@ -1,5 +1,7 @@
 """Collecting a trajectory: what is stored is what the policy saw and did."""
 
+import functools
+
 import equinox as eqx
 import gymnasium
 import jax
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
 from surefoot.envs.classic import Pendulum
@@ -56,11 +58,19 @@ def make_normalizer(env):
     return eqx.tree_at(lambda n: n.moments, observation_normalizer(size), moments)
 
 
+def group(source, size, autoreset):
+    """Copies by that convention: ours for SAME_STEP, Gymnasium's for NEXT_STEP."""
+    if autoreset == AutoresetMode.SAME_STEP:
+        return make_host(source, size)
+    maker = functools.partial(gymnasium.make, source) if isinstance(source, str) else source
+    return make_host(SyncVectorEnv([maker] * size, autoreset_mode=autoreset), size)
+
+
 class Collector:
     """A rollout of groups of environments, of these sizes, with everything that it needs."""
 
     def __init__(self, source, *sizes, autoreset=AutoresetMode.SAME_STEP, horizon=HORIZON):
-        groups = [make_host(source, size, autoreset=autoreset) for size in sizes or (2,)]
+        groups = [group(source, size, autoreset) for size in sizes or (2,)]
         self.env = groups[0]
         self.to_env = action_map(self.env.action_space)
         self.rollout = HostRollout(groups, horizon, self.to_env)
@@ -144,7 +154,7 @@ def test_the_device_rollout_stores_the_same():
 
 
 def test_the_environment_receives_the_mapped_action(recorded):
-    copies = [env.unwrapped for env in recorded.env.stepper.envs.envs]
+    copies = [env.unwrapped for env in recorded.env.stepper.envs]
     for env in copies:
         env.received.clear()
     (trajectory,) = recorded.collect()

@@ -12,12 +12,14 @@ understood:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from surefoot.envs.replay import History
 from surefoot.envs.spaces import check_observation_space, encode
 from surefoot.envs.stepping import Blocking, Stepper
 from surefoot.errors import UsageError
@@ -104,6 +106,15 @@ class HostEnv:
         """Step every environment once."""
         self.send(action)
         return self.recv()
+
+    def histories(self) -> list[History] | None:
+        """The running episode of every environment; `None` where that is not known."""
+        return self.stepper.histories()
+
+    def replay(self, histories: Sequence[History]) -> np.ndarray:
+        """Play these episodes again, instead of a reset: the encoded last observations."""
+        self._resetting = np.zeros(self.num_envs, bool)
+        return encode(self.observation_space, self.stepper.replay(histories))
 
     def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         next_obs = obs.copy()

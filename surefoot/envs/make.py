@@ -8,29 +8,27 @@ step beside the policy, there are two groups, and one steps while the policy act
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 
 from surefoot.config import Backend, Vectorization
 from surefoot.envs.host import HostEnv
 from surefoot.envs.pool import make_pool
-from surefoot.envs.stepping import Blocking, Stepper, Threaded, Workers
+from surefoot.envs.serial import Serial
+from surefoot.envs.stepping import Threaded, Workers
 from surefoot.errors import UsageError, closest
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
 
 
 def make_host(
-    source: EnvSource,
-    num_envs: int,
-    *,
-    vectorization: Vectorization = "sync",
-    autoreset: AutoresetMode = AutoresetMode.SAME_STEP,
+    source: EnvSource, num_envs: int, *, vectorization: Vectorization = "sync"
 ) -> HostEnv:
     """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one; a vector
     environment is taken as it is, and must have `num_envs` copies.
@@ -45,33 +43,39 @@ def make_host(
                 f"pass num_envs={source.num_envs}"
             )
         return HostEnv.of(source, name=_name(source))
-    # Workers are started afresh: forking a process that already runs JAX's threads can deadlock.
-    extra: dict[str, Any] = {"context": "forkserver"} if vectorization == "async" else {}
     if isinstance(source, str):
-        name = check_env_id(source)
-        if str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.mujoco"):
+        maker: Callable[[], gymnasium.Env] = functools.partial(gymnasium.make, check_env_id(source))
+        if str(gymnasium.spec(source).entry_point).startswith("gymnasium.envs.mujoco"):
             _quiet_mujoco()
-        try:
-            envs = gymnasium.make_vec(
-                name,
-                num_envs=num_envs,
-                vectorization_mode="async" if vectorization == "async" else "sync",
-                vector_kwargs={"autoreset_mode": autoreset, **extra},
-            )
-        except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-            raise UsageError(
-                f"environment {name!r} needs a package that is not installed: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-        return _owned(envs, name, vectorization)
-    if not callable(source):
+    elif callable(source):
+        maker = source
+    else:
         raise UsageError(
             f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
             "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
         )
-    vector_class = AsyncVectorEnv if vectorization == "async" else SyncVectorEnv
-    vector = vector_class([source] * num_envs, autoreset_mode=autoreset, **extra)
-    return _owned(vector, _name(vector), vectorization)
+    try:
+        if vectorization == "async":
+            # Started afresh: forking a process that already runs JAX's threads can deadlock.
+            vector = AsyncVectorEnv(
+                [maker] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, context="forkserver"
+            )
+            return _owned(HostEnv.of, vector, name=_name(vector), stepper=Workers(vector))
+        stepper = Serial([maker] * num_envs)
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        raise UsageError(
+            f"environment {source!r} needs a package that is not installed: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return _owned(
+        HostEnv,
+        Threaded(stepper) if vectorization == "thread" else stepper,
+        name=_name(stepper.envs[0]),
+        num_envs=num_envs,
+        observation_space=stepper.observation_space,
+        action_space=stepper.action_space,
+        autoreset=AutoresetMode.SAME_STEP,
+    )
 
 
 def make_groups(
@@ -118,20 +122,18 @@ def _shares(count: int, most: int) -> list[int]:
     return [count // parts + (i < count % parts) for i in range(parts)]
 
 
-def _owned(envs: VectorEnv, name: str, vectorization: Vectorization) -> HostEnv:
+def _owned(make: Callable[..., HostEnv], stepped: Any, **facts: Any) -> HostEnv:
     """The host environment, or its refusal with the copies, and their processes, closed."""
-    steppers: dict[Vectorization, Callable[[Any], Stepper]]
-    steppers = {"sync": Blocking, "thread": Threaded, "async": Workers}
     try:
-        return HostEnv.of(envs, name=name, stepper=steppers[vectorization](envs))
+        return make(stepped, **facts)
     except UsageError:
-        envs.close()
+        stepped.close()
         raise
 
 
-def _name(envs: VectorEnv) -> str:
-    spec = getattr(envs, "spec", None)
-    return spec.id if spec is not None else type(envs).__name__
+def _name(env: Any) -> str:
+    spec = getattr(env, "spec", None)
+    return spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
 
 
 def check_env_id(env_id: str) -> str:

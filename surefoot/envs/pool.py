@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gymnasium
@@ -19,6 +19,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from surefoot.envs.host import HostEnv
+from surefoot.envs.replay import History
 from surefoot.envs.stepping import Stepped
 from surefoot.errors import UsageError, closest
 
@@ -49,6 +50,12 @@ class Pool:
 
     def recv(self) -> Stepped:
         return self._pool.recv()
+
+    def histories(self) -> None:
+        return None
+
+    def replay(self, histories: Sequence[History]) -> Any:
+        raise NotImplementedError("EnvPool cannot set a generator's state")
 
     def close(self) -> None:
         if self._pool is not None:

@@ -275,3 +275,23 @@ def space_from_json(data: dict[str, Any]) -> spaces.Space:
             return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
         case other:
             raise ValueError(f"unknown space type {other!r}")
+
+
+def component(space: spaces.Space, index: int) -> str:
+    """What entry `index` of an encoded observation is of, `observation['velocity'][2]` for
+    instance."""
+
+    def find(space: spaces.Space, index: int) -> str:
+        match space:
+            case spaces.Dict() | spaces.Tuple():
+                parts = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
+                for key, part in parts:
+                    size = observation_size(part)
+                    if index < size:
+                        return f"[{key!r}]{find(part, index)}"
+                    index -= size
+                raise IndexError(index)
+            case _:
+                return f"[{index}]"
+
+    return f"observation{find(space, index)}"

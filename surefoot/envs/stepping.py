@@ -3,11 +3,14 @@ that other work can be done in between."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, VectorEnv
+
+from surefoot.envs.replay import History
 
 #: What `gymnasium.vector.VectorEnv.step` returns.
 Stepped = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
@@ -25,6 +28,12 @@ class Stepper(Protocol):
 
     def recv(self) -> Stepped:
         """The step asked for."""
+
+    def histories(self) -> list[History] | None:
+        """The running episode of every environment; `None` where that is not known."""
+
+    def replay(self, histories: Sequence[History]) -> Any:
+        """Play these episodes again, instead of a reset: the last observations."""
 
     def close(self) -> None:
         """Close the environments; threads and processes end."""
@@ -46,6 +55,12 @@ class Blocking:
     def recv(self) -> Stepped:
         return self.envs.step(self._action)
 
+    def histories(self) -> None:
+        return None
+
+    def replay(self, histories: Sequence[History]) -> Any:
+        raise NotImplementedError("episodes of a vector environment are not known")
+
     def close(self) -> None:
         self.envs.close()
 
@@ -55,24 +70,31 @@ class Threaded:
     MuJoCo's does. Environments must share nothing that a step changes, and not be bound to the
     thread that made them."""
 
-    def __init__(self, envs: VectorEnv) -> None:
-        self.envs = envs
+    def __init__(self, stepper: Stepper) -> None:
+        self.inner = stepper
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="environments")
         self._step: Future[Stepped] | None = None
 
     def reset(self, seed: int | None) -> Any:
-        return self.envs.reset(seed=seed)[0]
+        return self.inner.reset(seed)
 
     def send(self, action: np.ndarray) -> None:
-        self._step = self._thread.submit(self.envs.step, action)
+        self.inner.send(action)
+        self._step = self._thread.submit(self.inner.recv)
 
     def recv(self) -> Stepped:
         assert self._step is not None, "no step was asked for"
         return self._step.result()
 
+    def histories(self) -> list[History] | None:
+        return self.inner.histories()
+
+    def replay(self, histories: Sequence[History]) -> Any:
+        return self.inner.replay(histories)
+
     def close(self) -> None:
         self._thread.shutdown()
-        self.envs.close()
+        self.inner.close()
 
 
 class Workers:

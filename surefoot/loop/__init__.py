@@ -7,14 +7,29 @@ steps would be exceeded.
 
 from surefoot.loop.device import device_iterations
 from surefoot.loop.host import host_iterations
-from surefoot.loop.iteration import Iteration, Seeds, Timing, merged
+from surefoot.loop.iteration import (
+    BEGINNING,
+    Ask,
+    Asking,
+    Iteration,
+    Seeds,
+    Start,
+    Timing,
+    go_on,
+    merged,
+)
 from surefoot.loop.recorded import recorded_iterations
 
 __all__ = [
+    "BEGINNING",
+    "Ask",
+    "Asking",
     "Iteration",
     "Seeds",
+    "Start",
     "Timing",
     "device_iterations",
+    "go_on",
     "host_iterations",
     "merged",
     "recorded_iterations",

@@ -3,6 +3,7 @@ runs side by side."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,10 +15,22 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
+from surefoot import guard
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Seeds, Timing, flatten
+from surefoot.loop.iteration import (
+    BEGINNING,
+    Ask,
+    Asking,
+    Iteration,
+    Seeds,
+    Start,
+    Timing,
+    flatten,
+    go_on,
+)
+from surefoot.named import Saved, named
 from surefoot.programs import compiled, constants
 from surefoot.rollout import Episodes, device_rollout
 from surefoot.types import Trajectory
@@ -36,6 +49,8 @@ def device_iterations(
     horizon: int,
     steps: int,
     seeds: Sequence[Seeds],
+    start: Start = BEGINNING,
+    ask: Asking = go_on,
     devices: int = 1,
     most_per_call: int = 16,
 ) -> Iterator[list[Iteration]]:
@@ -49,16 +64,17 @@ def device_iterations(
     are those of one device up to the order of summation."""
     rows = horizon * num_envs
     count = steps // rows
-    if count == 0:
+    if count == start.number:
         return
-    per_call = max(k for k in range(1, most_per_call + 1) if count % k == 0)
+    whole = math.gcd(count, start.number)
+    per_call = max(k for k in range(1, most_per_call + 1) if whole % k == 0)
     clock = time.perf_counter
     begin = clock()
 
-    starts = [
-        (state, env.init(jax.random.key(seed.environment), num_envs))
-        for state, seed in zip(states, seeds, strict=True)
+    environments = start.environments or [
+        env.init(jax.random.key(seed.environment), num_envs) for seed in seeds
     ]
+    starts = list(zip(states, environments, strict=True))
     static = eqx.filter(starts[0], eqx.is_array, inverse=True)
     single = len(starts) == 1
 
@@ -86,13 +102,15 @@ def device_iterations(
             env_state, trajectory = device_rollout(
                 env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
             )
-            state, metrics, critic = learner.update(state, in_time(trajectory))
+            trajectory = in_time(trajectory)
+            seen = guard.look(trajectory)
+            state, metrics, critic = guard.update(learner, state, trajectory, seen)
             episodes = Episodes.of(trajectory)
             return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
 
         return jax.lax.scan(one, arrays, first + np.arange(per_call))
 
-    def together(parts: tuple[Learner, ActionMap], arrays: Any, keys: Any, first: Array) -> Any:
+    def all_runs(parts: tuple[Learner, ActionMap], arrays: Any, keys: Any, first: Array) -> Any:
         """(arrays of all runs, each run's arrays, each run's reports)."""
         if single:
             arrays, reports = several(parts, arrays, keys, first)
@@ -114,24 +132,31 @@ def device_iterations(
         state, keys, parts = (_put(tree, copied) for tree in (state, keys, parts))
         arrays = state, _put(env_state, NamedSharding(mesh, shared))
     fixed = env, num_envs, horizon, per_call, devices, constants(static)
-    program = compiled(together, parts, arrays, keys, np.int32(0), closed_over=fixed)
+    program = compiled(all_runs, parts, arrays, keys, np.int32(0), closed_over=fixed)
     compiling = clock() - begin
-    for first in range(0, count, per_call):
+    for first in range(start.number, count, per_call):
         begin = clock()
         arrays, each, reports = program(parts, arrays, keys, np.int32(first))
         reports = jax.device_get(reports)
         run = (clock() - begin) / per_call
-        ends = [eqx.combine(part, static)[0] for part in each]
+        ends = [eqx.combine(part, static) for part in each]
+        answer = ask()
+        told_where = answer is not Ask.GO_ON or first + per_call == count
         for i in range(per_call):
+            last = i == per_call - 1
             total = run + (compiling if i == 0 else 0.0)
             timing = Timing(total, rows / total, compile=total - run, program=run)
             told = []
-            for state, report in zip(ends, reports, strict=True):
+            for (state, env_state), report in zip(ends, reports, strict=True):
                 metrics, critic, episodes = jax.tree.map(lambda x, i=i: x[i], report)
                 returns, lengths = episodes.ended()
                 row, done = flatten(metrics, critic), (first + i + 1) * rows
-                told.append(Iteration(first + i, done, state, row, returns, lengths, timing))
+                place = Saved(named(env=env_state), {}) if last and told_where else None
+                one = Iteration(first + i, done, state, row, returns, lengths, timing, place)
+                told.append(one)
             yield told
+        if answer is Ask.STOP:
+            return
         compiling = 0.0
 
 

@@ -16,13 +16,24 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from surefoot import guard
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
+from surefoot.guard import Waiting
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Seeds, Timing, flatten
+from surefoot.loop.iteration import (
+    BEGINNING,
+    Ask,
+    Asking,
+    Iteration,
+    Seeds,
+    Start,
+    Timing,
+    flatten,
+    go_on,
+)
 from surefoot.programs import compiled
-from surefoot.rollout import Episodes, HostRollout, Transitions, with_old
-from surefoot.types import Batch
+from surefoot.rollout import Episodes, HostRollout, Transitions, save_groups, with_old
 
 
 class Fitted(NamedTuple):
@@ -59,16 +70,16 @@ class Programs:
 
     def improve(
         self, state: TrainState, key: PRNGKeyArray, transitions: Transitions
-    ) -> tuple[TrainState, Batch | None, Any]:
+    ) -> tuple[TrainState, Waiting | None, Any]:
         """`Learner.improve` on what its behavior of that key collected."""
         args = self._learner, state, key, transitions
         self._improve = self._improve or self._made(_improve, *args)
         return jax.block_until_ready(self._improve(*args))
 
-    def fit(self, thread: Executor, state: TrainState, batch: Batch) -> Future[Fitted]:
+    def fit(self, thread: Executor, state: TrainState, waiting: Waiting) -> Future[Fitted]:
         """`Learner.fit_critic`, in that thread."""
-        args = self._learner, state, batch
-        program = self._fit = self._fit or self._made(_fit, *args)
+        args = self._learner, state, waiting
+        program = self._fit = self._fit or self._made(guard.fit_critic, *args)
 
         def run() -> Fitted:
             begin = time.perf_counter()
@@ -88,11 +99,8 @@ def _improve(
     learner: Learner, state: TrainState, key: PRNGKeyArray, transitions: Transitions
 ) -> Any:
     policy = learner.behavior(state, key)
-    return learner.improve(state, with_old(transitions, policy, state.normalizer))
-
-
-def _fit(learner: Learner, state: TrainState, batch: Batch) -> Any:
-    return learner.fit_critic(state, batch)
+    trajectory = with_old(transitions, policy, state.normalizer)
+    return guard.improve(learner, state, trajectory, guard.look(trajectory))
 
 
 @jax.jit
@@ -109,23 +117,28 @@ def host_iterations(
     horizon: int,
     steps: int,
     seeds: Seeds,
+    start: Start = BEGINNING,
+    ask: Asking = go_on,
 ) -> Iterator[Iteration]:
     """Iterations of `horizon` rows an environment until another one might exceed `steps`. One with
-    a critic is told when that is fitted, and by then the next one has been collected."""
+    a critic is told when that is fitted, and by then the next one has been collected; where its
+    environments stood is asked before."""
     rollout, programs = HostRollout(groups, horizon, to_env), Programs(learner)
     rows = horizon * sum(group.num_envs for group in groups)
-    env_states = rollout.init(seeds.environment)
+    number, done, env_states = start
+    if env_states is None:
+        env_states = rollout.init(seeds.environment)
     unfinished: Unfinished | None = None
-    done = number = 0
+    answer = Ask.GO_ON
     clock = time.perf_counter
     began = clock()
     with ThreadPoolExecutor(1, thread_name_prefix="critic") as thread:
-        while done + rows <= steps:
+        while done + rows <= steps and answer is not Ask.STOP:
             key, act_key = _keys(seeds.collecting, np.int32(number))
             policy = learner.behavior(state, key)
             if number > 0 and learner.fresh_episodes:
                 env_states = rollout.init(None)
-            if number == 0:
+            if number == start.number:
                 begin = clock()
                 rollout.compile(env_states, policy, state.normalizer, act_key)
                 programs.compiling += clock() - begin
@@ -144,12 +157,15 @@ def host_iterations(
 
             before = programs.compiling
             learn = clock()
-            state, batch, metrics = programs.improve(state, key, transitions)
+            state, waiting, metrics = programs.improve(state, key, transitions)
             update = clock() - learn - (programs.compiling - before)
-            fitted = None if batch is None else programs.fit(thread, state, batch)
+            fitted = None if waiting is None else programs.fit(thread, state, waiting)
 
             taken = int(transitions.valid.sum())
             done += taken
+            answer = ask()
+            told_where = answer is not Ask.GO_ON or done + rows > steps
+            place = save_groups(groups, env_states) if told_where else None
             end = clock()
             timing = Timing(
                 total=end - began,
@@ -160,7 +176,7 @@ def host_iterations(
                 update=update,
             )
             returns, lengths = Episodes.of(transitions).ended()
-            told = Iteration(number, done, state, {}, returns, lengths, timing)
+            told = Iteration(number, done, state, {}, returns, lengths, timing, place)
             if fitted is None:
                 yield told._replace(metrics=flatten(metrics, None))
                 end = clock()

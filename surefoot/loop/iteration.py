@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from surefoot.learner import TrainState
+from surefoot.named import Saved
 
 
 class Timing(NamedTuple):
@@ -56,6 +58,41 @@ class Iteration(NamedTuple):
     episode_lengths: np.ndarray
     """Their lengths in steps."""
     timing: Timing
+    place: Saved | None = None
+    """Where the environments stand after this iteration, if it was asked for."""
+
+
+class Ask(enum.Enum):
+    """What a loop is to do after an iteration."""
+
+    GO_ON = enum.auto()
+    SAVE = enum.auto()
+    """Tell where the environments stand."""
+    STOP = enum.auto()
+    """Tell it and end."""
+
+
+def go_on() -> Ask:
+    """The answer that lets a loop run to its end."""
+    return Ask.GO_ON
+
+
+#: What a loop asks after every iteration; the last one tells where the environments stand anyway.
+Asking = Callable[[], Ask]
+
+
+class Start(NamedTuple):
+    """Where a loop begins, if not at the beginning."""
+
+    number: int = 0
+    """Iterations that lie behind."""
+    steps: int = 0
+    """Their steps."""
+    environments: Any = None
+    """What the source's `restore` made of where they stood."""
+
+
+BEGINNING = Start()
 
 
 def merged(told: Sequence[Iteration]) -> Iteration:

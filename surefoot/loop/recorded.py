@@ -8,20 +8,37 @@ from typing import Any
 
 import numpy as np
 
+from surefoot import guard
 from surefoot.cloning import Recorded
 from surefoot.learner import Learner, TrainState
-from surefoot.loop.iteration import Iteration, Timing, flatten
+from surefoot.loop.iteration import (
+    BEGINNING,
+    Ask,
+    Asking,
+    Iteration,
+    Start,
+    Timing,
+    flatten,
+    go_on,
+)
+from surefoot.named import Saved
 from surefoot.programs import compiled
 
 
 def recorded_iterations(
-    learner: Learner, data: Recorded, state: TrainState, *, steps: int
+    learner: Learner,
+    data: Recorded,
+    state: TrainState,
+    *,
+    steps: int,
+    start: Start = BEGINNING,
+    ask: Asking = go_on,
 ) -> Iterator[Iteration]:
     """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
     rows = data.obs.shape[0]
     update: Callable[..., Any] | None = None
     clock = time.perf_counter
-    for index in range(steps // rows):
+    for index in range(start.number, steps // rows):
         begin = clock()
         compiling = 0.0
         if update is None:
@@ -34,8 +51,12 @@ def recorded_iterations(
             total=total, steps_per_s=rows / total, compile=compiling, update=total - compiling
         )
         none = np.zeros(0)
-        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing)
+        answer = ask()
+        place = Saved({}, {}) if answer is not Ask.GO_ON or index + 1 == steps // rows else None
+        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing, place)
+        if answer is Ask.STOP:
+            return
 
 
 def _update(learner: Learner, state: TrainState, data: Recorded) -> Any:
-    return learner.update(state, data)
+    return guard.update(learner, state, data, guard.unseen())

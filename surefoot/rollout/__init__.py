@@ -2,6 +2,7 @@
 
 from surefoot.rollout.device import device_rollout
 from surefoot.rollout.host import GroupState, HostRollout, RolloutTime
+from surefoot.rollout.standing import restore_groups, save_groups
 from surefoot.rollout.transitions import Episodes, Transitions, with_old
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "RolloutTime",
     "Transitions",
     "device_rollout",
+    "restore_groups",
+    "save_groups",
     "with_old",
 ]

@@ -44,6 +44,18 @@ class RolloutTime(NamedTuple):
     """Seconds in the policy, with the transfer of its actions."""
 
 
+def fresh_episodes(groups: Sequence[HostEnv], seed: int | None) -> list[GroupState]:
+    """All environments at the start of an episode, environment i seeded with seed + i; without a
+    seed their generators go on."""
+    states, before = [], 0
+    for group in groups:
+        n = group.num_envs
+        obs = group.reset(None if seed is None else seed + before)
+        states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
+        before += n
+    return states
+
+
 class HostRollout:
     """Collects `horizon` rows of every environment of some groups."""
 
@@ -57,14 +69,8 @@ class HostRollout:
         self._raw: Any = None
 
     def init(self, seed: int | None) -> list[GroupState]:
-        """All environments at the start of an episode, environment i seeded with seed + i; without
-        a seed their generators go on."""
-        states = []
-        for group, columns in zip(self.groups, self._columns, strict=True):
-            obs = group.reset(None if seed is None else seed + columns.start)
-            n = group.num_envs
-            states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
-        return states
+        """`fresh_episodes`."""
+        return fresh_episodes(self.groups, seed)
 
     def compile(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import deque
 from typing import Protocol
 
@@ -22,6 +23,9 @@ class Display(Protocol):
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
 
+    def note(self, text: str) -> None:
+        """Say something that happened."""
+
     def close(self) -> None:
         """Show the last state and leave the terminal as it was."""
 
@@ -31,6 +35,10 @@ class Silent:
 
     def show(self, iteration: Iteration) -> None:
         """Nothing."""
+
+    def note(self, text: str) -> None:
+        """A Python warning: nobody would see it otherwise."""
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def close(self) -> None:
         """Nothing."""
@@ -66,7 +74,9 @@ class _Summary:
             share = float(metrics["accepted"])
             told = {1.0: "step accepted", 0.0: "step REFUSED"}
             parts.append(told.get(share, f"{share:.0%} of steps accepted"))
-        if metrics["learned_rows"] == 0:
+        if metrics["refused"]:
+            parts.append("update REFUSED: not finite")
+        elif metrics["learned_rows"] == 0:
             parts.append("NOTHING LEARNED: no episode ended within the batch, raise horizon")
         return " · ".join(parts)
 
@@ -91,6 +101,10 @@ class Live:
         self._summary.add(iteration)
         text = self._summary.text(iteration)
         self._progress.update(self._task, completed=iteration.steps, description=text)
+
+    def note(self, text: str) -> None:
+        """Say it above the bar."""
+        self._progress.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def close(self) -> None:
         """Leave the last state on the screen."""
@@ -119,6 +133,10 @@ class Lines:
         if now - self._printed >= self._every:
             self._printed = now
             self._flush()
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def _flush(self) -> None:
         if self._pending is not None:

@@ -26,9 +26,13 @@ _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 16 * 1024 * 1024
 
 
+#: A saved folder's arrays may be no larger: before they are read, nothing says that they are whole.
+_LARGEST_ARRAYS = 8 * 2**30
+
+
 def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
     """Write the folder, replacing one that this function wrote. Raises `UsageError` if something
-    else is in its place."""
+    else is in its place, and `OSError` if it cannot be written; what was there then still is."""
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise UsageError(
             f"{folder} exists and is no saved agent; accepted is a new path or a saved agent's"
@@ -68,17 +72,21 @@ def seal(manifest: dict[str, Any], data: bytes) -> dict[str, Any]:
     return {**content, "sha256": digests}
 
 
-def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(
+    folder: Path, *, what: str = "saved agent"
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, manifest) of a saved folder. Raises `UsageError` if it is none, or is damaged."""
     path = folder / _MANIFEST
     if not path.is_file():
         raise UsageError(
-            f"{folder} is no saved agent: it has no {_MANIFEST}; accepted is a folder that "
+            f"{folder} is no {what}: it has no {_MANIFEST}; accepted is a folder that "
             "'surefoot train' or agent.save wrote"
         )
-    if path.stat().st_size > _LARGEST_MANIFEST:
-        raise UsageError(f"{path} is too large for a manifest: the file is damaged")
     try:
+        if path.stat().st_size > _LARGEST_MANIFEST:
+            raise ValueError(f"its {_MANIFEST} is too large for one")
+        if (folder / _ARRAYS).stat().st_size > _LARGEST_ARRAYS:
+            raise ValueError(f"its {_ARRAYS} is too large for one")
         manifest = json.loads(path.read_bytes())
         data = (folder / _ARRAYS).read_bytes()
         if seal(manifest, data)["sha256"] != manifest["sha256"]:
@@ -93,7 +101,7 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         RecursionError,
         safetensors.SafetensorError,
     ) as error:
-        raise UsageError(f"{folder} is no intact saved agent: {error!r}") from None
+        raise UsageError(f"{folder} is no intact {what}: {error!r}") from None
 
 
 def _write(path: Path, data: bytes) -> None:

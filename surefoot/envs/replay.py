@@ -1,0 +1,80 @@
+"""A running episode as what made it: the generator before its reset, and the actions since.
+
+An environment's inner state cannot be kept without knowing the environment, but it can be reached
+again: `Replayable` keeps the recipe while it steps, and `replay` follows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+
+class History(NamedTuple):
+    """What the running episode is made of."""
+
+    seed: int | None
+    """The seed that its reset was called with."""
+    generator: dict[str, Any] | None
+    """State of the environment's generator before a reset without a seed; plain numbers."""
+    actions: np.ndarray
+    """Those taken since the reset, [L, *action]."""
+
+
+class Replayable(gymnasium.Wrapper):
+    """An environment that can tell its running episode and play it again. Playing it again leads to
+    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        self._seed: int | None = None
+        self._generator: dict[str, Any] | None = None
+        self._actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._seed, self._actions = seed, []
+        self._generator = None if seed is not None else self._state()
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        # A copy: whoever steps many environments may hand out views of one array.
+        self._actions.append(np.array(action))
+        return self.env.step(action)
+
+    def history(self) -> History:
+        """The running episode."""
+        actions = np.asarray(self._actions, self.action_space.dtype)
+        if not self._actions:
+            actions = actions.reshape(0, *(self.action_space.shape or ()))
+        return History(self._seed, self._generator, actions)
+
+    def replay(self, history: History) -> Any:
+        """Play the episode again: the last observation."""
+        if history.generator is not None:
+            self.unwrapped.np_random.bit_generator.state = history.generator
+        obs, _ = self.reset(seed=history.seed)
+        for action in history.actions:
+            # Discrete actions go in as they came: as a NumPy scalar.
+            obs = self.step(action)[0]
+        return obs
+
+    def _state(self) -> dict[str, Any] | None:
+        """`None` for a generator that is no NumPy one; replaying then starts an episode of its
+        own, which the last observation tells."""
+        generator = getattr(self.unwrapped.np_random, "bit_generator", None)
+        return None if generator is None else plain(generator.state)
+
+
+def plain(state: Any) -> Any:
+    """A generator's state in numbers, lists and dicts of Python's, as JSON has them."""
+    match state:
+        case dict():
+            return {key: plain(value) for key, value in state.items()}
+        case np.ndarray():
+            return state.tolist()
+        case np.generic():
+            return state.item()
+        case _:
+            return state

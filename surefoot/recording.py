@@ -1,0 +1,207 @@
+"""What becomes of a run's iterations: its folder, and what is said of updates that were refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from surefoot.agent import Agent
+from surefoot.envs.spaces import component
+from surefoot.errors import TrainingError, UsageError
+from surefoot.guard import CAUSES
+from surefoot.loop import Ask, Iteration
+from surefoot.named import named
+from surefoot.run import Run
+from surefoot.runs import checkpoints
+from surefoot.runs.checkpoints import Checkpoint
+from surefoot.runs.metrics import JsonLines, read_rows
+
+#: Updates in a row that may be refused.
+PATIENCE = 10
+
+
+class Result(NamedTuple):
+    """What a run leaves."""
+
+    agent: Agent
+    returns: list[float]
+    """Raw returns of all training episodes, in the order in which they ended."""
+    steps: int
+    """Environment steps done."""
+    refused: int
+    """Updates that were refused."""
+
+
+class Pace:
+    """When a loop is to tell where its environments stand, and when it is to end."""
+
+    def __init__(self, every: float, stopping: Callable[[], bool]) -> None:
+        self._every, self._stopping = every, stopping
+        self._last = time.monotonic()
+        self.soon = False
+        """Ask for it after the next iteration."""
+
+    def __call__(self) -> Ask:
+        now = time.monotonic()
+        if self._stopping():
+            return Ask.STOP
+        if self.soon or now - self._last >= self._every:
+            self._last, self.soon = now, False
+            return Ask.SAVE
+        return Ask.GO_ON
+
+
+class Record:
+    """One run's folder, if it has one, written from the first iteration on, so that what fails
+    before leaves nothing behind; and the returns of its episodes. One process at a time may write a
+    folder: a second one gets a `UsageError`."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path | None,
+        note: Callable[[str], None],
+        *,
+        resumed: Checkpoint | None = None,
+    ) -> None:
+        self._run, self._folder, self._note = run, folder, note
+        self._rows: JsonLines | None = None
+        self._returns: list[float] = []
+        self._steps = self._refused = self._in_a_row = 0
+        self._began_anew: list[int] = []
+        self._failing: set[Path] = set()
+        self._held: BaseFileLock | None = None
+        if resumed is not None:
+            assert folder is not None
+            path = folder / "metrics.jsonl"
+            self._lock(folder)
+            self._rows = JsonLines.at(path, resumed.metrics)
+            self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
+            checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
+            for row in read_rows(path, resumed.metrics):
+                self._returns.extend(float(x) for x in row["episode_returns"])
+                self._count(bool(row["refused"]))
+
+    def add(self, iteration: Iteration) -> None:
+        """One more iteration. Raises `TrainingError` where too many updates in a row were
+        refused."""
+        self._returns.extend(iteration.episode_returns.tolist())
+        self._steps = iteration.steps
+        if self._folder is not None:
+            self._rows = self._rows or self._begin(self._folder)
+            self._unless_full(self._folder / "metrics.jsonl", self._rows.write, iteration)
+            if iteration.place is not None:
+                self._unless_full(self._folder / "checkpoints", self._checkpoint, iteration)
+        if self._count(bool(iteration.metrics["refused"])):
+            self._refuse(iteration)
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the last update was refused."""
+        return self._in_a_row > 0
+
+    def _count(self, refused: bool) -> bool:
+        self._refused += refused
+        self._in_a_row = self._in_a_row + 1 if refused else 0
+        return refused
+
+    def _refuse(self, iteration: Iteration) -> None:
+        text = (
+            f"the update of iteration {iteration.number} was refused: "
+            f"{reason(iteration, self._run.shape.observation_space)}"
+        )
+        if self._in_a_row == 1:
+            self._note(f"{text}; nothing was learned from it")
+        if self._in_a_row >= PATIENCE:
+            began = iteration.number - PATIENCE + 1
+            kept = "" if self._folder is None else f"; {self._folder} has the last good parameters"
+            raise TrainingError(
+                f"{text}, the last of {PATIENCE} in a row; it began at iteration {began}{kept}"
+            )
+
+    def _begin(self, folder: Path) -> JsonLines:
+        text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
+        folder.mkdir(parents=True)
+        self._lock(folder)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+        return JsonLines(folder / "metrics.jsonl")
+
+    def _unless_full(
+        self, path: Path, write: Callable[[Iteration], None], iteration: Iteration
+    ) -> None:
+        """Write, or say once that it cannot be done, and go on."""
+        try:
+            write(iteration)
+        except OSError as error:
+            if path not in self._failing:
+                self._note(f"{path} cannot be written: {error.strerror}; training goes on")
+            self._failing.add(path)
+        else:
+            self._failing.discard(path)
+
+    def _checkpoint(self, iteration: Iteration) -> None:
+        assert self._folder is not None
+        assert self._rows is not None
+        assert iteration.place is not None
+        run = self._run
+        checkpoint = Checkpoint(
+            config=run.config(),
+            iterations=iteration.number + 1,
+            steps=iteration.steps,
+            budget=run.budget,
+            metrics=self._rows.mark(),
+            began_anew=self._began_anew,
+            state=named(learner=iteration.state),
+            place=iteration.place,
+        )
+        checkpoints.write(self._folder / "checkpoints", checkpoint)
+        run.agent().save(self._folder / "agent")
+
+    def _lock(self, folder: Path) -> None:
+        held = FileLock(folder / ".lock")
+        try:
+            held.acquire(blocking=False)
+        except Timeout:
+            raise UsageError(f"{folder} is being written by another process; wait for it") from None
+        self._held = held
+
+    def close(self) -> None:
+        """Close the folder's files."""
+        if self._held is not None:
+            self._held.release()
+        if self._rows is not None:
+            self._rows.close()
+
+    def result(self) -> Result:
+        """What the run leaves; its folder has it all."""
+        agent = self._run.agent()
+        if self._folder is not None:
+            try:
+                agent.save(self._folder / "agent")
+            except OSError as error:
+                raise TrainingError(
+                    f"{self._folder / 'agent'} cannot be written: {error.strerror}; the run's last "
+                    "checkpoint stands"
+                ) from None
+        return Result(agent, self._returns, self._steps, self._refused)
+
+
+def reason(iteration: Iteration, space: Any) -> str:
+    """Why an update was refused, for a user."""
+    row = iteration.metrics
+    where = f"environment {row['refused_environment']:.0f}"
+    match CAUSES[int(row["refused_cause"])]:
+        case "an observation":
+            return f"{component(space, int(row['refused_component']))} of {where} is not finite"
+        case "a reward":
+            return f"a reward of {where} is not finite"
+        case _:
+            names = [name for name, x in row.items() if x != x or abs(x) == float("inf")]
+            found = f" ({', '.join(names)})" if names else ""
+            return f"advantages, a gradient or new parameters are not finite{found}"

@@ -1,0 +1,231 @@
+"""`resume`: go on with a run where its newest intact checkpoint was written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from surefoot import runtime
+from surefoot.agent import Agent, Source
+from surefoot.config import Setup
+from surefoot.errors import UsageError
+from surefoot.learner import Learner
+from surefoot.named import filled
+from surefoot.recipes import RECIPES, Recipe, find_recipe
+from surefoot.recording import Result
+from surefoot.run import Run, composed, versions
+from surefoot.runs import checkpoints
+from surefoot.runs.checkpoints import Checkpoint
+from surefoot.runs.progress import Display, Silent
+from surefoot.training import execute
+
+
+class Restored(NamedTuple):
+    """A run that stands where a checkpoint says."""
+
+    folder: Path
+    run: Run
+    checkpoint: Checkpoint
+    warnings: list[str]
+    """Why it may not be exactly the run that it was."""
+
+    @property
+    def total(self) -> int:
+        """Environment steps at its end."""
+        return self.run.budget // self.run.rows * self.run.rows
+
+    def __str__(self) -> str:
+        told, run = self.checkpoint, self.run
+        episodes = told.place.facts.get("episodes")
+        played = "" if not episodes else f", {len(episodes)} running episodes played again"
+        return (
+            f"{run.name} on {run.env_name} restored after iteration {told.iterations}, "
+            f"{told.steps:,} of {self.total:,} steps{played}"
+        )
+
+
+def resume(
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+    display: Callable[[int], Display] | None = None,
+) -> Agent:
+    """Go on with a run, to its end or to `steps` environment steps, and return the agent.
+
+    Parameters, optimizers, normalizers, random keys and environments are those of the newest intact
+    checkpoint, and later rows of `metrics.jsonl` are taken off: on the same machine and versions
+    the run is bit for bit the one that was not interrupted. Environments that cannot be put back
+    where they were (EnvPool's, a vector environment that was handed in, or one with randomness of
+    its own) begin new episodes, which is said. A longer run keeps the schedules of the shorter one,
+    at their end.
+
+    Args:
+        folder: the run's folder.
+        steps: the run's new number of environment steps, larger than the old.
+        env: what the run was trained on, if that was no Gymnasium id.
+        algorithm: the recipe or the learner, if the run was started with an object of one's own.
+        display: makes what shows the progress, from the number of steps; nothing is shown without.
+
+    Raises:
+        UsageError: there is nothing to go on with.
+    """
+    folder = Path(folder)
+    if len(run_folders(folder)) > 1:
+        raise UsageError(f"{folder} holds several runs: pass it to resume_seeds")
+    return resume_seeds(folder, steps=steps, env=env, algorithm=algorithm, display=display)[0]
+
+
+def resume_seeds(
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+    display: Callable[[int], Display] | None = None,
+) -> list[Agent]:
+    """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
+    checkpoint that all of them have."""
+    restored = restore(Path(folder), steps=steps, env=env, algorithm=algorithm)
+    shown = Silent() if display is None else display(sum(one.total for one in restored))
+    return [result.agent for result in go_on(restored, shown)]
+
+
+def go_on(
+    restored: Sequence[Restored], display: Display, *, stopping: Callable[[], bool] = lambda: False
+) -> list[Result]:
+    """Train runs that were restored, to their end or until `stopping`."""
+    for one in restored:
+        for warning in one.warnings:
+            display.note(f"{one.folder}: {warning}")
+    return execute(
+        [one.run for one in restored],
+        [one.folder for one in restored],
+        display,
+        resumed=[one.checkpoint for one in restored],
+        stopping=stopping,
+    )
+
+
+def restore(
+    folder: Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+) -> list[Restored]:
+    """The runs in a folder as they were: one, or all that were trained side by side."""
+    runtime.before_computing()
+    folders = run_folders(folder)
+    restored = []
+    with contextlib.ExitStack() as on_error:
+        for path, (checkpoint, warnings) in zip(folders, _found(folders), strict=True):
+            run = _build(checkpoint.config, path, env, algorithm)
+            on_error.callback(run.close)
+            budget = _budget(checkpoint, run, path, steps)
+            try:
+                moved = run.restore(
+                    filled(checkpoint.state, learner=run.state)["learner"],
+                    checkpoint.place,
+                    iterations=checkpoint.iterations,
+                    steps=checkpoint.steps,
+                    budget=budget,
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                raise UsageError(f"{path} does not fit what is to go on with it: {error}") from None
+            if moved is not None:
+                anew = [*checkpoint.began_anew, checkpoint.iterations]
+                checkpoint = checkpoint._replace(began_anew=anew)
+                warnings.append(f"episodes begin anew, so the run is not exactly the same: {moved}")
+            warnings += _differences(checkpoint.config["versions"])
+            restored.append(Restored(path, run, checkpoint, warnings))
+        on_error.pop_all()
+    return restored
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The run's folder, or those of the seeds that were trained at once."""
+    if (folder / "config.json").is_file():
+        return [folder]
+    seeds = [p for p in folder.glob("seed-*") if (p / "config.json").is_file()]
+    if not seeds:
+        raise UsageError(
+            f"{folder} is no run: it has no config.json; accepted is a folder that "
+            "'surefoot train' wrote"
+        )
+    return sorted(seeds, key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
+    """The newest intact checkpoint of each run, all after the same number of iterations, and what
+    is wrong with newer ones."""
+    upto = None
+    while True:
+        found = [
+            checkpoints.newest(f / "checkpoints", f / "metrics.jsonl", upto=upto) for f in folders
+        ]
+        numbers = {checkpoint.iterations for checkpoint, _ in found}
+        if len(numbers) == 1:
+            return found
+        upto = min(numbers)
+
+
+def _build(
+    config: dict[str, Any], path: Path, env: Source | None, algorithm: Recipe | Learner | None
+) -> Run:
+    """The run that the configuration describes."""
+    numbers = config["hyperparameters"]
+    recipe: Recipe
+    if algorithm is None:
+        if config["algorithm"] not in RECIPES:
+            raise UsageError(
+                f"{path} was trained by {config['algorithm']!r}, which is no recipe of surefoot's: "
+                "pass algorithm="
+            )
+        recipe = find_recipe(config["algorithm"])(**numbers)
+    elif isinstance(algorithm, Learner):
+        rest = {k: v for k, v in numbers.items() if k != "learner"}
+        recipe = dataclasses.replace(composed(algorithm), **rest)
+    else:
+        recipe = algorithm
+    theirs = json.loads(json.dumps(recipe.hyperparameters()))
+    differing = [k for k in theirs.keys() | numbers.keys() if theirs.get(k) != numbers.get(k)]
+    if differing:
+        raise UsageError(
+            f"algorithm= differs from the run's in {', '.join(sorted(differing))}: pass the same"
+        )
+    source = config["environment_id"] if env is None else env
+    if source is None:
+        raise UsageError(
+            f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass env="
+        )
+    return Run(config["algorithm"], recipe, source, Setup(**config["setup"]))
+
+
+def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> int:
+    """Steps that the run goes on to."""
+    budget = checkpoint.budget if steps is None else steps
+    least = checkpoint.steps + run.rows
+    if least > budget:
+        raise UsageError(
+            f"{path} has {checkpoint.steps:,} of {budget:,} steps behind it, and an iteration is "
+            f"{run.rows:,}: pass steps, {least:,} or more"
+        )
+    return budget
+
+
+def _differences(written: dict[str, str]) -> list[str]:
+    here = versions()
+    differing = [
+        f"{name} {written.get(name, 'none')} then, {here.get(name, 'none')} now"
+        for name in sorted(written.keys() | here.keys())
+        if written.get(name) != here.get(name)
+    ]
+    if not differing:
+        return []
+    return [f"numbers may differ from those of a run without a break: {', '.join(differing)}"]

@@ -1,0 +1,86 @@
+"""Ending a run from outside: the first SIGINT or SIGTERM asks, the second ends at once.
+
+Python runs a signal's handler between two of its own instructions, and a run may be in one call of
+a compiled program for long. A thread therefore sees the signals when they come. It ends the process
+where what was asked for is not done in time; a checkpoint is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from types import TracebackType
+from typing import Any
+
+#: Seconds from the first signal to the end of the process.
+PATIENCE = 9.0
+
+
+class Signals:
+    """While it is entered, in the main thread, signals ask instead of interrupting."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        """The first signal."""
+        self._before: dict[int, Any] = {}
+        self._read, self._written = socket.socketpair()
+        self._over = threading.Event()
+
+    def __enter__(self) -> Signals:
+        self._written.setblocking(False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, lambda *_: None)
+        self._wakeup = signal.set_wakeup_fd(self._written.fileno())
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._written.close()
+
+    def _watch(self) -> None:
+        while received := self._read.recv(1):
+            number = received[0]
+            if number not in self._before:
+                continue
+            if self.received is not None:
+                _end(number, "ended at once")
+            self.received = number
+            name = signal.Signals(number).name
+            print(
+                f"\nsurefoot: {name}: finishing the iteration; once more ends at once",
+                file=sys.stderr,
+                flush=True,
+            )
+            threading.Thread(target=self._wait, args=(number,), daemon=True).start()
+        self._read.close()
+
+    def _wait(self, number: int) -> None:
+        if not self._over.wait(PATIENCE):
+            _end(number, f"the iteration did not end within {PATIENCE:g} s")
+
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self.received is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a process that a signal ended returns."""
+        assert self.received is not None
+        return 128 + self.received
+
+
+def _end(number: int, why: str) -> None:
+    print(f"surefoot: {why}; the last checkpoint stands", file=sys.stderr, flush=True)
+    os._exit(128 + number)
