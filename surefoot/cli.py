@@ -17,7 +17,7 @@ import tyro
 from surefoot import __version__
 from surefoot.arguments import parse
 from surefoot.config import Setup, at_least, validate
-from surefoot.errors import UsageError, closest
+from surefoot.errors import FailedEnvironmentError, UsageError, closest
 from surefoot.recipes import RECIPES, find_recipe
 from surefoot.recipes.base import Offline
 
@@ -248,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"surefoot: {error}", file=sys.stderr)
         return 2
+    except FailedEnvironmentError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)
         return 130

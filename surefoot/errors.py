@@ -1,8 +1,9 @@
-"""The one exception for a user's mistake.
+"""The exceptions for a user's mistake and for a defect of an environment in a worker process.
 
-Its message is a single line that names the value, what is accepted, and how to mend it. The command
-line prints it and exits with code 2. Anything else that is raised is a defect of the library, or of
-an environment, and keeps its traceback.
+A `UsageError` is a single line that names the value, what is accepted, and how to mend it; the
+command line exits with code 2. A `FailedEnvironmentError` says which environment failed, and how;
+the exit code is 1. Anything else that is raised is a defect of the library, or of an environment
+that lives in this process, and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from collections.abc import Iterable
 
 class UsageError(Exception):
     """A mistake that the caller can mend."""
+
+
+class FailedEnvironmentError(RuntimeError):
+    """A defect of an environment in a worker process: its number, seed, last action, and traceback
+    there."""
 
 
 def closest(name: str, accepted: Iterable[str]) -> str:

@@ -197,6 +197,8 @@ def _groups(env: Source, num_envs: int, setup: Setup, *, most: int) -> list[Host
         backend=setup.backend,
         vectorization=setup.vectorization,
         env_threads=setup.env_threads,
+        env_timeout=setup.env_timeout,
+        max_env_restarts=setup.max_env_restarts,
     )
 
 

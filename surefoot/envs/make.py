@@ -8,18 +8,22 @@ step beside the policy, there are two groups, and one steps while the policy act
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from surefoot.config import Backend, Vectorization
+from surefoot.config import Backend, Setup, Vectorization
 from surefoot.envs.host import HostEnv
 from surefoot.envs.pool import make_pool
-from surefoot.envs.stepping import Blocking, Stepper, Threaded, Workers
+from surefoot.envs.registered import make_registered, quiet_mujoco
+from surefoot.envs.stepping import Blocking, Threaded
+from surefoot.envs.supervised import Restarts
+from surefoot.envs.worker import EnvMaker, EnvWrapper
+from surefoot.envs.workers import Workers
 from surefoot.errors import UsageError, closest
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
@@ -31,12 +35,13 @@ def make_host(
     *,
     vectorization: Vectorization = "sync",
     autoreset: AutoresetMode = AutoresetMode.SAME_STEP,
+    wrap: EnvWrapper | None = None,
 ) -> HostEnv:
-    """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one; a vector
-    environment is taken as it is, and must have `num_envs` copies.
+    """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one, each in
+    `wrap` if given; a vector environment is taken as it is, and must have `num_envs` copies.
 
     "sync" steps the copies when the step is fetched, "thread" in a thread beside it, "async" in one
-    worker process each.
+    worker process each, which `make_groups` has more to say about.
     """
     if isinstance(source, VectorEnv):
         if source.num_envs != num_envs:
@@ -45,18 +50,23 @@ def make_host(
                 f"pass num_envs={source.num_envs}"
             )
         return HostEnv.of(source, name=_name(source))
-    # Workers are started afresh: forking a process that already runs JAX's threads can deadlock.
-    extra: dict[str, Any] = {"context": "forkserver"} if vectorization == "async" else {}
+    if vectorization == "async":
+        assert autoreset == AutoresetMode.SAME_STEP, "workers know no other"
+        restarts = Restarts(Setup.max_env_restarts)
+        return _in_workers(
+            source, num_envs, timeout=Setup.env_timeout, restarts=restarts, first=0, wrap=wrap
+        )
     if isinstance(source, str):
         name = check_env_id(source)
-        if str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.mujoco"):
-            _quiet_mujoco()
+        quiet_mujoco(gymnasium.spec(name))
+        wrappers: Any = () if wrap is None else (wrap,)
         try:
             envs = gymnasium.make_vec(
                 name,
                 num_envs=num_envs,
-                vectorization_mode="async" if vectorization == "async" else "sync",
-                vector_kwargs={"autoreset_mode": autoreset, **extra},
+                vectorization_mode="sync",
+                vector_kwargs={"autoreset_mode": autoreset},
+                wrappers=wrappers,
             )
         except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
             raise UsageError(
@@ -64,14 +74,49 @@ def make_host(
                 f"{str(error).splitlines()[0]}"
             ) from error
         return _owned(envs, name, vectorization)
+    make = _check_callable(source)
+    envs = SyncVectorEnv(
+        [lambda: make() if wrap is None else wrap(make())] * num_envs, autoreset_mode=autoreset
+    )
+    return _owned(envs, _name(envs), vectorization)
+
+
+def _in_workers(
+    source: str | EnvMaker,
+    num_envs: int,
+    *,
+    timeout: float,
+    restarts: Restarts,
+    first: int,
+    wrap: EnvWrapper | None,
+) -> HostEnv:
+    if isinstance(source, str):
+        make: EnvMaker = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+    else:
+        make = _check_callable(source)
+    workers = Workers(make, num_envs, timeout=timeout, restarts=restarts, first=first, wrap=wrap)
+    try:
+        return HostEnv(
+            workers,
+            name=workers.made.name,
+            num_envs=num_envs,
+            observation_space=workers.made.observation_space,
+            action_space=workers.made.action_space,
+            autoreset=AutoresetMode.SAME_STEP,
+        )
+    except UsageError:
+        workers.close()
+        raise
+
+
+def _check_callable(source: Any) -> EnvMaker:
     if not callable(source):
         raise UsageError(
             f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
             "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
         )
-    vector_class = AsyncVectorEnv if vectorization == "async" else SyncVectorEnv
-    vector = vector_class([source] * num_envs, autoreset_mode=autoreset, **extra)
-    return _owned(vector, _name(vector), vectorization)
+    make: EnvMaker = source
+    return make
 
 
 def make_groups(
@@ -82,8 +127,15 @@ def make_groups(
     backend: Backend,
     vectorization: Vectorization,
     env_threads: int,
+    env_timeout: float = Setup.env_timeout,
+    max_env_restarts: int = Setup.max_env_restarts,
+    wrap: EnvWrapper | None = None,
 ) -> list[HostEnv]:
-    """`num_envs` environments in one group, or in `most` that step beside the policy."""
+    """`num_envs` environments in one group, or in `most` that step beside the policy.
+
+    An environment in a worker process is restarted if the process dies or a step takes longer than
+    `env_timeout` seconds (0: never), `max_env_restarts` times in all groups together.
+    """
     if backend == "envpool":
         if not isinstance(source, str):
             raise UsageError(
@@ -97,17 +149,25 @@ def make_groups(
             )
         return [make_pool(source, n, threads=env_threads) for n in _shares(num_envs, most)]
     if vectorization == "sync":
-        return [make_host(source, num_envs)]
+        return [make_host(source, num_envs, wrap=wrap)]
     if isinstance(source, VectorEnv):
         raise UsageError(
             f"vectorization {vectorization!r} with a vector environment, which steps as it was "
             "made to; accepted is 'sync'"
         )
+    restarts, first = Restarts(max_env_restarts), 0
     with contextlib.ExitStack() as on_error:
         groups = []
         for share in _shares(num_envs, most):
-            groups.append(make_host(source, share, vectorization=vectorization))
-            on_error.callback(groups[-1].close)
+            if vectorization == "async":
+                group = _in_workers(
+                    source, share, timeout=env_timeout, restarts=restarts, first=first, wrap=wrap
+                )
+            else:
+                group = make_host(source, share, vectorization=vectorization, wrap=wrap)
+            groups.append(group)
+            first += share
+            on_error.callback(group.close)
         on_error.pop_all()
     return groups
 
@@ -120,10 +180,9 @@ def _shares(count: int, most: int) -> list[int]:
 
 def _owned(envs: VectorEnv, name: str, vectorization: Vectorization) -> HostEnv:
     """The host environment, or its refusal with the copies, and their processes, closed."""
-    steppers: dict[Vectorization, Callable[[Any], Stepper]]
-    steppers = {"sync": Blocking, "thread": Threaded, "async": Workers}
+    stepper = Threaded if vectorization == "thread" else Blocking
     try:
-        return HostEnv.of(envs, name=name, stepper=steppers[vectorization](envs))
+        return HostEnv.of(envs, name=name, stepper=stepper(envs))
     except UsageError:
         envs.close()
         raise
@@ -157,19 +216,6 @@ _EXTRAS = (
     ("gymnasium.envs.mujoco", "mujoco", "surefoot[mujoco]"),
     ("gymnasium.envs.box2d", "Box2D", "gymnasium[box2d]"),
 )
-
-
-def _quiet_mujoco() -> None:
-    """MuJoCo says, once for every copy, that Gymnasium's own models use an attribute that will go,
-    and writes it to a file in the working folder too. Nobody who trains can mend that: this one
-    message is dropped, and every other becomes a Python warning."""
-    import mujoco
-
-    def handler(message: str) -> None:
-        if "'settotalmass' is deprecated" not in message:
-            warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
-
-    mujoco.set_mju_user_warning(handler)
 
 
 def list_env_ids() -> list[str]:

@@ -48,7 +48,7 @@ class Pool:
         self._pool.send(action)
 
     def recv(self) -> Stepped:
-        return self._pool.recv()
+        return Stepped(*self._pool.recv())
 
     def close(self) -> None:
         if self._pool is not None:

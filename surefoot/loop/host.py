@@ -158,7 +158,8 @@ def host_iterations(
                 update=update,
             )
             returns, lengths = Episodes.of(transitions).ended()
-            told = Iteration(number, done, state, {}, returns, lengths, timing)
+            notices = collected.notices
+            told = Iteration(number, done, state, {}, returns, lengths, timing, notices)
             if fitted is None:
                 yield told._replace(metrics=flatten(metrics, None))
                 end = clock()

@@ -57,6 +57,8 @@ class Iteration(NamedTuple):
     episode_lengths: np.ndarray
     """Their lengths in steps."""
     timing: Timing
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted."""
 
 
 def merged(told: Sequence[Iteration]) -> Iteration:

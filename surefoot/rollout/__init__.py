@@ -1,14 +1,14 @@
 """Collecting a trajectory: environments and a policy in, what was seen and done out."""
 
 from surefoot.rollout.device import device_rollout
-from surefoot.rollout.host import GroupState, HostRollout, RolloutTime
+from surefoot.rollout.host import GroupState, HostRollout, RolloutInfo
 from surefoot.rollout.transitions import Episodes, Transitions, with_old
 
 __all__ = [
     "Episodes",
     "GroupState",
     "HostRollout",
-    "RolloutTime",
+    "RolloutInfo",
     "Transitions",
     "device_rollout",
     "with_old",
