@@ -4,16 +4,17 @@ process can use it."""
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 
-def make_registered(spec: EnvSpec) -> gymnasium.Env:
-    """The environment, by what is registered and not by its name: another process may not know
-    it."""
+def make_registered(spec: EnvSpec, **options: Any) -> gymnasium.Env:
+    """The environment, with options of `gymnasium.make`; by what is registered and not by its name,
+    which another process may not know."""
     quiet_mujoco(spec)
-    return gymnasium.make(spec)
+    return gymnasium.make(spec, **options)
 
 
 def quiet_mujoco(spec: EnvSpec) -> None:
