@@ -7,7 +7,8 @@ With s_{t+1} the true next observation, also where the environment was reset aft
 
 (Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
 estimation"). A termination zeroes the bootstrap; a truncation only cuts the λ-chain. The last row
-of the trajectory bootstraps like a truncation. λ = 1 with V ≡ 0 gives the return-to-go.
+of the trajectory bootstraps like a truncation, and so does the last one before an invalid row in
+an episode, the rest of which was lost. λ = 1 with V ≡ 0 gives the return-to-go.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def gae(
     """
     # Selected, not multiplied: the state after a termination may be NaN.
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
-    # An invalid row only ever follows an episode's end, where the chain is cut already.
+    # An invalid row cuts the chain too: it follows an episode's end, or the environment was lost.
     chain = discount * gae_lambda * ~(terminated | truncated)
 
     def backwards(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
@@ -49,13 +50,15 @@ def gae(
     return advantages
 
 
-def finished(done: Bool[Array, "T N"]) -> Bool[Array, "T N"]:
-    """Whether the episode that a row belongs to ends within the trajectory."""
+def finished(done: Bool[Array, "T N"], valid: Bool[Array, "T N"]) -> Bool[Array, "T N"]:
+    """Whether a row is a transition of an episode that ends within the trajectory, and of which
+    nothing was lost until there."""
 
-    def backwards(after: Array, ended: Array) -> tuple[Array, Array]:
-        return (ended | after,) * 2
+    def backwards(after: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        ended, is_valid = row
+        return (is_valid & (ended | after),) * 2
 
-    return jax.lax.scan(backwards, jnp.zeros_like(done[0]), done, reverse=True)[1]
+    return jax.lax.scan(backwards, jnp.zeros_like(done[0]), (done, valid), reverse=True)[1]
 
 
 def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, " B"]:

@@ -74,7 +74,7 @@ class Algorithm(Learner):
         if state.critic is None:
             value = next_value = jnp.zeros_like(data.reward)
             gae_lambda: Scalar = 1.0
-            weight = (valid & finished(done)).astype(value.dtype)
+            weight = finished(done, valid).astype(value.dtype)
         else:
             gae_lambda = self.gae_lambda
             value = state.critic.value(obs)

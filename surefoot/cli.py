@@ -1,4 +1,4 @@
-"""The command line: `surefoot train | evaluate | record | list | doctor`.
+"""The command line: `surefoot train | evaluate | record | list | check-env | doctor`.
 
 A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
 imported only by the commands that compute, so that help is immediate.
@@ -29,6 +29,7 @@ usage:
   surefoot evaluate RUN [options]          play episodes with a run's agent
   surefoot record RUN [options]            keep a run's agent's episodes in a file to imitate
   surefoot list algorithms|envs            what there is
+  surefoot check-env ID|MODULE:FACTORY     look for defects of an environment
   surefoot doctor                          versions, devices, and whether they compute correctly
 
 algorithms: {", ".join(RECIPES)}"""
@@ -266,6 +267,29 @@ def _list(arguments: Sequence[str]) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckEnv:
+    """Play an environment for a few hundred steps, and say what is wrong with it, a line for each
+    defect, and how to mend it."""
+
+    env: tyro.conf.Positional[str]
+    """A Gymnasium id, or MODULE:FACTORY, a class or function that makes the environment, of a
+    module that can be imported from this folder."""
+
+
+def _check_env(arguments: Sequence[str]) -> int:
+    options = parse(CheckEnv, arguments, prog="surefoot check-env", positionals=["env"])
+    from surefoot.envs.check import STEPS, check_env
+    from surefoot.envs.factory import find_factory
+
+    defects = check_env(find_factory(options.env))
+    for defect in defects:
+        print(f"{options.env}: {defect.message}")
+    if not defects:
+        print(f"{options.env}: no defect found in {STEPS} steps")
+    return 1 if defects else 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Doctor:
     """Show versions and devices, and check that this build of JAX computes correctly."""
 
@@ -283,6 +307,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": _evaluate,
     "record": _record,
     "list": _list,
+    "check-env": _check_env,
     "doctor": _doctor,
 }
 

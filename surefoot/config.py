@@ -126,6 +126,11 @@ class Setup:
     vectorization: Vectorization = "sync"
     """sync: Gymnasium environments step in this process; thread: in two threads of it, one half
     while the policy acts for the other; async: in a worker process each."""
+    env_timeout: float = nonnegative(60.0)
+    """Seconds that a step in a worker process (async) may take before its environment is restarted;
+    0: any time. A step in this process (sync, thread) cannot be interrupted."""
+    max_env_restarts: int = at_least(0, 10)
+    """Restarts of worker processes (async) that died or took too long, in the whole run."""
     env_threads: int = at_least(0, 0)
     """Threads of each of EnvPool's two pools; 0: as many as there are cores."""
     devices: int = at_least(1, 1)

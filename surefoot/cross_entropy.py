@@ -155,9 +155,10 @@ class CrossEntropy(Learner):
 
 
 def member_returns(trajectory: Trajectory) -> Float[Array, " N"]:
-    """Each environment's mean return over the episodes that ended; where none did, the return so
-    far."""
+    """Each environment's mean return over the episodes that ended; where none did, what it earned
+    so far."""
     ended = (trajectory.terminated | trajectory.truncated) & trajectory.valid
     count = jnp.sum(ended, axis=0)
     total = jnp.sum(jnp.where(ended, trajectory.episode_return, 0.0), axis=0)
-    return jnp.where(count > 0, total / jnp.maximum(count, 1), trajectory.episode_return[-1])
+    earned = jnp.sum(jnp.where(trajectory.valid, trajectory.reward, 0.0), axis=0)
+    return jnp.where(count > 0, total / jnp.maximum(count, 1), earned)

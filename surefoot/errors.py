@@ -1,8 +1,10 @@
-"""The exceptions that are told in one line.
+"""The exceptions that are told in one line, or end a run.
 
-A `UsageError` is a user's mistake: its message names the value, what is accepted, and how to mend
-it. The command line prints it and exits with code 2. A `TrainingError` ends a run. Anything else
-that is raised is a defect of the library, or of an environment, and keeps its traceback.
+A `UsageError` is a single line that names the value, what is accepted, and how to mend it; the
+command line exits with code 2. A `TrainingError` says why a run cannot go on, and a
+`FailedEnvironmentError` which environment failed, and how; the exit code is 1. Anything else that
+is raised is a defect of the library, or of an environment that lives in this process, and keeps its
+traceback.
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ class UsageError(Exception):
 
 class TrainingError(Exception):
     """A run that cannot go on, through no mistake in how it was started. Its message says where it
-    began; the command line prints it and exits with code 1."""
+    began."""
+
+
+class FailedEnvironmentError(TrainingError):
+    """A defect of an environment in a worker process: its number, seed, last action, and traceback
+    there."""
 
 
 def closest(name: str, accepted: Iterable[str]) -> str:

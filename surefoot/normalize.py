@@ -93,7 +93,8 @@ class NoNormalizer(Normalizer):
 
 class RewardScaler(eqx.Module):
     """Divides rewards by the running standard deviation of R_t = γ R_{t−1} + r_t, which starts
-    anew with every episode. While that deviation is zero, rewards are left alone."""
+    anew with every episode and after every row that is no transition. While that deviation is zero,
+    rewards are left alone."""
 
     moments: Moments
     running_return: Float[Array, " N"]
@@ -109,8 +110,8 @@ class RewardScaler(eqx.Module):
 
         def accumulate(carry: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
             r, ended, is_valid = row
-            total = jnp.where(is_valid, discount * carry + r, carry)
-            return jnp.where(ended & is_valid, 0.0, total), total
+            total = discount * carry + r
+            return jnp.where(ended | ~is_valid, 0.0, total), total
 
         running, returns = jax.lax.scan(accumulate, self.running_return, (reward, done, valid))
         return RewardScaler(merge(self.moments, returns.reshape(-1), valid.reshape(-1)), running)

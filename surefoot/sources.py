@@ -190,7 +190,7 @@ class DeviceEnvironments(DataSource):
         )
 
     def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
-        blank = jax.eval_shape(self.env.init, jax.random.key(0), self.num_envs)
+        blank = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
         return filled(saved.arrays, env=blank)["env"], None
 
     def close(self) -> None:
@@ -293,6 +293,8 @@ def _groups(env: Source, num_envs: int, setup: Setup, *, most: int) -> list[Host
         backend=setup.backend,
         vectorization=setup.vectorization,
         env_threads=setup.env_threads,
+        env_timeout=setup.env_timeout,
+        max_env_restarts=setup.max_env_restarts,
     )
 
 

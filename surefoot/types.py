@@ -27,8 +27,9 @@ Scalar = Float[Array, ""] | float
 class Trajectory(NamedTuple):
     """`T` consecutive rows of `N` environments, as they were collected.
 
-    A row is a transition (s_t, a_t, r_t, s_{t+1}) only where `valid`; the dummy row that NEXT_STEP
-    auto-reset puts after an episode's end is not, and counts in nothing.
+    A row is a transition (s_t, a_t, r_t, s_{t+1}) only where `valid`, and counts in nothing
+    elsewhere: the dummy row that NEXT_STEP auto-reset puts after an episode's end is not, nor is a
+    step in which the environment was lost and began another episode.
     """
 
     obs: Float[Array, "T N obs"]

@@ -14,7 +14,8 @@ compiled_gae = jax.jit(gae)
 
 def stream(seed):
     """Random rewards and values in which some episodes end by either flag or by both, and every
-    other end is followed by a row of garbage that is no transition."""
+    other end is followed by a row of garbage that is no transition; there are such rows within
+    episodes too, the rest of which was lost."""
     rng = np.random.default_rng(seed)
     reward, value, next_value = rng.normal(size=(3, T, N))
     terminated, truncated = rng.random((2, T, N)) < 0.12
@@ -25,6 +26,7 @@ def stream(seed):
         for t in range(1, T):
             ended = valid[t - 1, n] and (terminated[t - 1, n] or truncated[t - 1, n])
             valid[t, n] = not (ended and rng.random() < 0.5)
+    valid &= np.random.default_rng(100 + seed).random((T, N)) > 0.08
     reward[~valid] = 1e6
     value[~valid] = -1e6
     next_value[~valid] = np.nan
@@ -32,12 +34,16 @@ def stream(seed):
 
 
 def episodes(terminated, truncated, valid):
-    """Lists of (t, n) of the transitions of each episode, or of the part of it in the batch."""
+    """Lists of (t, n) of the transitions of each episode, or of the part of it in the batch and
+    before the rest was lost."""
     found = []
     for n in range(terminated.shape[1]):
         current = []
         for t in range(terminated.shape[0]):
             if not valid[t, n]:
+                if current:
+                    found.append(current)
+                current = []
                 continue
             current.append((t, n))
             if terminated[t, n] or truncated[t, n]:
@@ -121,7 +127,7 @@ def test_with_a_perfect_critic_the_advantages_vanish(x64):
 def test_finished_marks_the_rows_whose_episode_ends_in_the_batch():
     terminated, truncated, valid = stream(7)[3:]
     done = (terminated | truncated) & valid
-    result = np.asarray(finished(jnp.asarray(done)))
+    result = np.asarray(finished(jnp.asarray(done), jnp.asarray(valid)))
     expected = finished_by_hand(terminated, truncated, valid)
     np.testing.assert_array_equal(result[valid], expected[valid])
     assert 0 < expected.sum() < valid.sum()

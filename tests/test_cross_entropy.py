@@ -86,7 +86,7 @@ def test_a_population_of_another_size_than_the_environments_is_refused():
 
 
 def test_a_members_return_is_the_mean_of_its_episodes_or_what_it_has_so_far():
-    t, n = 6, 3
+    t, n = 6, 4
     reward = np.ones((t, n), np.float32)
     terminated = np.zeros((t, n), bool)
     truncated = np.zeros((t, n), bool)
@@ -95,8 +95,11 @@ def test_a_members_return_is_the_mean_of_its_episodes_or_what_it_has_so_far():
     # A dummy row after an end, whose flags and reward mean nothing.
     valid[4, 1] = False
     terminated[4, 1] = True
+    # A row that was lost within an episode: what was earned before it counts.
+    valid[2, 3] = False
     episode_return = np.array(
-        [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 4, 4], [3, 0, 5], [1, 1, 6]], np.float32
+        [[1, 1, 1, 1], [2, 2, 2, 2], [1, 3, 3, 2], [2, 4, 4, 1], [3, 0, 5, 2], [1, 1, 6, 3]],
+        np.float32,
     )
     policy = Policy(KEY, OBS, HEADS["categorical"]())
     obs = jnp.zeros((t, n, OBS))
@@ -115,7 +118,7 @@ def test_a_members_return_is_the_mean_of_its_episodes_or_what_it_has_so_far():
             episode_length=episode_return.astype(int),
         ),
     )
-    np.testing.assert_allclose(member_returns(trajectory), [2.5, 4.0, 6.0])
+    np.testing.assert_allclose(member_returns(trajectory), [2.5, 4.0, 6.0, 5.0])
 
 
 @pytest.mark.parametrize("backend", ["device", "host"])

@@ -65,7 +65,10 @@ def test_an_update_without_a_valid_row_changes_nothing():
     fresh = reward_scaler(N)
     reward = obs[..., 0]
     for scaler in (fresh, earn(fresh, reward, nothing, everything)):
-        assert leaves(earn(scaler, reward, everything, nothing)) == leaves(scaler)
+        after = earn(scaler, reward * jnp.nan, everything, nothing)
+        assert leaves(after.moments) == leaves(scaler.moments)
+        # What was earned before belongs to an episode that ended or was lost.
+        np.testing.assert_array_equal(after.running_return, 0.0)
 
 
 def test_normalized_observations_are_clipped_and_those_of_a_fresh_normalizer_unchanged():
@@ -89,6 +92,7 @@ def test_reward_scaler_follows_a_loop_with_resets_invalid_rows_and_a_carried_ret
         for t in range(T):
             for n in range(N):
                 if not valid[t, n]:
+                    running[n] = 0.0
                     continue
                 running[n] = 0.9 * running[n] + reward[t, n]
                 seen.append(running[n])

@@ -8,6 +8,9 @@ understood:
   `info["final_obs"]`. Every row is a transition. This is what Gymnasium's are made with here.
 * NEXT_STEP: the true last observation is returned, and the following step ignores its action and
   returns the reset observation. That row is no transition. EnvPool knows this one only.
+
+The row of an environment that was lost in a step, and begins an episode instead, is no transition
+either.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ class HostTransition(NamedTuple):
     truncated: np.ndarray
     valid: np.ndarray
     """Whether this row is a transition."""
+    lost: int = 0
+    """Environments that were lost instead of taking the step."""
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted since the step before."""
 
 
 class HostEnv:
@@ -90,7 +97,7 @@ class HostEnv:
 
     def recv(self) -> HostTransition:
         """The step asked for."""
-        raw, reward, terminated, truncated, info = self.stepper.recv()
+        raw, reward, terminated, truncated, info, stepped, notices = self.stepper.recv()
         obs = encode(self.observation_space, raw)
         done = terminated | truncated
         if self._same_step:
@@ -100,7 +107,11 @@ class HostEnv:
             valid = ~self._resetting
             next_obs = obs
             self._resetting = done & valid
-        return HostTransition(obs, next_obs, reward, terminated, truncated, valid)
+        lost = 0
+        if stepped is not None:
+            valid &= stepped
+            lost = self.num_envs - int(stepped.sum())
+        return HostTransition(obs, next_obs, reward, terminated, truncated, valid, lost, notices)
 
     def step(self, action: np.ndarray) -> HostTransition:
         """Step every environment once."""

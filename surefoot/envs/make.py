@@ -10,18 +10,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.config import Backend, Vectorization
+from surefoot.config import Backend, Setup, Vectorization
 from surefoot.envs.host import HostEnv
 from surefoot.envs.pool import make_pool
+from surefoot.envs.registered import make_registered
 from surefoot.envs.serial import Serial
-from surefoot.envs.stepping import Threaded, Workers
+from surefoot.envs.stepping import Stepper, Threaded
+from surefoot.envs.supervised import Restarts
+from surefoot.envs.worker import EnvMaker, Made
+from surefoot.envs.workers import Workers
 from surefoot.errors import UsageError, closest
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
@@ -34,7 +37,7 @@ def make_host(
     environment is taken as it is, and must have `num_envs` copies.
 
     "sync" steps the copies when the step is fetched, "thread" in a thread beside it, "async" in one
-    worker process each.
+    worker process each, which `make_groups` has more to say about.
     """
     if isinstance(source, VectorEnv):
         if source.num_envs != num_envs:
@@ -43,39 +46,38 @@ def make_host(
                 f"pass num_envs={source.num_envs}"
             )
         return HostEnv.of(source, name=_name(source))
-    if isinstance(source, str):
-        maker: Callable[[], gymnasium.Env] = functools.partial(gymnasium.make, check_env_id(source))
-        if str(gymnasium.spec(source).entry_point).startswith("gymnasium.envs.mujoco"):
-            _quiet_mujoco()
-    elif callable(source):
-        maker = source
-    else:
-        raise UsageError(
-            f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
-            "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
-        )
+    if vectorization == "async":
+        restarts = Restarts(Setup.max_env_restarts)
+        return _in_workers(source, num_envs, timeout=Setup.env_timeout, restarts=restarts, first=0)
+    make = _maker(source)
     try:
-        if vectorization == "async":
-            # Started afresh: forking a process that already runs JAX's threads can deadlock.
-            vector = AsyncVectorEnv(
-                [maker] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, context="forkserver"
-            )
-            return _owned(HostEnv.of, vector, name=_name(vector), stepper=Workers(vector))
-        stepper = Serial([maker] * num_envs)
+        serial = Serial([make] * num_envs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
             f"environment {source!r} needs a package that is not installed: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    return _owned(
-        HostEnv,
-        Threaded(stepper) if vectorization == "thread" else stepper,
-        name=_name(stepper.envs[0]),
-        num_envs=num_envs,
-        observation_space=stepper.observation_space,
-        action_space=stepper.action_space,
-        autoreset=AutoresetMode.SAME_STEP,
-    )
+    stepper: Stepper = Threaded(serial) if vectorization == "thread" else serial
+    return _owned(stepper, Made.of(serial.envs[0]), num_envs)
+
+
+def _in_workers(
+    source: str | EnvMaker, num_envs: int, *, timeout: float, restarts: Restarts, first: int
+) -> HostEnv:
+    workers = Workers(_maker(source), num_envs, timeout=timeout, restarts=restarts, first=first)
+    return _owned(workers, workers.made, num_envs)
+
+
+def _maker(source: Any) -> EnvMaker:
+    if isinstance(source, str):
+        return functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+    if not callable(source):
+        raise UsageError(
+            f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
+            "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
+        )
+    make: EnvMaker = source
+    return make
 
 
 def make_groups(
@@ -86,8 +88,14 @@ def make_groups(
     backend: Backend,
     vectorization: Vectorization,
     env_threads: int,
+    env_timeout: float = Setup.env_timeout,
+    max_env_restarts: int = Setup.max_env_restarts,
 ) -> list[HostEnv]:
-    """`num_envs` environments in one group, or in `most` that step beside the policy."""
+    """`num_envs` environments in one group, or in `most` that step beside the policy.
+
+    An environment in a worker process is restarted if the process dies or a step takes longer than
+    `env_timeout` seconds (0: never), `max_env_restarts` times in all groups together.
+    """
     if backend == "envpool":
         if not isinstance(source, str):
             raise UsageError(
@@ -107,11 +115,19 @@ def make_groups(
             f"vectorization {vectorization!r} with a vector environment, which steps as it was "
             "made to; accepted is 'sync'"
         )
+    restarts, first = Restarts(max_env_restarts), 0
     with contextlib.ExitStack() as on_error:
         groups = []
         for share in _shares(num_envs, most):
-            groups.append(make_host(source, share, vectorization=vectorization))
-            on_error.callback(groups[-1].close)
+            if vectorization == "async":
+                group = _in_workers(
+                    source, share, timeout=env_timeout, restarts=restarts, first=first
+                )
+            else:
+                group = make_host(source, share, vectorization=vectorization)
+            groups.append(group)
+            first += share
+            on_error.callback(group.close)
         on_error.pop_all()
     return groups
 
@@ -122,18 +138,25 @@ def _shares(count: int, most: int) -> list[int]:
     return [count // parts + (i < count % parts) for i in range(parts)]
 
 
-def _owned(make: Callable[..., HostEnv], stepped: Any, **facts: Any) -> HostEnv:
+def _owned(stepper: Stepper, made: Made, num_envs: int) -> HostEnv:
     """The host environment, or its refusal with the copies, and their processes, closed."""
     try:
-        return make(stepped, **facts)
+        return HostEnv(
+            stepper,
+            name=made.name,
+            num_envs=num_envs,
+            observation_space=made.observation_space,
+            action_space=made.action_space,
+            autoreset=AutoresetMode.SAME_STEP,
+        )
     except UsageError:
-        stepped.close()
+        stepper.close()
         raise
 
 
-def _name(env: Any) -> str:
-    spec = getattr(env, "spec", None)
-    return spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
+def _name(envs: VectorEnv) -> str:
+    spec = getattr(envs, "spec", None)
+    return spec.id if spec is not None else type(envs).__name__
 
 
 def check_env_id(env_id: str) -> str:
@@ -159,19 +182,6 @@ _EXTRAS = (
     ("gymnasium.envs.mujoco", "mujoco", "surefoot[mujoco]"),
     ("gymnasium.envs.box2d", "Box2D", "gymnasium[box2d]"),
 )
-
-
-def _quiet_mujoco() -> None:
-    """MuJoCo says, once for every copy, that Gymnasium's own models use an attribute that will go,
-    and writes it to a file in the working folder too. Nobody who trains can mend that: this one
-    message is dropped, and every other becomes a Python warning."""
-    import mujoco
-
-    def handler(message: str) -> None:
-        if "'settotalmass' is deprecated" not in message:
-            warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
-
-    mujoco.set_mju_user_warning(handler)
 
 
 def list_env_ids() -> list[str]:

@@ -49,7 +49,7 @@ class Pool:
         self._pool.send(action)
 
     def recv(self) -> Stepped:
-        return self._pool.recv()
+        return Stepped(*self._pool.recv())
 
     def histories(self) -> None:
         return None

@@ -46,7 +46,8 @@ class Serial:
                 final[i] = obs
                 obs, _ = env.reset()
             seen.append(obs)
-        return self._together(seen), reward, terminated, truncated, {"final_obs": final}
+        info = {"final_obs": final}
+        return Stepped(self._together(seen), reward, terminated, truncated, info)
 
     def histories(self) -> list[History]:
         """The running episodes."""

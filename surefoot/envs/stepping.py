@@ -5,15 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from surefoot.envs.replay import History
 
-#: What `gymnasium.vector.VectorEnv.step` returns.
-Stepped = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+
+class Stepped(NamedTuple):
+    """What `gymnasium.vector.VectorEnv.step` returns, and what became of environments that can be
+    lost."""
+
+    obs: Any
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    info: dict[str, Any]
+    stepped: np.ndarray | None = None
+    """Which environments took the step; the others were lost and begin an episode. `None`: all."""
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted since the step before."""
 
 
 class Stepper(Protocol):
@@ -53,7 +65,7 @@ class Blocking:
         self._action = action
 
     def recv(self) -> Stepped:
-        return self.envs.step(self._action)
+        return Stepped(*self.envs.step(self._action))
 
     def histories(self) -> None:
         return None
@@ -95,22 +107,3 @@ class Threaded:
     def close(self) -> None:
         self._thread.shutdown()
         self.inner.close()
-
-
-class Workers:
-    """Gymnasium's worker processes, one a sub-environment."""
-
-    def __init__(self, envs: AsyncVectorEnv) -> None:
-        self.envs = envs
-
-    def reset(self, seed: int | None) -> Any:
-        return self.envs.reset(seed=seed)[0]
-
-    def send(self, action: np.ndarray) -> None:
-        self.envs.step_async(action)
-
-    def recv(self) -> Stepped:
-        return self.envs.step_wait()
-
-    def close(self) -> None:
-        self.envs.close()

@@ -152,8 +152,8 @@ def device_iterations(
                 returns, lengths = episodes.ended()
                 row, done = flatten(metrics, critic), (first + i + 1) * rows
                 place = Saved(named(env=env_state), {}) if last and told_where else None
-                one = Iteration(first + i, done, state, row, returns, lengths, timing, place)
-                told.append(one)
+                ended = returns, lengths
+                told.append(Iteration(first + i, done, state, row, *ended, timing, place=place))
             yield told
         if answer is Ask.STOP:
             return

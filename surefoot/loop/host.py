@@ -162,7 +162,7 @@ def host_iterations(
             fitted = None if waiting is None else programs.fit(thread, state, waiting)
 
             taken = int(transitions.valid.sum())
-            done += taken
+            done += taken + collected.lost
             answer = ask()
             told_where = answer is not Ask.GO_ON or done + rows > steps
             place = save_groups(groups, env_states) if told_where else None
@@ -176,7 +176,8 @@ def host_iterations(
                 update=update,
             )
             returns, lengths = Episodes.of(transitions).ended()
-            told = Iteration(number, done, state, {}, returns, lengths, timing, place)
+            notices = collected.notices
+            told = Iteration(number, done, state, {}, returns, lengths, timing, notices, place)
             if fitted is None:
                 yield told._replace(metrics=flatten(metrics, None))
                 end = clock()

@@ -47,7 +47,7 @@ class Iteration(NamedTuple):
     number: int
     """Counts from 0."""
     steps: int
-    """Environment steps of the run so far, with this iteration's."""
+    """Environment steps of the run so far, with this iteration's; lost ones count."""
     state: TrainState
     """The state after this iteration; on the device, after the last one of the same call."""
     metrics: dict[str, float | bool | int]
@@ -58,6 +58,8 @@ class Iteration(NamedTuple):
     episode_lengths: np.ndarray
     """Their lengths in steps."""
     timing: Timing
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted."""
     place: Saved | None = None
     """Where the environments stand after this iteration, if it was asked for."""
 

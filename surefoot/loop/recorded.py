@@ -53,7 +53,7 @@ def recorded_iterations(
         none = np.zeros(0)
         answer = ask()
         place = Saved({}, {}) if answer is not Ask.GO_ON or index + 1 == steps // rows else None
-        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing, place)
+        yield Iteration(index, (index + 1) * rows, state, row, none, none, timing, place=place)
         if answer is Ask.STOP:
             return
 

@@ -35,13 +35,17 @@ class GroupState(NamedTuple):
     """Transitions since each episode began, [N]."""
 
 
-class RolloutTime(NamedTuple):
-    """Where a host rollout's time went."""
+class RolloutInfo(NamedTuple):
+    """Where a host rollout's time went, and what happened on the way."""
 
     environment: float
     """Seconds spent waiting for the environments' steps."""
     act: float
     """Seconds in the policy, with the transfer of its actions."""
+    lost: int
+    """Steps that environments were lost in."""
+    notices: tuple[str, ...]
+    """A line for every environment that was restarted."""
 
 
 def fresh_episodes(groups: Sequence[HostEnv], seed: int | None) -> list[GroupState]:
@@ -101,7 +105,7 @@ class HostRollout:
 
     def __call__(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
-    ) -> tuple[list[GroupState], Transitions, RolloutTime]:
+    ) -> tuple[list[GroupState], Transitions, RolloutInfo]:
         """The next `horizon` rows."""
         shape = self._raw.shape[:2]
         parts = self._to_env, policy, normalizer
@@ -112,11 +116,13 @@ class HostRollout:
         reward = np.empty(shape)
         terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
         current = [state.obs for state in states]
+        notices: list[str] = []
         environment = acting = 0.0
+        lost = 0
         clock = time.perf_counter
 
         def receive(i: int, t: int) -> None:
-            nonlocal environment
+            nonlocal environment, lost
             begin = clock()
             step = self.groups[i].recv()
             environment += clock() - begin
@@ -124,6 +130,8 @@ class HostRollout:
             next_obs[at], reward[at] = step.next_obs, step.reward
             terminated[at], truncated[at] = step.terminated, step.truncated
             valid[at] = step.valid
+            lost += step.lost
+            notices.extend(step.notices)
             current[i] = step.obs
 
         def send(i: int, t: int) -> None:
@@ -150,8 +158,10 @@ class HostRollout:
         done = (terminated | truncated) & valid
         earned_before = np.concatenate([state.episode_return for state in states])
         played_before = np.concatenate([state.episode_length for state in states])
-        earned, earning = running_totals(np.where(valid, reward, 0.0), done, earned_before)
-        played, playing = running_totals(valid.astype(float), done, played_before)
+        # What was lost of an episode is in no statistic.
+        ends = done | ~valid
+        earned, earning = running_totals(np.where(valid, reward, 0.0), ends, earned_before)
+        played, playing = running_totals(valid.astype(float), ends, played_before)
         transitions = Transitions(
             obs=observed,
             action=sampled,
@@ -167,4 +177,4 @@ class HostRollout:
             GroupState(obs, earning[columns], playing[columns])
             for obs, columns in zip(current, self._columns, strict=True)
         ]
-        return after, transitions, RolloutTime(environment, acting)
+        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices))

@@ -28,6 +28,7 @@ def as_row(iteration: Iteration) -> dict[str, Any]:
         **{name: _finite(value) for name, value in iteration.metrics.items()},
         "episode_returns": [_finite(float(x)) for x in iteration.episode_returns],
         "episode_lengths": [int(x) for x in iteration.episode_lengths],
+        "env_restarts": len(iteration.notices),
         "timing": iteration.timing._asdict(),
     }
 

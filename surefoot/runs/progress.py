@@ -99,6 +99,8 @@ class Live:
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
         self._summary.add(iteration)
+        for notice in iteration.notices:
+            self._progress.console.print(notice, highlight=False, markup=False)
         text = self._summary.text(iteration)
         self._progress.update(self._task, completed=iteration.steps, description=text)
 
@@ -124,8 +126,10 @@ class Lines:
         self._pending: Iteration | None = None
 
     def show(self, iteration: Iteration) -> None:
-        """Print the iteration if the last line is old enough."""
+        """Print the iteration if the last line is old enough, and its notices in any case."""
         self._summary.add(iteration)
+        for notice in iteration.notices:
+            self._print(notice)
         if iteration.number == 0 and iteration.timing.compile:
             self._print(f"compiled in {iteration.timing.compile:.1f} s")
         self._pending = iteration
@@ -144,7 +148,7 @@ class Lines:
             self._pending = None
 
     def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def close(self) -> None:
         """Print the last iteration if it was not."""

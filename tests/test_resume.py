@@ -1,0 +1,379 @@
+"""A resumed run is the run that was not interrupted, and nothing damaged is gone on from."""
+
+import errno
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv
+
+import surefoot as sf
+from surefoot.resuming import restore
+from surefoot.runs import checkpoints, store
+from surefoot.runs.metrics import JsonLines
+from surefoot.runs.progress import Silent
+
+SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 5, "checkpoint_every": 0}
+
+
+class Hidden(gymnasium.Env):
+    """A walk, optionally with randomness that no seed decides."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+    secret = None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._age, self._at = 0, self.np_random.normal(size=2).astype(np.float32)
+        return self._at, {}
+
+    def step(self, action):
+        self._age += 1
+        source = self.np_random if self.secret is None else self.secret
+        self._at = (0.9 * self._at + source.normal(size=2)).astype(np.float32)
+        return self._at, -abs(float(action[0] - self._at[0])), False, self._age == 20, {}
+
+
+class Secretive(Hidden):
+    secret = np.random.default_rng()
+
+
+class Interrupt(Silent):
+    """Ends the process, as it were, after some iterations."""
+
+    def __init__(self, after):
+        self._left = after
+
+    def show(self, iteration):
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def rows(folder):
+    """The metrics without what differs between two runs of the same seed."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines]
+
+
+def arrays(folder):
+    return store.load(folder / "agent")[0]
+
+
+def cut(algorithm, env, folder, *, after=2, **options):
+    with pytest.raises(KeyboardInterrupt):
+        sf.train(
+            algorithm,
+            env,
+            out=folder,
+            display=lambda _: Interrupt(after),
+            **{**SMALL, **options},
+        )
+
+
+def same(one, other):
+    assert rows(one) == rows(other)
+    ours, theirs = arrays(one), arrays(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+CASES = {
+    "trpo": ("trpo", "CartPole-v1", {}),
+    "ppo_kl": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
+    "acktr": ("acktr", Hidden, {}),
+    "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
+    "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),
+    "threads": ("trpo", "CartPole-v1", {"vectorization": "thread"}),
+    "device": ("trpo", "CartPole-v1", {"backend": "device"}),
+    "device PPO": ("ppo_clip", "Pendulum-v1", {"backend": "device", "minibatch_size": 32}),
+    "one call for all": (
+        "trpo",
+        "CartPole-v1",
+        {"backend": "device", "checkpoint_every": 60.0, "steps": 128 * 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, tmp_path):
+    algorithm, env, options = CASES[name]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train(algorithm, env, out=whole, **{**SMALL, **options})
+    cut(algorithm, env, broken, **options)
+    if name != "one call for all":
+        assert len(rows(broken)) < len(rows(whole))
+        given = {} if isinstance(env, str) else {"env": env}
+        sf.resume(broken, **given)
+    else:
+        # The device had done all of it in one call before the interruption.
+        assert len(rows(broken)) == 2
+        assert checkpoints.paths(broken / "checkpoints") == []
+        return
+    same(whole, broken)
+
+
+def test_a_run_may_be_resumed_again_and_again(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("trpo", Hidden, out=whole, **SMALL)
+    cut("trpo", Hidden, broken, after=1)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            sf.resume(broken, env=Hidden, display=lambda _: Interrupt(1))
+    sf.resume(broken, env=Hidden)
+    same(whole, broken)
+    assert [int(p.name) for p in checkpoints.paths(broken / "checkpoints")] == [3, 4, 5]
+
+
+def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(tmp_path):
+    expert = sf.train("trpo", "CartPole-v1", **SMALL)
+    file = tmp_path / "episodes.safetensors"
+    sf.demonstrations.save(expert.record(4), file)
+    count = len(sf.demonstrations.load(file))
+    options = {"data": str(file), "steps": 4 * count, "hidden": (8,), "checkpoint_every": 0}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("bc", "CartPole-v1", out=whole, **options)
+    with pytest.raises(KeyboardInterrupt):
+        sf.train("bc", "CartPole-v1", out=broken, display=lambda _: Interrupt(2), **options)
+    sf.resume(broken)
+    same(whole, broken)
+
+
+def test_several_seeds_go_on_together(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    options = {**SMALL, "backend": "device"}
+    sf.train_seeds("trpo", "CartPole-v1", [3, 4], out=whole, **options)
+    with pytest.raises(KeyboardInterrupt):
+        sf.train_seeds(
+            "trpo", "CartPole-v1", [3, 4], out=broken, display=lambda _: Interrupt(3), **options
+        )
+    # One has lost its newest: all go back to one that every run has.
+    checkpoints.remove(checkpoints.paths(broken / "seed-4" / "checkpoints")[-1])
+    with pytest.raises(sf.UsageError, match=r"holds several runs: pass it to resume_seeds"):
+        sf.resume(broken)
+    sf.resume_seeds(broken)
+    for seed in (3, 4):
+        same(whole / f"seed-{seed}", broken / f"seed-{seed}")
+
+
+def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
+    folder = tmp_path / "run"
+    sf.train("ppo_clip", "CartPole-v1", out=folder, **SMALL)
+    with pytest.raises(sf.UsageError, match=r"has 640 of 640 steps .* pass steps, 768 or more"):
+        sf.resume(folder)
+    sf.resume(folder, steps=900)
+    told = rows(folder)
+    assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
+    assert told[0]["step_scale"] > told[4]["step_scale"] > 0
+    assert told[5]["step_scale"] == told[6]["step_scale"] == 0, "the rate has come to its end"
+    with pytest.raises(sf.UsageError, match=r"768 of 900|896 of 900"):
+        sf.resume(folder)
+
+
+@pytest.mark.parametrize("kind", ["secretive", "vector"])
+def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_path):
+    folder = tmp_path / "run"
+    if kind == "secretive":
+        env, why = Secretive, "did not come back to where it was"
+    else:
+        env, why = SyncVectorEnv([Hidden] * 4), "cannot be put back"
+    cut("trpo", env, folder)
+    shown = Notes()
+    sf.resume(folder, env=env, display=lambda _: shown)
+    assert any("episodes begin anew" in note and why in note for note in shown.notes)
+    last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
+    assert len(last.began_anew) == 1
+    assert 1 <= last.began_anew[0] <= 2
+    assert [row["iteration"] for row in rows(folder)] == list(range(5))
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A run that was interrupted after its third iteration."""
+    folder = tmp_path_factory.mktemp("broken") / "run"
+    cut("trpo", "CartPole-v1", folder, after=3)
+    return folder
+
+
+@pytest.fixture
+def copy(broken, tmp_path):
+    return shutil.copytree(broken, tmp_path / "run")
+
+
+def test_what_a_checkpoint_says(broken):
+    path = checkpoints.paths(broken / "checkpoints")[-1]
+    told = checkpoints.read(path)
+    assert told.iterations == int(path.name) == 3
+    assert told.steps == 3 * 128
+    assert told.budget == SMALL["steps"]
+    assert told.config["algorithm"] == "trpo"
+    assert {"jax", "numpy", "gymnasium"} <= told.config["versions"].keys()
+    assert told.began_anew == []
+    assert any("critic_state" in name for name in told.state)
+    assert all(np.isfinite(x).all() for x in told.state.values() if x.dtype.kind == "f")
+
+
+def damage(path, kind, rng):
+    data = bytearray(path.read_bytes())
+    if kind == "truncated":
+        data = data[: rng.integers(len(data))]
+    else:
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped"])
+@pytest.mark.parametrize("name", ["arrays.safetensors", "manifest.json"])
+def test_a_damaged_checkpoint_is_passed_over(name, kind, copy):
+    rng = np.random.default_rng(0)
+    newest = checkpoints.paths(copy / "checkpoints")[-1]
+    whole = (newest / name).read_bytes()
+    for _ in range(10):
+        (newest / name).write_bytes(whole)
+        damage(newest / name, kind, rng)
+        found, wrong = checkpoints.newest(copy / "checkpoints", copy / "metrics.jsonl")
+        assert found.iterations == 2
+        assert len(wrong) == 1
+        assert str(newest) in wrong[0]
+    (restored,) = restore(copy)
+    assert "intact" in restored.warnings[0]
+    restored.run.close()
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped"])
+def test_damaged_metrics_are_not_gone_on_from(kind, copy):
+    path = copy / "metrics.jsonl"
+    first = len(path.read_bytes().splitlines(keepends=True)[0])
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(10):
+        path.write_bytes(whole)
+        damage(path, kind, rng)
+        before = next(
+            (i for i, (a, b) in enumerate(zip(path.read_bytes(), whole, strict=False)) if a != b),
+            path.stat().st_size,
+        )
+        if before < first:
+            with pytest.raises(sf.UsageError, match=r"no intact checkpoint"):
+                sf.resume(copy)
+        else:
+            found, _ = checkpoints.newest(copy / "checkpoints", path)
+            assert found.metrics.length <= before
+
+
+def test_without_an_intact_checkpoint_there_is_one_line(copy):
+    for path in checkpoints.paths(copy / "checkpoints"):
+        (path / "manifest.json").unlink()
+    with pytest.raises(sf.UsageError, match=r"^[^\n]*has no intact checkpoint[^\n]*train anew$"):
+        sf.resume(copy)
+    with pytest.raises(sf.UsageError, match=r"is no run: it has no config.json"):
+        sf.resume(copy / "agent")
+
+
+def test_what_an_ended_process_left_is_tidied_away(copy):
+    folder = copy / "checkpoints"
+    (folder / ".00000004-x").mkdir()
+    (folder / ".00000004-x" / "arrays.safetensors").write_bytes(b"half")
+    with (copy / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 3, "steps"')
+    sf.resume(copy)
+    assert sorted(p.name for p in folder.iterdir()) == ["00000003", "00000004", "00000005"]
+    assert [row["iteration"] for row in rows(copy)] == list(range(5))
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(copy):
+    class Second(Silent):
+        def show(self, iteration):
+            with pytest.raises(sf.UsageError, match="being written by another process"):
+                sf.resume(copy, steps=10**6)
+
+    sf.resume(copy, display=lambda _: Second())
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "metrics"])
+def test_a_full_disk_does_not_end_the_run(what, tmp_path, monkeypatch):
+    folder, full = tmp_path / "run", {"now": False}
+    wrapped = store._write if what == "checkpoint" else JsonLines._flush
+
+    def write(*args):
+        if full["now"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrapped(*args)
+
+    where = (store, "_write") if what == "checkpoint" else (JsonLines, "_flush")
+    monkeypatch.setattr(*where, write)
+    intact = {}
+
+    class Filling(Notes):
+        def show(self, iteration):
+            full["now"] = 1 <= iteration.number < 3
+            intact[iteration.number] = checkpoints.newest(
+                folder / "checkpoints", folder / "metrics.jsonl"
+            )[0].iterations
+
+    shown = Filling()
+    sf.train("trpo", "CartPole-v1", out=folder, display=lambda _: shown, **SMALL)
+    assert intact == {0: 1, 1: 2, 2: 2, 3: 2, 4: 5} or intact == {0: 1, 1: 2, 2: 2, 3: 4, 4: 5}
+    assert any(
+        str(folder) in note and "No space left" in note and "goes on" in note
+        for note in shown.notes
+    )
+    assert [row["iteration"] for row in rows(folder)] == list(range(5))
+
+
+def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path):
+    import optax
+
+    def learner(rate):
+        policy = sf.Step(sf.Score(), sf.Optax(optax.adam, learning_rate=1.0), sf.Fixed(rate))
+        return sf.Algorithm(policy)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train(learner(0.01), Hidden, out=whole, **SMALL)
+    cut(learner(0.01), Hidden, broken)
+    with pytest.raises(sf.UsageError, match=r"is no recipe of surefoot's: pass algorithm="):
+        sf.resume(broken, env=Hidden)
+    with pytest.raises(sf.UsageError, match=r"which is no Gymnasium id: pass env="):
+        sf.resume(broken, algorithm=learner(0.01))
+    with pytest.raises(sf.UsageError, match=r"algorithm= differs from the run's in learner"):
+        sf.resume(broken, algorithm=learner(0.02), env=Hidden)
+    sf.resume(broken, algorithm=learner(0.01), env=Hidden)
+    same(whole, broken)
+
+
+def test_nothing_that_is_read_can_run_code(copy, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("unpickled")
+
+    with monkeypatch.context() as patched:
+        for name in ("load", "loads", "Unpickler"):
+            patched.setattr(pickle, name, refuse)
+        sf.load(copy)
+        for run in restore(copy):
+            run.run.close()
+
+
+def test_no_source_reads_what_could_run_code():
+    words = re.compile(r"\b(pickle|cloudpickle|marshal|shelve|dill|joblib)\b|\beval\(|allow_pickle")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in Path(sf.__file__).parent.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if words.search(line.split("#")[0]) and not line.lstrip().startswith(('"', "is ", "of "))
+    ]
+    assert [line for line in found if not line.startswith("workers.py")] == []
