@@ -1,0 +1,70 @@
+"""An episode that is played again leads to where it was."""
+
+import json
+
+import gymnasium
+import numpy as np
+import pytest
+
+from surefoot.envs.make import make_groups, make_host
+from surefoot.envs.replay import History
+from surefoot.named import Saved
+from surefoot.rollout import GroupState, restore_groups, save_groups
+
+IDS = ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", "Taxi-v3", "HalfCheetah-v5", "Hopper-v5"]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_next_steps_are_those_that_would_have_come(env_id):
+    env, other = make_host(env_id, 2), make_host(env_id, 2)
+    env.reset(3)
+    env.action_space.seed(0)
+    actions = [np.asarray([env.action_space.sample() for _ in range(2)]) for _ in range(80)]
+    for action in actions[:50]:
+        seen = env.step(action)
+    histories = env.histories()
+    # As a file has them.
+    histories = [
+        History(h.seed, json.loads(json.dumps(h.generator)), h.actions.copy()) for h in histories
+    ]
+    other.reset(1000)
+    np.testing.assert_array_equal(other.replay(histories), seen.obs)
+    for action in actions[50:]:
+        for name, a, b in zip(seen._fields, env.step(action), other.step(action), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+    env.close()
+    other.close()
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "thread", "async"])
+def test_groups_come_back_to_where_they_stood(vectorization):
+    def groups():
+        return make_groups(
+            "CartPole-v1", 3, backend="host", vectorization=vectorization, env_threads=0
+        )
+
+    ours, theirs = groups(), groups()
+    rng = np.random.default_rng(0)
+    states, seed = [], 5
+    for group in ours:
+        group.reset(seed)
+        seed += group.num_envs
+        for _ in range(40):
+            seen = group.step(rng.integers(2, size=group.num_envs))
+        n = group.num_envs
+        states.append(GroupState(seen.obs, np.arange(n) + 0.5, np.arange(n) + 1.0))
+    saved = save_groups(ours, states)
+    back, why = restore_groups(theirs, saved, seed=77)
+    assert why is None
+    for a, b in zip(states, back, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+    for one, other in zip(ours, theirs, strict=True):
+        action = rng.integers(2, size=one.num_envs)
+        np.testing.assert_array_equal(one.step(action).obs, other.step(action).obs)
+    moved = {**saved.arrays, "groups[0].obs": saved.arrays["groups[0].obs"] + 1}
+    fresh, why = restore_groups(theirs, Saved(moved, saved.facts), seed=77)
+    assert "environment 0 of CartPole-v1 did not come back" in why
+    np.testing.assert_array_equal(fresh[0].obs[0], gymnasium.make("CartPole-v1").reset(seed=77)[0])
+    for group in (*ours, *theirs):
+        group.close()
