@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from surefoot.geometry import Geometry
 from surefoot.local import Local, dot, weighted_mean
 from surefoot.objectives import Objective, as_objective
+from surefoot.shuffle import shuffled
 from surefoot.step_size import StepSize
 from surefoot.types import Batch, Info, Params, take
 
@@ -153,7 +154,7 @@ class Epochs(Update):
 
         def epoch(carry: Any, epoch_key: PRNGKeyArray) -> tuple[Any, MoveInfo]:
             shuffle_key, step_key = jax.random.split(epoch_key)
-            order = jax.random.permutation(shuffle_key, rows)
+            order = shuffled(shuffle_key, rows)
             order = jnp.pad(order, (0, fill), constant_values=-1).reshape(size, count).T
             return jax.lax.scan(minibatch, carry, (jax.random.split(step_key, count), order))
 

@@ -21,7 +21,7 @@ from jaxtyping import install_import_hook
 CORE = (
     "advantages algorithm cloning cross_entropy distributions envs.classic episodes evaluation "
     "geometry guard learner local loop named networks normalize objectives programs rollout "
-    "step_size types update wrappers"
+    "shuffle step_size types update wrappers"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):

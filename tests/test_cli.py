@@ -171,7 +171,9 @@ def test_a_run_writes_its_folder_and_says_where_and_how_much_it_trained(trained)
     assert "run: run   (surefoot evaluate run)" in ran.out
     assert "compiled in" in ran.out
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         "agent",
+        "checkpoints",
         "config.json",
         "metrics.jsonl",
     ]
@@ -304,7 +306,7 @@ def test_the_doctor_reports_a_build_that_computes_wrongly(monkeypatch):
 
 
 def raising(error):
-    def execute(*args):
+    def execute(*args, **options):
         raise error
 
     return execute

@@ -11,7 +11,7 @@ from surefoot.envs.replay import History
 from surefoot.named import Saved
 from surefoot.rollout import GroupState, restore_groups, save_groups
 
-IDS = ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", "Taxi-v3", "HalfCheetah-v5", "Hopper-v5"]
+IDS = ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", "Taxi-v4", "HalfCheetah-v5", "Hopper-v5"]
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -386,7 +386,9 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(algorithm, tmp_path):
         assert [row["steps"] for row in rows] == [128, 256]
         assert rows[0]["episode_returns"] == first.episode_returns.tolist()
         for name, value in first.metrics.items():
-            assert rows[0][name] == pytest.approx(value, rel=2e-3, abs=1e-5), name
+            # At the tolerance, rounding decides about one iteration more.
+            slack = 1 if name == "cg_steps" else 1e-5
+            assert rows[0][name] == pytest.approx(value, rel=2e-3, abs=slack), name
         for a, b in zip(
             jax.tree.leaves(agent.policy), jax.tree.leaves(alone.agent().policy), strict=True
         ):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -71,4 +73,5 @@ class Optax(Geometry):
         loss_gradient = optax.tree.scale(-1.0, local.grad)
         params = eqx.filter(local.params, eqx.is_inexact_array)
         direction, state = self._made().update(loss_gradient, state, params)
-        return direction, state, FirstOrderInfo(optax.tree.norm(local.grad))
+        flat, _ = jax.flatten_util.ravel_pytree(loss_gradient)
+        return direction, state, FirstOrderInfo(jnp.linalg.norm(flat))

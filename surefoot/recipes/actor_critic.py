@@ -32,9 +32,9 @@ class ShortBatch(ActorCritic):
     def climb(self, objective: Objective) -> Step:
         """One step of RMSprop on the objective with its entropy bonus."""
         from surefoot import EntropyBonus, Fixed, Optax, Step, linear
-        from surefoot.recipes.optimizers import rmsprop
+        from surefoot.recipes.optimizers import clipped_rmsprop
 
-        optimizer = Optax(rmsprop, max_norm=self.max_grad_norm)
+        optimizer = Optax(clipped_rmsprop, max_norm=self.max_grad_norm)
         with_entropy = EntropyBonus(objective, self.entropy_coefficient)
         return Step(with_entropy, optimizer, Fixed(self.learning_rate, linear))
 

@@ -41,9 +41,8 @@ class ActorCritic(OnPolicy):
 
 def regression(learning_rate: float, epochs: int, minibatch_size: int) -> Update:
     """The critic's update: its likelihood of the value targets, by Adam."""
-    import optax
-
     from surefoot import Epochs, Fixed, Likelihood, Optax, Step
+    from surefoot.recipes.optimizers import adam
 
-    step = Step(Likelihood(), Optax(optax.adam, learning_rate=1.0), Fixed(learning_rate))
+    step = Step(Likelihood(), Optax(adam), Fixed(learning_rate))
     return Epochs(step, epochs=epochs, minibatch_size=minibatch_size)

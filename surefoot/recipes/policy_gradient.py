@@ -36,13 +36,12 @@ class Reinforce(OnPolicy):
     """Rows of a baseline step."""
 
     def build(self) -> Algorithm:
-        import optax
-
         from surefoot import Algorithm, Fixed, Optax, Score, Step
+        from surefoot.recipes.optimizers import adam
 
         rate, epochs = self.critic_learning_rate, self.critic_epochs
         critic = regression(rate, epochs, self.critic_minibatch_size) if self.baseline else None
-        step = Step(Score(), Optax(optax.adam, learning_rate=1.0), Fixed(self.learning_rate))
+        step = Step(Score(), Optax(adam), Fixed(self.learning_rate))
         return Algorithm(step, critic, discount=self.discount, gae_lambda=1.0)
 
 
@@ -65,13 +64,12 @@ class VPGAdaptive(ActorCritic):
     """KL(old‖new) that a step should have, nats."""
 
     def build(self) -> Algorithm:
-        import optax
-
         from surefoot import AdaptKL, Fixed, Optax, Score, Step
+        from surefoot.recipes.optimizers import adam
 
         low, high = self.min_learning_rate, self.max_learning_rate
         check_between("learning_rate", self.learning_rate, low, high)
-        step = Step(Score(), Optax(optax.adam, learning_rate=1.0), Fixed(self.learning_rate))
+        step = Step(Score(), Optax(adam), Fixed(self.learning_rate))
         held = AdaptKL(step, _rate, target=self.target_kl, factor=0.5, low=low, high=high)
         return self.algorithm(held)
 

@@ -37,11 +37,11 @@ class Proximal(ActorCritic):
     def climb(self, objective: Objective) -> Epochs:
         """Passes of Adam over the batch, on the objective with its entropy bonus."""
         from surefoot import EntropyBonus, Epochs, Fixed, Optax, Step, linear
-        from surefoot.recipes.optimizers import adam
+        from surefoot.recipes.optimizers import clipped_adam
 
         step = Step(
             EntropyBonus(objective, self.entropy_coefficient),
-            Optax(adam, max_norm=self.max_grad_norm),
+            Optax(clipped_adam, max_norm=self.max_grad_norm),
             Fixed(self.learning_rate, linear),
         )
         return Epochs(step, epochs=self.epochs, minibatch_size=self.minibatch_size)

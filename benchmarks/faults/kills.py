@@ -1,0 +1,153 @@
+"""Runs that are killed at random instants, and resumed.
+
+    python -m benchmarks.faults.kills [--kills 100] [--processes 2] [--folder FOLDER]
+
+Short runs (TRPO, PPO and ACKTR on CartPole-v1 on the device and on the host, and on HalfCheetah-v5)
+write a checkpoint after every iteration. Each is killed by SIGKILL at a random instant of its life
+and resumed, and killed again in half of the cases; the last time it is left to end. Parameters and
+metrics, `timing` excepted, must then be those of the run that was not killed, bit for bit, and no
+checkpoint may be unreadable. A run that is killed before its first checkpoint has nothing to go on
+with and is begun anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surefoot.errors import UsageError
+from surefoot.runs import checkpoints, store
+
+ALGORITHMS = ("trpo", "ppo_clip", "acktr")
+PLACES = {
+    "device": ("CartPole-v1", "--backend=device", "--steps=24576", "--num-envs=8"),
+    "host": ("CartPole-v1", "--steps=12288", "--num-envs=8"),
+    "mujoco": ("HalfCheetah-v5", "--steps=12288", "--num-envs=8"),
+}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "surefoot.cli", *arguments]
+
+
+def train(case: tuple[str, str], folder: Path) -> list[str]:
+    algorithm, place = case
+    env, *options = PLACES[place]
+    return command("train", algorithm, env, *options, "--checkpoint-every=0", f"--out={folder}")
+
+
+def left_alone(arguments: list[str]) -> float:
+    begin = time.monotonic()
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return time.monotonic() - begin
+
+
+def killed(arguments: list[str], seconds: float) -> bool:
+    """Whether it was killed before it ended."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """(parameters, metrics) of a run."""
+    arrays = {name: x.tobytes() for name, x in store.load(folder / "agent")[0].items()}
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return arrays, [{k: v for k, v in json.loads(x).items() if k != "timing"} for x in lines]
+
+
+def unreadable(folder: Path) -> int:
+    """Checkpoints that cannot be read."""
+    count = 0
+    for path in checkpoints.paths(folder / "checkpoints"):
+        try:
+            checkpoints.read(path)
+        except UsageError:
+            count += 1
+    return count
+
+
+def trial(case: tuple[str, str], number: int, seconds: float, whole: Any, root: Path) -> Counter:
+    """One run: killed once or twice, resumed, compared."""
+    rng = np.random.default_rng(number)
+    folder, counts = root / f"{'-'.join(case)}-{number}", Counter[str]()
+    arguments = train(case, folder)
+    for _ in range(1 + number % 2):
+        if killed(arguments, rng.uniform(0.3, 1.0) * seconds):
+            counts["kills"] += 1
+        counts["unreadable"] += unreadable(folder)
+        if checkpoints.paths(folder / "checkpoints"):
+            arguments = command("resume", str(folder))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            counts["before the first checkpoint"] += 1
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if done.returncode == 2 and "steps behind it" in done.stderr:
+        counts["after the last iteration"] += 1
+    elif done.returncode != 0:
+        print(case, number, done.stderr, file=sys.stderr)
+    counts["runs"] += 1
+    counts["identical"] += outcome(folder) == whole
+    shutil.rmtree(folder)
+    return counts
+
+
+def main() -> int:
+    """Kill, resume, compare; 1 if anything was not as it must be."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the runs go, if not a temporary folder")
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(dir=options.folder))
+    cases = list(itertools.product(ALGORITHMS, PLACES))
+    seconds, wholes = {}, {}
+    for case in cases:
+        # Twice: the first one fills the cache of compiled programs.
+        for turn in range(2):
+            folder = root / f"{'-'.join(case)}-whole-{turn}"
+            seconds[case] = left_alone(train(case, folder))
+        wholes[case] = outcome(folder)
+    total, number = Counter[str](), itertools.count()
+
+    def turn(_: int) -> Counter:
+        n = next(number)
+        case = cases[n % len(cases)]
+        return trial(case, n, seconds[case], wholes[case], root)
+
+    with ThreadPoolExecutor(options.processes) as pool:
+        while total["kills"] < options.kills:
+            for counts in pool.map(turn, range(2 * options.processes)):
+                total.update(counts)
+            print(dict(total), flush=True)
+    shutil.rmtree(root)
+    good = total["identical"] == total["runs"] and total["unreadable"] == 0
+    print(
+        f"{total['kills']} kills in {total['runs']} runs: {total['identical']} of {total['runs']} "
+        f"identical, {total['unreadable']} unreadable checkpoints"
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The first signal asks a run to end, the second ends it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+import surefoot as sf
+from surefoot.runs import checkpoints
+
+
+def started(*command):
+    """The process, in a group of its own and with the signals' default handlers."""
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def wait_for(condition):
+    while not condition():
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
+    folder = tmp_path / "run"
+    options = [
+        "--num-envs=2",
+        "--horizon=32",
+        "--hidden=8",
+        "--steps=1000000",
+        "--checkpoint-every=3600",
+    ]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *options]
+    process = started(sys.executable, "-m", "surefoot.cli", *command)
+    rows = folder / "metrics.jsonl"
+    wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
+    os.killpg(process.pid, sent)
+    out, err = process.communicate()
+    assert process.returncode == 128 + sent
+    assert f"{sent.name}: finishing the iteration" in err
+    told = [json.loads(line) for line in rows.read_text().splitlines()]
+    (path,) = checkpoints.paths(folder / "checkpoints")
+    assert checkpoints.read(path).iterations == len(told)
+    assert f"interrupted after {told[-1]['steps']:,} steps: 'surefoot resume {folder}'" in out
+    sf.load(folder)
+
+
+SCRIPT = """
+import sys, time
+from surefoot.runs import signals
+signals.PATIENCE = float(sys.argv[1])
+with signals.Signals() as asked:
+    print("ready", flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once(sent):
+    process = started(sys.executable, "-c", textwrap.dedent(SCRIPT), "100")
+    process.stdout.readline()
+    process.send_signal(sent)
+    assert process.stderr.readline() == "\n"
+    assert "once more ends at once" in process.stderr.readline()
+    process.send_signal(sent)
+    assert "ended at once" in process.communicate()[1]
+    assert process.returncode == 128 + sent
+
+
+def test_what_does_not_end_in_time_is_ended():
+    process = started(sys.executable, "-c", textwrap.dedent(SCRIPT), "0.2")
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert "the iteration did not end within 0.2 s" in process.communicate()[1]
+    assert process.returncode == 143
+
+
+def test_handlers_are_put_back():
+    from surefoot.runs.signals import Signals
+
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals() as asked:
+        assert not asked.asked()
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.set_wakeup_fd(-1) == -1
