@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,7 +73,7 @@ class Record:
     ) -> None:
         self._run, self._folder, self._note = run, folder, note
         self._rows: JsonLines | None = None
-        self._returns: list[float] = []
+        self._returns = array("d")
         self._steps = self._refused = self._in_a_row = 0
         self._began_anew: list[int] = []
         self._failing: set[Path] = set()
@@ -189,7 +190,7 @@ class Record:
                     f"{self._folder / 'agent'} cannot be written: {error.strerror}; the run's last "
                     "checkpoint stands"
                 ) from None
-        return Result(agent, self._returns, self._steps, self._refused)
+        return Result(agent, self._returns.tolist(), self._steps, self._refused)
 
 
 def reason(iteration: Iteration, space: Any) -> str:

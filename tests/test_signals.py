@@ -15,14 +15,13 @@ from surefoot.runs import checkpoints
 
 
 def started(*command):
-    """The process, in a group of its own and with the signals' default handlers."""
+    """The process, in a group of its own."""
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
