@@ -379,3 +379,21 @@ def test_no_source_reads_what_could_run_code():
     # Between a process and the workers that it started; no file is read.
     workers = ("worker.py", "workers.py", "process.py")
     assert [line for line in found if not line.startswith(workers)] == []
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("name", ["host-1", "device-1"])
+def test_runs_of_every_earlier_format_are_gone_on_with(name, tmp_path):
+    folder = shutil.copytree(GOLDEN / name, tmp_path / "run")
+    before = rows(folder)
+    kept = arrays(folder)
+    shown = Notes()
+    sf.load(folder).evaluate(2)
+    sf.resume(folder, steps=160, display=lambda _: shown)
+    told = rows(folder)
+    assert told[: len(before)] == before
+    assert [row["steps"] for row in told] == [32, 64, 96, 128, 160]
+    assert all(np.isfinite(x).all() for x in arrays(folder).values())
+    assert any((arrays(folder)[name] != kept[name]).any() for name in kept)

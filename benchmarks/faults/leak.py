@@ -9,6 +9,7 @@ grow by less than 2 %, and no file descriptor may be added.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
 import sys
@@ -27,7 +28,7 @@ def memory() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-class Over(Exception):
+class OverError(Exception):
     """The time is over."""
 
 
@@ -43,7 +44,7 @@ class Watch(Silent):
         if not self.seen or minute - self.seen[-1][0] >= 1 / 6:
             self.seen.append((minute, memory(), len(os.listdir("/proc/self/fd"))))
         if minute >= self._minutes:
-            raise Over
+            raise OverError
 
 
 def main() -> int:
@@ -52,23 +53,20 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     minutes = parser.parse_args().minutes
     watch = Watch(minutes)
-    with tempfile.TemporaryDirectory() as name:
-        try:
-            sf.train(
-                "trpo",
-                "CartPole-v1",
-                steps=2**31 - 1,
-                out=Path(name) / "run",
-                display=lambda _: watch,
-            )
-        except Over:
-            pass
+    with tempfile.TemporaryDirectory() as name, contextlib.suppress(OverError):
+        sf.train(
+            "trpo",
+            "CartPole-v1",
+            steps=2**31 - 1,
+            out=Path(name) / "run",
+            display=lambda _: watch,
+        )
     first = next(seen for seen in watch.seen if seen[0] >= 1)
     last = watch.seen[-1]
     growth = last[1] / first[1] - 1
     print(
-        f"{last[0]:.1f} minutes: resident {first[1]:.1f} MB after the first, {last[1]:.1f} MB at the "
-        f"end ({growth:+.2%}); file descriptors {first[2]}, then {last[2]}"
+        f"{last[0]:.1f} minutes: resident {first[1]:.1f} MB after the first, {last[1]:.1f} MB at "
+        f"the end ({growth:+.2%}); file descriptors {first[2]}, then {last[2]}"
     )
     return 0 if growth < 0.02 and last[2] <= first[2] else 1
 
