@@ -176,7 +176,17 @@ class Agent:
         return opened(source, self.observation_space, self.action_space, episodes=episodes)
 
     def save(self, path: str | Path) -> None:
-        """Write the agent to a folder (safetensors and JSON)."""
+        """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be
+        written there."""
+        try:
+            self.write(Path(path))
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be made: {error.strerror}; pass another path"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """`save`, with the `OSError` of a full disk."""
         shape = self.shape
         manifest = {
             "format": _FORMAT,
@@ -192,7 +202,7 @@ class Agent:
             "provenance": self.provenance,
         }
         arrays = named(policy=self.policy, normalizer=self.normalizer)
-        store.save(Path(path), arrays, manifest)
+        store.save(path, arrays, manifest)
 
     @classmethod
     def load(cls, path: str | Path) -> Agent:

@@ -1,4 +1,5 @@
-"""The command line: `surefoot train | evaluate | record | list | check-env | doctor`.
+"""The command line: `surefoot train | resume | evaluate | record | list | check-env |
+doctor`.
 
 A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
 imported only by the commands that compute, so that help is immediate.
@@ -6,6 +7,7 @@ imported only by the commands that compute, so that help is immediate.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
@@ -140,7 +142,7 @@ def _run_training(name: str, options: Any) -> int:
         results = execute(runs, folders, shown, stopping=signals.asked)
     _conclude(console, run, results)
     what = f"{len(runs)} runs" if several else "run"
-    if signals.received is not None:
+    if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return _interrupted(console, folder, results, signals)
     _say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
     return 0
@@ -172,7 +174,8 @@ def _resume(arguments: Sequence[str]) -> int:
     with Signals() as signals:
         results = go_on(restored, shown, stopping=signals.asked)
     _conclude(console, restored[0].run, results)
-    if signals.received is not None:
+    run = restored[0].run
+    if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return _interrupted(console, options.run, results, signals)
     _say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
     return 0
@@ -207,7 +210,9 @@ def _interrupted(console: Any, folder: Path, results: Sequence[Any], signals: An
 
 
 def _say(console: Any, text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    # What nobody can read any more is no reason to fail.
+    with contextlib.suppress(OSError):
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _evaluate(arguments: Sequence[str]) -> int:

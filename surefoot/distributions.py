@@ -19,7 +19,7 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
 
 Self = TypeVar("Self", bound="Distribution")
 
@@ -29,8 +29,18 @@ class Distribution(eqx.Module):
     log-probabilities, entropies and divergences are summed over the action's own dimensions."""
 
     @abc.abstractmethod
+    def noise(self, key: PRNGKeyArray) -> PyTree[Shaped[Array, "..."]]:
+        """The randomness of one action a batch entry. Of the distribution only the shapes and types
+        of its parameters matter, so that it can be drawn for many steps before they are known: in a
+        rollout, that costs more than the network if it is done at every step."""
+
+    @abc.abstractmethod
+    def draw(self, noise: PyTree[Shaped[Array, "..."]]) -> Shaped[Array, "..."]:
+        """The actions that this noise makes."""
+
     def sample(self, key: PRNGKeyArray) -> Shaped[Array, "..."]:
         """One action a batch entry."""
+        return self.draw(self.noise(key))
 
     @abc.abstractmethod
     def mode(self) -> Shaped[Array, "..."]:
@@ -63,8 +73,11 @@ class Categorical(Distribution):
 
     logits: Float[Array, "*batch K"]
 
-    def sample(self, key: PRNGKeyArray) -> Int[Array, "*batch"]:
-        return jax.random.categorical(key, self.logits)
+    def noise(self, key: PRNGKeyArray) -> Float[Array, "*batch K"]:
+        return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+
+    def draw(self, noise: Float[Array, "*batch K"]) -> Int[Array, "*batch"]:
+        return jnp.argmax(self.logits + noise, axis=-1)
 
     def mode(self) -> Int[Array, "*batch"]:
         return jnp.argmax(self.logits, axis=-1)
@@ -94,9 +107,12 @@ class MultiCategorical(Distribution):
 
     parts: tuple[Categorical, ...]
 
-    def sample(self, key: PRNGKeyArray) -> Int[Array, "*batch parts"]:
+    def noise(self, key: PRNGKeyArray) -> tuple[Float[Array, "*batch _"], ...]:
         keys = jax.random.split(key, len(self.parts))
-        return jnp.stack([p.sample(k) for p, k in zip(self.parts, keys, strict=True)], axis=-1)
+        return tuple(p.noise(k) for p, k in zip(self.parts, keys, strict=True))
+
+    def draw(self, noise: tuple[Float[Array, "*batch _"], ...]) -> Int[Array, "*batch parts"]:
+        return jnp.stack([p.draw(n) for p, n in zip(self.parts, noise, strict=True)], axis=-1)
 
     def mode(self) -> Int[Array, "*batch parts"]:
         return jnp.stack([p.mode() for p in self.parts], axis=-1)
@@ -120,8 +136,11 @@ class Bernoulli(Distribution):
 
     logits: Float[Array, "*batch K"]
 
-    def sample(self, key: PRNGKeyArray) -> Int[Array, "*batch K"]:
-        return jax.random.bernoulli(key, jax.nn.sigmoid(self.logits)).astype(jnp.int32)
+    def noise(self, key: PRNGKeyArray) -> Float[Array, "*batch K"]:
+        return jax.random.uniform(key, self.logits.shape, self.logits.dtype)
+
+    def draw(self, noise: Float[Array, "*batch K"]) -> Int[Array, "*batch K"]:
+        return (noise < jax.nn.sigmoid(self.logits)).astype(jnp.int32)
 
     def mode(self) -> Int[Array, "*batch K"]:
         return (self.logits > 0).astype(jnp.int32)
@@ -152,8 +171,10 @@ class DiagGaussian(Distribution):
     mean: Float[Array, "*batch D"]
     log_std: Float[Array, "*batch D"]
 
-    def sample(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:
-        noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
+    def noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:
+        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
+
+    def draw(self, noise: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         return self.mean + jnp.exp(self.log_std) * noise
 
     def mode(self) -> Float[Array, "*batch D"]:

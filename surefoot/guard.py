@@ -61,7 +61,9 @@ class CriticGuarded(NamedTuple):
 def look(trajectory: Trajectory) -> Refusal:
     """What is not finite in the transitions themselves."""
     seen = jnp.stack([trajectory.obs, trajectory.next_obs])
-    bad = ~jnp.isfinite(seen) & trajectory.valid[..., None]
+    # What follows a termination is asked for nothing.
+    asked = jnp.stack([trajectory.valid, trajectory.valid & ~trajectory.terminated])
+    bad = ~jnp.isfinite(seen) & asked[..., None]
     by_environment, components = jnp.any(bad, axis=(0, 1, 3)), jnp.any(bad, axis=(0, 1))
     rewards = jnp.any(~jnp.isfinite(trajectory.reward) & trajectory.valid, axis=0)
     in_obs, in_reward = jnp.any(by_environment), jnp.any(rewards)

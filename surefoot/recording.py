@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import sys
 import time
 from array import array
@@ -44,16 +46,15 @@ class Pace:
 
     def __init__(self, every: float, stopping: Callable[[], bool]) -> None:
         self._every, self._stopping = every, stopping
-        self._last = time.monotonic()
-        self.soon = False
-        """Ask for it after the next iteration."""
+        # The first one at once: a run is to be gone on with from its first iteration on.
+        self._last = -math.inf
 
     def __call__(self) -> Ask:
         now = time.monotonic()
         if self._stopping():
             return Ask.STOP
-        if self.soon or now - self._last >= self._every:
-            self._last, self.soon = now, False
+        if now - self._last >= self._every:
+            self._last = now
             return Ask.SAVE
         return Ask.GO_ON
 
@@ -77,6 +78,7 @@ class Record:
         self._steps = self._refused = self._in_a_row = 0
         self._began_anew: list[int] = []
         self._failing: set[Path] = set()
+        self._critic_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
@@ -85,6 +87,7 @@ class Record:
             self._rows = JsonLines.at(path, resumed.metrics)
             self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
+            checkpoints.sweep(folder)
             for row in read_rows(path, resumed.metrics):
                 self._returns.extend(float(x) for x in row["episode_returns"])
                 self._count(bool(row["refused"]))
@@ -94,18 +97,23 @@ class Record:
         refused."""
         self._returns.extend(iteration.episode_returns.tolist())
         self._steps = iteration.steps
+        refused = self._count(bool(iteration.metrics["refused"]))
         if self._folder is not None:
-            self._rows = self._rows or self._begin(self._folder)
-            self._unless_full(self._folder / "metrics.jsonl", self._rows.write, iteration)
-            if iteration.place is not None:
-                self._unless_full(self._folder / "checkpoints", self._checkpoint, iteration)
-        if self._count(bool(iteration.metrics["refused"])):
+            rows = self._rows = self._rows or self._begin(self._folder)
+            self._unless_full(self._folder / "metrics.jsonl", lambda: rows.write(iteration))
+            # While updates are refused, environments may stand where they never come back from.
+            if iteration.place is not None and not refused:
+                path = self._folder / "checkpoints"
+                self._unless_full(path, lambda: self._checkpoint(iteration))
+                self._write_agent()
+        if refused:
             self._refuse(iteration)
-
-    @property
-    def refusing(self) -> bool:
-        """Whether the last update was refused."""
-        return self._in_a_row > 0
+        elif iteration.metrics.get("critic_refused") and not self._critic_told:
+            self._critic_told = True
+            self._note(
+                f"the critic's fit of iteration {iteration.number} was refused: something was not "
+                "finite; critic_refused counts in metrics.jsonl"
+            )
 
     def _count(self, refused: bool) -> bool:
         self._refused += refused
@@ -121,24 +129,31 @@ class Record:
             self._note(f"{text}; nothing was learned from it")
         if self._in_a_row >= PATIENCE:
             began = iteration.number - PATIENCE + 1
-            kept = "" if self._folder is None else f"; {self._folder} has the last good parameters"
+            kept = "" if self._folder is None else f"; {self._folder} has the last good checkpoint"
             raise TrainingError(
                 f"{text}, the last of {PATIENCE} in a row; it began at iteration {began}{kept}"
             )
 
     def _begin(self, folder: Path) -> JsonLines:
         text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
-        folder.mkdir(parents=True)
-        self._lock(folder)
-        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-        return JsonLines(folder / "metrics.jsonl")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise UsageError(f"{folder} was made by another process; pass another path") from None
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
+        try:
+            self._lock(folder)
+            (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+            return JsonLines(folder / "metrics.jsonl")
+        except OSError as error:
+            shutil.rmtree(folder)
+            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
 
-    def _unless_full(
-        self, path: Path, write: Callable[[Iteration], None], iteration: Iteration
-    ) -> None:
+    def _unless_full(self, path: Path, write: Callable[[], None]) -> None:
         """Write, or say once that it cannot be done, and go on."""
         try:
-            write(iteration)
+            write()
         except OSError as error:
             if path not in self._failing:
                 self._note(f"{path} cannot be written: {error.strerror}; training goes on")
@@ -162,7 +177,11 @@ class Record:
             place=iteration.place,
         )
         checkpoints.write(self._folder / "checkpoints", checkpoint)
-        run.agent().save(self._folder / "agent")
+
+    def _write_agent(self) -> None:
+        assert self._folder is not None
+        path = self._folder / "agent"
+        self._unless_full(path, lambda: self._run.agent().write(path))
 
     def _lock(self, folder: Path) -> None:
         held = FileLock(folder / ".lock")
@@ -172,25 +191,19 @@ class Record:
             raise UsageError(f"{folder} is being written by another process; wait for it") from None
         self._held = held
 
+    def finish(self) -> Result:
+        """What the run leaves; its folder has it all."""
+        if self._folder is not None:
+            self._write_agent()
+        return Result(self._run.agent(), self._returns.tolist(), self._steps, self._refused)
+
     def close(self) -> None:
         """Close the folder's files."""
+        if self._rows is not None:
+            assert self._folder is not None
+            self._unless_full(self._folder / "metrics.jsonl", self._rows.close)
         if self._held is not None:
             self._held.release()
-        if self._rows is not None:
-            self._rows.close()
-
-    def result(self) -> Result:
-        """What the run leaves; its folder has it all."""
-        agent = self._run.agent()
-        if self._folder is not None:
-            try:
-                agent.save(self._folder / "agent")
-            except OSError as error:
-                raise TrainingError(
-                    f"{self._folder / 'agent'} cannot be written: {error.strerror}; the run's last "
-                    "checkpoint stands"
-                ) from None
-        return Result(agent, self._returns.tolist(), self._steps, self._refused)
 
 
 def reason(iteration: Iteration, space: Any) -> str:

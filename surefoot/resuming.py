@@ -63,7 +63,7 @@ def resume(
     the run is bit for bit the one that was not interrupted. Environments that cannot be put back
     where they were (EnvPool's, a vector environment that was handed in, or one with randomness of
     its own) begin new episodes, which is said. A longer run keeps the schedules of the shorter one,
-    at their end.
+    at their end. A run that is complete only gets its agent written again.
 
     Args:
         folder: the run's folder.
@@ -129,15 +129,16 @@ def restore(
             on_error.callback(run.close)
             budget = _budget(checkpoint, run, path, steps)
             try:
-                moved = run.restore(
-                    filled(checkpoint.state, learner=run.state)["learner"],
-                    checkpoint.place,
-                    iterations=checkpoint.iterations,
-                    steps=checkpoint.steps,
-                    budget=budget,
-                )
-            except (KeyError, TypeError, ValueError) as error:
+                state = filled(checkpoint.state, learner=run.state)["learner"]
+            except ValueError as error:
                 raise UsageError(f"{path} does not fit what is to go on with it: {error}") from None
+            moved = run.restore(
+                state,
+                checkpoint.place,
+                iterations=checkpoint.iterations,
+                steps=checkpoint.steps,
+                budget=budget,
+            )
             if moved is not None:
                 anew = [*checkpoint.began_anew, checkpoint.iterations]
                 checkpoint = checkpoint._replace(began_anew=anew)
@@ -152,7 +153,11 @@ def run_folders(folder: Path) -> list[Path]:
     """The run's folder, or those of the seeds that were trained at once."""
     if (folder / "config.json").is_file():
         return [folder]
-    seeds = [p for p in folder.glob("seed-*") if (p / "config.json").is_file()]
+    seeds = [
+        path
+        for path in folder.glob("seed-*")
+        if path.name.removeprefix("seed-").isdecimal() and (path / "config.json").is_file()
+    ]
     if not seeds:
         raise UsageError(
             f"{folder} is no run: it has no config.json; accepted is a folder that "
@@ -209,14 +214,16 @@ def _build(
 
 def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> int:
     """Steps that the run goes on to."""
-    budget = checkpoint.budget if steps is None else steps
-    least = checkpoint.steps + run.rows
-    if least > budget:
+    if steps is None:
+        return checkpoint.budget
+    dataclasses.replace(run.setup, steps=steps)  # A `UsageError` for what no run may have.
+    least = max(checkpoint.steps + run.rows, checkpoint.budget)
+    if steps < least:
         raise UsageError(
-            f"{path} has {checkpoint.steps:,} of {budget:,} steps behind it, and an iteration is "
-            f"{run.rows:,}: pass steps, {least:,} or more"
+            f"steps is {steps:,}, and {path} has {checkpoint.steps:,} of {checkpoint.budget:,} "
+            f"behind it; accepted is {least:,} or more, an iteration has {run.rows:,}"
         )
-    return budget
+    return steps
 
 
 def _differences(written: dict[str, str]) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -30,8 +30,14 @@ from surefoot.normalize import NoScaler, reward_scaler
 from surefoot.recipes.base import Offline, OnPolicy, Recipe
 from surefoot.sources import DeviceEnvironments, open_source
 
+
+def _as_text(learner: Learner) -> str:
+    # An object without a text of its own has its address, another one in every process.
+    return re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(learner, short_arrays=False))
+
+
 #: Of a field that holds a learner put together by hand, an `Algorithm` for instance.
-_AS_TEXT = {"as_json": functools.partial(eqx.tree_pformat, short_arrays=False)}
+_AS_TEXT = {"as_json": _as_text}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +117,7 @@ class Run:
         self._start = Start(iterations, steps, environments)
         return reason
 
-    def iterations(self, ask: Asking = go_on) -> Iterator[Iteration]:
+    def iterations(self, ask: Asking = go_on) -> Generator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
         with self._closing:
             for iteration in self._source.iterations(
@@ -131,7 +137,7 @@ class Run:
         self._closing.close()
 
     @staticmethod
-    def side_by_side(runs: Sequence[Run], ask: Asking = go_on) -> Iterator[list[Iteration]]:
+    def side_by_side(runs: Sequence[Run], ask: Asking = go_on) -> Generator[list[Iteration]]:
         """Train runs on the device that differ in nothing but their seed, all in one compiled
         program: an iteration of each at a time."""
         first, source = runs[0], runs[0]._source

@@ -35,6 +35,7 @@ from surefoot.loop import (
     recorded_iterations,
 )
 from surefoot.named import Saved, filled
+from surefoot.recipes import RECIPES
 from surefoot.recipes.base import Offline, OnPolicy, Recipe
 from surefoot.rollout import restore_groups
 
@@ -50,6 +51,8 @@ class DataSource(abc.ABC):
     """Steps of one iteration."""
     rows_in_words: str
     """The same, for a user."""
+    keep: bool = False
+    """Whether all that is compiled is the library's own, so that programs may be kept."""
 
     @abc.abstractmethod
     def iterations(
@@ -109,6 +112,7 @@ class HostEnvironments(DataSource):
             seeds=seeds,
             start=start,
             ask=ask,
+            keep=self.keep,
         )
 
     def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
@@ -137,11 +141,13 @@ class DeviceEnvironments(DataSource):
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
-        # A checkpoint lies between two calls.
-        self.most_per_call = 16 if setup.checkpoint_every > 0 else 1
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.rows, self.rows_in_words = _batch(horizon, num_envs)
+        # A checkpoint lies between two calls, and a signal waits for the end of one.
+        self.most_per_call = (
+            1 if setup.checkpoint_every == 0 else max(1, min(16, 2**17 // self.rows))
+        )
 
     def iterations(
         self,
@@ -185,6 +191,7 @@ class DeviceEnvironments(DataSource):
             seeds=seeds,
             start=start,
             ask=ask,
+            keep=self.keep,
             devices=self.devices,
             most_per_call=self.most_per_call,
         )
@@ -241,7 +248,9 @@ class Recording(DataSource):
         if start.number == 0:
             seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
             state = state._replace(normalizer=seen)
-        return recorded_iterations(learner, data, state, steps=steps, start=start, ask=ask)
+        return recorded_iterations(
+            learner, data, state, steps=steps, start=start, ask=ask, keep=self.keep
+        )
 
     def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
         return None, None
@@ -252,6 +261,14 @@ class Recording(DataSource):
 
 def open_source(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> DataSource:
     """What a recipe learns from. Raises `UsageError` if it cannot."""
+    source = _opened(recipe, learner, env, setup)
+    source.keep = type(recipe) in RECIPES.values() and (
+        not isinstance(source, DeviceEnvironments) or source.env in DEVICE_ENVS.values()
+    )
+    return source
+
+
+def _opened(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> DataSource:
     match recipe:
         case OnPolicy():
             if device_env := _device_env(env, setup):

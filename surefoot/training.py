@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from surefoot.config import Setup
 from surefoot.envs.device import DeviceEnv
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner
-from surefoot.loop import merged
+from surefoot.loop import Iteration, merged
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.recording import Pace, Record, Result
 from surefoot.run import Run, composed
 from surefoot.runs.checkpoints import Checkpoint
-from surefoot.runs.progress import Display, Silent
+from surefoot.runs.progress import Display, Lasting, Silent
 
 
 def prepare(
@@ -41,7 +42,9 @@ def prepare(
         name, algorithm = algorithm, find_recipe(algorithm)()
     recipe = composed(algorithm) if isinstance(algorithm, Learner) else algorithm
     known: dict[type, str] = {kind: key for key, kind in RECIPES.items()}
-    name = name or known.get(type(recipe), type(recipe).__name__.lower())
+    own = type(recipe).__name__.lower()
+    # A recipe of the user's own may have the name of one of the library's.
+    name = name or known.get(type(recipe), f"own {own}" if own in RECIPES else own)
     accepted = {field.name for field in dataclasses.fields(recipe)} - {"learner"}
     for option in rest:
         if option not in accepted:
@@ -146,7 +149,9 @@ def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
     """runs/ALGORITHM-ENV-SEED-TIME, with characters that a folder name cannot hold replaced."""
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
+    folder = Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
+    # Two runs may be started in the same second.
+    return folder.with_name(f"{folder.name}-{os.getpid()}") if folder.exists() else folder
 
 
 def execute(
@@ -161,23 +166,25 @@ def execute(
     write each one's folder if there is one. Those that are `resumed` have been restored."""
     resumed = resumed or [None] * len(runs)
     pace = Pace(runs[0].setup.checkpoint_every, stopping)
-    records = [
-        Record(run, folder, display.note, resumed=checkpoint)
-        for run, folder, checkpoint in zip(runs, folders, resumed, strict=True)
-    ]
-    one = len(runs) == 1
-    turns = ([told] for told in runs[0].iterations(pace)) if one else Run.side_by_side(runs, pace)
-    try:
+    shown = Lasting(display)
+    with contextlib.ExitStack() as closing:
+        for run in runs:
+            closing.callback(run.close)
+        closing.callback(shown.close)
+        records = []
+        for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
+            records.append(Record(run, folder, shown.note, resumed=checkpoint))
+            closing.callback(records[-1].close)
+        if len(runs) == 1:
+            alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
+            turns: Iterator[list[Iteration]] = ([told] for told in alone)
+        else:
+            turns = closing.enter_context(contextlib.closing(Run.side_by_side(runs, pace)))
         for told in turns:
             for record, iteration in zip(records, told, strict=True):
                 record.add(iteration)
-                pace.soon |= record.refusing
-            display.show(merged(told))
-    finally:
-        display.close()
-        for record in records:
-            record.close()
-    return [record.result() for record in records]
+            shown.show(merged(told))
+        return [record.finish() for record in records]
 
 
 def load(path: str | Path) -> Agent:

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import surefoot as sf
 from surefoot import programs
 from surefoot.programs import compiled, constants
 from surefoot.recipes import RECIPES
+from surefoot.training import prepare
 
 
 @pytest.fixture
@@ -63,10 +65,12 @@ def test_a_program_is_of_its_function_shapes_and_constants(made):
         return 3 * x
 
     x = jnp.ones(3)
-    assert compiled(double, x) is compiled(double, x + 1)
-    assert compiled(triple, x)(x).tolist() == [3, 3, 3]
-    assert compiled(double, jnp.ones(4))(jnp.ones(4)).shape == (4,)
-    assert compiled(double, np.ones(3, np.int32))(np.ones(3, np.int32)).dtype == jnp.int32
+    assert compiled(double, x, keep=True) is compiled(double, x + 1, keep=True)
+    assert compiled(triple, x, keep=True)(x).tolist() == [3, 3, 3]
+    assert compiled(double, jnp.ones(4), keep=True)(jnp.ones(4)).shape == (4,)
+    assert (
+        compiled(double, np.ones(3, np.int32), keep=True)(np.ones(3, np.int32)).dtype == jnp.int32
+    )
     assert len(made) == 4
 
 
@@ -75,17 +79,50 @@ def test_a_function_defined_anew_is_known_by_what_it_closes_over(made):
         def times(x):
             return factor * x
 
-        return compiled(times, jnp.ones(2), closed_over=(factor,))
+        return compiled(times, jnp.ones(2), keep=True, closed_over=(factor,))
 
     assert program(2) is program(2)
     assert program(3)(jnp.ones(2)).tolist() == [3, 3]
 
 
-def test_what_has_no_hash_is_compiled_each_time(made):
-    def program():
-        return compiled(lambda x: x + 1, jnp.ones(2), closed_over=([],))
+def test_what_is_not_to_be_kept_is_compiled_each_time(made):
+    def double(x):
+        return 2 * x
 
-    assert program() is not program()
+    x = jnp.ones(2)
+    assert compiled(double, x, keep=False) is not compiled(double, x, keep=False)
+    assert not made
+
+
+def test_a_users_environment_is_read_anew_in_every_run(made):
+    class Paying:
+        """Pays `bonus` a step, which may be changed between two runs."""
+
+        observation_space = spaces.Box(-1.0, 1.0, (1,))
+        action_space = spaces.Discrete(2)
+        bonus = 1.0
+
+        def initial(self, rng):
+            return jnp.zeros(())
+
+        def transition(self, state, action, rng):
+            return state + 1
+
+        def observation(self, state, rng):
+            return jnp.zeros(1)
+
+        def reward(self, state, action, next_state, rng):
+            return self.bonus
+
+        def terminal(self, state, rng):
+            return state >= 4
+
+    env = sf.DeviceEnv(Paying(), time_limit=10)
+    for bonus in (1.0, 5.0):
+        env.env.bonus = bonus
+        run = prepare("trpo", env, {"steps": 128, "horizon": 16, "hidden": (4,)})
+        (told,) = run.iterations()
+        assert set(told.episode_returns.tolist()) == {4 * bonus}
     assert not made
 
 
@@ -95,9 +132,9 @@ def test_programs_not_used_for_longest_go_first(made, monkeypatch):
     def square(x):
         return x**2
 
-    one, two = compiled(square, jnp.ones(1)), compiled(square, jnp.ones(2))
-    assert compiled(square, jnp.ones(1)) is one
-    compiled(square, jnp.ones(3))
+    one, two = compiled(square, jnp.ones(1), keep=True), compiled(square, jnp.ones(2), keep=True)
+    assert compiled(square, jnp.ones(1), keep=True) is one
+    compiled(square, jnp.ones(3), keep=True)
     assert len(made) == 2
-    assert compiled(square, jnp.ones(1)) is one
-    assert compiled(square, jnp.ones(2)) is not two
+    assert compiled(square, jnp.ones(1), keep=True) is one
+    assert compiled(square, jnp.ones(2), keep=True) is not two

@@ -24,7 +24,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from surefoot.envs.replay import History
 from surefoot.envs.spaces import check_observation_space, encode
-from surefoot.envs.stepping import Blocking, Stepper
+from surefoot.envs.stepping import Blocking, Replayed, Stepper
 from surefoot.errors import UsageError
 
 
@@ -122,10 +122,11 @@ class HostEnv:
         """The running episode of every environment; `None` where that is not known."""
         return self.stepper.histories()
 
-    def replay(self, histories: Sequence[History]) -> np.ndarray:
-        """Play these episodes again, instead of a reset: the encoded last observations."""
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        """Play these episodes again, instead of a reset; observations are encoded."""
         self._resetting = np.zeros(self.num_envs, bool)
-        return encode(self.observation_space, self.stepper.replay(histories))
+        played = self.stepper.replay(histories)
+        return played._replace(obs=encode(self.observation_space, played.obs))
 
     def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         next_obs = obs.copy()

@@ -107,7 +107,8 @@ def make_groups(
                 f"vectorization {vectorization!r} with backend 'envpool', which has threads of its "
                 "own: pass --env-threads instead"
             )
-        return [make_pool(source, n, threads=env_threads) for n in _shares(num_envs, most)]
+        # One pool: on its own threads, two that take turns only make twice as many calls.
+        return [make_pool(source, num_envs, threads=env_threads)]
     if vectorization == "sync":
         return [make_host(source, num_envs)]
     if isinstance(source, VectorEnv):

@@ -20,7 +20,7 @@ from gymnasium.vector import AutoresetMode
 
 from surefoot.envs.host import HostEnv
 from surefoot.envs.replay import History
-from surefoot.envs.stepping import Stepped
+from surefoot.envs.stepping import Replayed, Stepped
 from surefoot.errors import UsageError, closest
 
 
@@ -54,7 +54,7 @@ class Pool:
     def histories(self) -> None:
         return None
 
-    def replay(self, histories: Sequence[History]) -> Any:
+    def replay(self, histories: Sequence[History]) -> Replayed:
         raise NotImplementedError("EnvPool cannot set a generator's state")
 
     def close(self) -> None:

@@ -3,14 +3,17 @@ exception from the environment, or the loss of the process comes back."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
+import multiprocessing.util
 import pickle
 import signal
 import socket
 import sys
 import time
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,6 +25,16 @@ from surefoot.envs.worker import Made, Raised, work
 #: Seconds that an answer may come late: a computer that slept, or a run that was stopped by Ctrl-Z,
 #: finds all deadlines past.
 _GRACE = 0.25
+
+
+_alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+@atexit.register  # After multiprocessing's own, so before it: that one asks by SIGTERM, and waits.
+def _kill_all() -> None:
+    for worker in list(_alive):
+        with contextlib.suppress(ValueError):  # It has been ended before.
+            worker.kill()
 
 
 class LostWorkerError(Exception):
@@ -57,6 +70,7 @@ class WorkerProcess:
         )
         with _without_main():
             self._process.start()
+        _alive.add(self)
         # With this end open, the death of the process would not be seen.
         theirs.close()
 

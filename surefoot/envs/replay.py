@@ -20,7 +20,9 @@ class History(NamedTuple):
     generator: dict[str, Any] | None
     """State of the environment's generator before a reset without a seed; plain numbers."""
     actions: np.ndarray
-    """Those taken since the reset, [L, *action]."""
+    """Those taken since the reset, [L, *action], as the environment received them."""
+    now: dict[str, Any] | None
+    """The generator's state after the last one."""
 
 
 class Replayable(gymnasium.Wrapper):
@@ -45,20 +47,25 @@ class Replayable(gymnasium.Wrapper):
 
     def history(self) -> History:
         """The running episode."""
-        actions = np.asarray(self._actions, self.action_space.dtype)
-        if not self._actions:
-            actions = actions.reshape(0, *(self.action_space.shape or ()))
-        return History(self._seed, self._generator, actions)
+        space = self.action_space
+        nothing = np.empty((0, *(space.shape or ())), space.dtype)
+        actions = np.stack(self._actions) if self._actions else nothing
+        return History(self._seed, self._generator, actions, self._state())
 
-    def replay(self, history: History) -> Any:
-        """Play the episode again: the last observation."""
+    def replay(self, history: History) -> tuple[Any, float, bool]:
+        """Play the episode again: the last observation, the episode's return so far, and whether
+        the generator came to where it was. An episode that ends on the way is not the same."""
         if history.generator is not None:
             self.unwrapped.np_random.bit_generator.state = history.generator
         obs, _ = self.reset(seed=history.seed)
+        earned, ended = 0.0, False
         for action in history.actions:
+            if ended:
+                return obs, earned, False
             # Discrete actions go in as they came: as a NumPy scalar.
-            obs = self.step(action)[0]
-        return obs
+            obs, reward, terminated, truncated, _ = self.step(action)
+            earned, ended = earned + float(reward), bool(terminated or truncated)
+        return obs, earned, not ended and self._state() == history.now
 
     def _state(self) -> dict[str, Any] | None:
         """`None` for a generator that is no NumPy one; replaying then starts an episode of its

@@ -6,6 +6,7 @@ last observation is kept: gathering the rest costs more than some environments' 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.envs.replay import History, Replayable
-from surefoot.envs.stepping import Stepped
+from surefoot.envs.stepping import Replayed, Stepped
 
 
 class Serial:
@@ -43,7 +44,8 @@ class Serial:
         for i, env in enumerate(self.envs):
             obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
             if terminated[i] or truncated[i]:
-                final[i] = obs
+                # A reset may overwrite it in place.
+                final[i] = copy.deepcopy(obs)
                 obs, _ = env.reset()
             seen.append(obs)
         info = {"final_obs": final}
@@ -53,11 +55,10 @@ class Serial:
         """The running episodes."""
         return [env.history() for env in self.envs]
 
-    def replay(self, histories: Sequence[History]) -> Any:
-        """Play these episodes again: the last observations."""
-        return self._together(
-            [env.replay(history) for env, history in zip(self.envs, histories, strict=True)]
-        )
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        played = [env.replay(history) for env, history in zip(self.envs, histories, strict=True)]
+        obs, earned, same = zip(*played, strict=True)
+        return Replayed(self._together(list(obs)), np.array(earned), np.array(same))
 
     def close(self) -> None:
         for env in self.envs:

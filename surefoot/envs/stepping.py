@@ -28,6 +28,17 @@ class Stepped(NamedTuple):
     """A line for every environment that was restarted since the step before."""
 
 
+class Replayed(NamedTuple):
+    """Where episodes that were played again have come to."""
+
+    obs: Any
+    """The last observations."""
+    earned: np.ndarray
+    """Raw reward since each episode began, [N]."""
+    same: np.ndarray
+    """Whether each came to its last action, and its generator to where it was, [N]."""
+
+
 class Stepper(Protocol):
     """A vector environment in two calls a step."""
 
@@ -44,8 +55,8 @@ class Stepper(Protocol):
     def histories(self) -> list[History] | None:
         """The running episode of every environment; `None` where that is not known."""
 
-    def replay(self, histories: Sequence[History]) -> Any:
-        """Play these episodes again, instead of a reset: the last observations."""
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        """Play these episodes again, instead of a reset."""
 
     def close(self) -> None:
         """Close the environments; threads and processes end."""
@@ -70,7 +81,7 @@ class Blocking:
     def histories(self) -> None:
         return None
 
-    def replay(self, histories: Sequence[History]) -> Any:
+    def replay(self, histories: Sequence[History]) -> Replayed:
         raise NotImplementedError("episodes of a vector environment are not known")
 
     def close(self) -> None:
@@ -101,7 +112,7 @@ class Threaded:
     def histories(self) -> list[History] | None:
         return self.inner.histories()
 
-    def replay(self, histories: Sequence[History]) -> Any:
+    def replay(self, histories: Sequence[History]) -> Replayed:
         return self.inner.replay(histories)
 
     def close(self) -> None:

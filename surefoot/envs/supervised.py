@@ -118,6 +118,10 @@ class Supervised:
                 self._restart(lost)
                 self.ask(method, arguments)
 
+    def told(self) -> None:
+        """The environment stands in an episode that is known: it begins none of its own."""
+        self._fresh = None
+
     def ask_to_end(self) -> None:
         """Let the environment close and its process end."""
         self._process.ask_to_end()

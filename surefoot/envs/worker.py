@@ -57,8 +57,9 @@ class Raised(NamedTuple):
 
 def work(connected: socket.socket, program: bytes) -> None:
     """Serve until the other end is closed. `program` is an `EnvMaker`, pickled by cloudpickle."""
-    # Ctrl-C reaches the whole group of processes: whoever started this one handles it.
+    # Both may be sent to the whole group of processes: whoever started this one handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = Channel(connected)
     env: gymnasium.Env | None = None
     try:

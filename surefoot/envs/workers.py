@@ -13,7 +13,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.envs.process import Deadline
 from surefoot.envs.replay import History
-from surefoot.envs.stepping import Stepped
+from surefoot.envs.stepping import Replayed, Stepped
 from surefoot.envs.supervised import Restarts, Supervised
 from surefoot.envs.worker import EnvMaker
 from surefoot.errors import UsageError
@@ -85,8 +85,12 @@ class Workers:
     def histories(self) -> list[History]:
         return self.call("history", [()] * len(self._envs))
 
-    def replay(self, histories: Sequence[History]) -> Any:
-        return self._batch(self.call("replay", [(history,) for history in histories]))
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        played = self.call("replay", [(history,) for history in histories])
+        for env in self._envs:
+            env.told()
+        obs, earned, same = zip(*played, strict=True)
+        return Replayed(self._batch(obs), np.array(earned), np.array(same))
 
     def call(self, method: str, arguments: Sequence[tuple]) -> list[Any]:
         """What each environment's method of that name returns for its arguments, however long it

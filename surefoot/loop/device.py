@@ -51,6 +51,7 @@ def device_iterations(
     seeds: Sequence[Seeds],
     start: Start = BEGINNING,
     ask: Asking = go_on,
+    keep: bool = False,
     devices: int = 1,
     most_per_call: int = 16,
 ) -> Iterator[list[Iteration]]:
@@ -132,7 +133,8 @@ def device_iterations(
         state, keys, parts = (_put(tree, copied) for tree in (state, keys, parts))
         arrays = state, _put(env_state, NamedSharding(mesh, shared))
     fixed = env, num_envs, horizon, per_call, devices, constants(static)
-    program = compiled(all_runs, parts, arrays, keys, np.int32(0), closed_over=fixed)
+    args = parts, arrays, keys, np.int32(0)
+    program = compiled(all_runs, *args, keep=keep, closed_over=fixed)
     compiling = clock() - begin
     for first in range(start.number, count, per_call):
         begin = clock()

@@ -61,8 +61,8 @@ class Unfinished(NamedTuple):
 class Programs:
     """The two compiled calls, each made for the shapes of its first."""
 
-    def __init__(self, learner: Learner) -> None:
-        self._learner = learner
+    def __init__(self, learner: Learner, *, keep: bool) -> None:
+        self._learner, self._keep = learner, keep
         self._improve: Callable[..., Any] | None = None
         self._fit: Callable[..., Any] | None = None
         self.compiling = 0.0
@@ -90,7 +90,7 @@ class Programs:
 
     def _made(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
         begin = time.perf_counter()
-        program = compiled(function, *args)
+        program = compiled(function, *args, keep=self._keep)
         self.compiling += time.perf_counter() - begin
         return program
 
@@ -119,11 +119,13 @@ def host_iterations(
     seeds: Seeds,
     start: Start = BEGINNING,
     ask: Asking = go_on,
+    keep: bool = False,
 ) -> Iterator[Iteration]:
     """Iterations of `horizon` rows an environment until another one might exceed `steps`. One with
     a critic is told when that is fitted, and by then the next one has been collected; where its
     environments stood is asked before."""
-    rollout, programs = HostRollout(groups, horizon, to_env), Programs(learner)
+    rollout = HostRollout(groups, horizon, to_env, keep=keep)
+    programs = Programs(learner, keep=keep)
     rows = horizon * sum(group.num_envs for group in groups)
     number, done, env_states = start
     if env_states is None:

@@ -33,6 +33,7 @@ def recorded_iterations(
     steps: int,
     start: Start = BEGINNING,
     ask: Asking = go_on,
+    keep: bool = False,
 ) -> Iterator[Iteration]:
     """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
     rows = data.obs.shape[0]
@@ -42,7 +43,7 @@ def recorded_iterations(
         begin = clock()
         compiling = 0.0
         if update is None:
-            update = compiled(_update, learner, state, data)
+            update = compiled(_update, learner, state, data, keep=keep)
             compiling = clock() - begin
         state, metrics, critic = update(learner, state, data)
         row = flatten(metrics, critic)

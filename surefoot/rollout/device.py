@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
@@ -23,11 +26,13 @@ def device_rollout(
     key: PRNGKeyArray,
 ) -> tuple[DeviceState, Trajectory]:
     """The next `horizon` rows of every environment. Pure; every row is a transition."""
+    blank = eqx.filter_eval_shape(lambda: policy(normalizer(state.obs)))
+    act_keys, env_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(key, horizon))
 
-    def step(state: DeviceState, step_key: PRNGKeyArray) -> tuple[DeviceState, Trajectory]:
-        act_key, env_key = jax.random.split(step_key)
+    def step(state: DeviceState, drawn: tuple[Any, PRNGKeyArray]) -> tuple[DeviceState, Trajectory]:
+        noise, env_key = drawn
         dist = policy(normalizer(state.obs))
-        raw = dist.sample(act_key)
+        raw = dist.draw(noise)
         next_state, transition = env.step(state, to_env(raw), env_key)
         row = Trajectory(
             obs=state.obs,
@@ -38,4 +43,4 @@ def device_rollout(
         )
         return next_state, row
 
-    return jax.lax.scan(step, state, jax.random.split(key, horizon))
+    return jax.lax.scan(step, state, (jax.vmap(blank.noise)(act_keys), env_keys))

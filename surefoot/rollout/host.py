@@ -6,6 +6,7 @@ size, [T, N], a group's columns side by side.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from surefoot.distributions import Distribution
 from surefoot.envs.host import HostEnv
 from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Behavior
@@ -63,12 +65,20 @@ def fresh_episodes(groups: Sequence[HostEnv], seed: int | None) -> list[GroupSta
 class HostRollout:
     """Collects `horizon` rows of every environment of some groups."""
 
-    def __init__(self, groups: Sequence[HostEnv], horizon: int, to_env: ActionMap) -> None:
+    def __init__(
+        self,
+        groups: Sequence[HostEnv],
+        horizon: int,
+        to_env: ActionMap,
+        *,
+        keep: bool = False,
+    ) -> None:
         self.groups = list(groups)
         self.horizon = horizon
-        self._to_env = to_env
+        self._to_env, self._keep = to_env, keep
         ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
         self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self._draw: Any = None
         self._act: dict[int, Any] = {}
         self._raw: Any = None
 
@@ -85,21 +95,38 @@ class HostRollout:
         leaves, structure = jax.tree.flatten(arrays)
         num_envs = sum(group.num_envs for group in self.groups)
 
+        def rebuilt(leaves: list[Array]) -> Any:
+            return eqx.combine(jax.tree.unflatten(structure, leaves), static)
+
+        def distribution(leaves: list[Array], obs: Array) -> Distribution:
+            _, policy, normalizer = rebuilt(leaves)
+            dist: Distribution = policy(normalizer(obs))
+            return dist
+
         # Flat lists cross the boundary at every step: flattening modules costs more than the
         # network at these sizes, and so does every further output.
-        def act(
-            leaves: list[Array], obs: Array, key: PRNGKeyArray, number: Array
-        ) -> tuple[Array, Array]:
-            to_env, policy, normalizer = eqx.combine(jax.tree.unflatten(structure, leaves), static)
-            raw = policy(normalizer(obs)).sample(jax.random.fold_in(key, number))
-            return to_env(raw), raw
+        def act(leaves: list[Array], obs: Array, noise: Any, number: Array) -> tuple[Array, Array]:
+            now = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, number, 0, False), noise)
+            raw = distribution(leaves, obs).draw(now)
+            return rebuilt(leaves)[0](raw), raw
 
-        for state in states:
+        dists = [eqx.filter_eval_shape(distribution, leaves, state.obs) for state in states]
+
+        def draw(key: PRNGKeyArray) -> list[Any]:
+            """The noise of every step, for each group."""
+            count = len(dists)
+            numbers = np.arange(self.horizon * count, dtype=np.int32).reshape(-1, count)
+            keys = jax.vmap(jax.vmap(functools.partial(jax.random.fold_in, key)))(numbers)
+            return [jax.vmap(dist.noise)(keys[:, i]) for i, dist in enumerate(dists)]
+
+        shapes = jax.tree.structure(dists), tuple(jax.tree.leaves(dists))
+        plain: dict[str, Any] = {"keep": self._keep, "compiler": jax.jit}
+        self._draw = compiled(draw, key, closed_over=(self.horizon, shapes), **plain)
+        fixed = structure, constants(static)
+        for state, noise in zip(states, jax.eval_shape(draw, key), strict=True):
+            args = leaves, state.obs, noise, np.int32(0)
             if len(state.obs) not in self._act:
-                args = (leaves, state.obs, key, np.int32(0))
-                self._act[len(state.obs)] = compiled(
-                    act, *args, closed_over=(structure, constants(static)), compiler=jax.jit
-                )
+                self._act[len(state.obs)] = compiled(act, *args, closed_over=fixed, **plain)
         _, raw = jax.eval_shape(act, *args)
         self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
 
@@ -120,6 +147,9 @@ class HostRollout:
         environment = acting = 0.0
         lost = 0
         clock = time.perf_counter
+        begin = clock()
+        noise = self._draw(key)
+        acting += clock() - begin
 
         def receive(i: int, t: int) -> None:
             nonlocal environment, lost
@@ -140,8 +170,7 @@ class HostRollout:
             # Before the step: a vector environment may overwrite its observations in place.
             observed[t, self._columns[i]] = obs
             begin = clock()
-            number = np.int32(t * len(self.groups) + i)
-            action, raw = self._act[len(obs)](leaves, obs, key, number)
+            action, raw = self._act[len(obs)](leaves, obs, noise[i], np.int32(t))
             action = np.asarray(action)
             sampled[t, self._columns[i]] = raw
             acting += clock() - begin

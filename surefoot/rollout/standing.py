@@ -14,6 +14,7 @@ import numpy as np
 
 from surefoot.envs.host import HostEnv
 from surefoot.envs.replay import History
+from surefoot.errors import UsageError
 from surefoot.named import Saved
 from surefoot.rollout.host import GroupState, fresh_episodes
 
@@ -30,7 +31,9 @@ def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Save
         known &= histories is not None
         for history in histories or ():
             arrays[f"actions[{len(episodes)}]"] = history.actions
-            episodes.append({"seed": history.seed, "generator": history.generator})
+            episodes.append(
+                {"seed": history.seed, "generator": history.generator, "now": history.now}
+            )
     return Saved(arrays, {"episodes": episodes if known else None})
 
 
@@ -38,33 +41,38 @@ def restore_groups(
     groups: Sequence[HostEnv], saved: Saved, *, seed: int
 ) -> tuple[list[GroupState], str | None]:
     """(where the groups stand now, why that is not where they stood). They stand where they stood
-    or, all of them, at the start of episodes of this seed. Raises `ValueError` where what was saved
+    or, all of them, at the start of episodes of this seed. Raises `UsageError` where what was saved
     is of other environments."""
-    arrays, episodes = dict(saved.arrays), saved.facts["episodes"]
+    arrays, episodes = saved.arrays, saved.facts["episodes"]
     states = [
-        GroupState(*(arrays.pop(f"groups[{g}].{name}") for name in GroupState._fields))
+        GroupState(*(arrays[f"groups[{g}].{name}"] for name in GroupState._fields))
         for g in range(len(groups))
     ]
     for group, state in zip(groups, states, strict=True):
         if {len(x) for x in state} != {group.num_envs}:
-            raise ValueError(f"{len(state.obs)} environments instead of {group.num_envs}")
+            raise UsageError(
+                f"the checkpoint is of {len(state.obs)} environments and these are "
+                f"{group.num_envs}: pass those of the run"
+            )
     if episodes is None:
         return fresh_episodes(groups, seed), "its environments cannot be put back where they were"
     histories = [
-        History(begun["seed"], begun["generator"], arrays.pop(f"actions[{i}]"))
+        History(begun["seed"], begun["generator"], arrays[f"actions[{i}]"], begun["now"])
         for i, begun in enumerate(episodes)
     ]
-    if arrays:
-        raise ValueError(f"arrays {sorted(arrays)} are unknown")
     # A seeded reset before, as every run has one: some environments build themselves in it.
     fresh_episodes(groups, seed)
     for group, state in zip(groups, states, strict=True):
         its, histories = histories[: group.num_envs], histories[group.num_envs :]
-        same = np.all(group.replay(its) == state.obs, axis=-1)
+        obs, earned, same = group.replay(its)
+        seen = np.all((obs == state.obs) | (np.isnan(obs) & np.isnan(state.obs)), axis=-1)
+        # The sum was rounded elsewhere, by batches.
+        paid = np.isclose(earned, state.episode_return, rtol=1e-9, atol=1e-9, equal_nan=True)
+        same = same & seen & paid
         if not same.all():
             reason = (
                 f"environment {int(np.argmin(same))} of {group.name} did not come back to where it "
-                "was: not all of its randomness is np_random's"
+                "was: it does not depend on np_random and its episode's actions alone"
             )
             return fresh_episodes(groups, seed), reason
     return states, None

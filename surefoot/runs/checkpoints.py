@@ -54,8 +54,6 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     arrays |= {f"place.{name}": value for name, value in place.arrays.items()}
     facts["metrics"] = checkpoint.metrics._asdict()
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "place": place.facts}
-    if path.exists():
-        remove(path)
     store.save(path, arrays, manifest)
     for old in paths(folder)[:-KEPT]:
         remove(old)
@@ -120,10 +118,16 @@ def remove(path: Path) -> None:
 
 
 def tidy(folder: Path, *, after: int) -> None:
-    """Take off what a process left that was ended while it wrote, and the checkpoints after that
-    many iterations."""
+    """Take off the checkpoints after that many iterations, and what a process left that was ended
+    while it wrote."""
     for path in paths(folder):
         if int(path.name) > after:
             remove(path)
-    for left in folder.glob(".*"):
-        shutil.rmtree(left)
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Take off the folders beside which `store` and `remove` work."""
+    for left in folder.glob(".*-*"):
+        if left.is_dir():
+            shutil.rmtree(left)

@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from surefoot.loop import Iteration
 
@@ -50,7 +50,8 @@ class JsonLines:
     """A file of one row an iteration, in whole lines."""
 
     def __init__(self, path: Path, *, new: bool = True) -> None:
-        self._file: BinaryIO = path.open("xb" if new else "r+b")
+        # Unbuffered: what a full disk does not take must not be tried again behind our back.
+        self._file = path.open("xb" if new else "r+b", buffering=0)
         self._digest = hashlib.sha256()
         self._length = 0
         self._pending = b""
@@ -61,7 +62,7 @@ class JsonLines:
         there."""
         check(path, mark)
         lines = cls(path, new=False)
-        lines._digest.update(lines._file.read(mark.length))
+        lines._digest.update(path.read_bytes()[: mark.length])
         lines._length = mark.length
         lines._file.truncate(mark.length)
         return lines
@@ -76,8 +77,9 @@ class JsonLines:
         # From where the last whole row ended: a write that failed may have left a part.
         self._file.seek(self._length)
         self._file.truncate()
-        self._file.write(self._pending)
-        self._file.flush()
+        left = memoryview(self._pending)
+        while left:
+            left = left[self._file.write(left) :]
         self._digest.update(self._pending)
         self._length += len(self._pending)
         self._pending = b""
@@ -90,8 +92,13 @@ class JsonLines:
         return Mark(self._length, self._digest.hexdigest())
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, after a last try to write what could not be written: an `OSError` says
+        that it could not."""
+        try:
+            if self._pending:
+                self._flush()
+        finally:
+            self._file.close()
 
 
 def check(path: Path, mark: Mark) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +40,45 @@ class Silent:
     def note(self, text: str) -> None:
         """A Python warning: nobody would see it otherwise."""
         warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Lasting:
+    """Another display, until it cannot be written any more: a closed terminal, or a full disk that
+    the output goes to, is no reason to end a run."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def show(self, iteration: Iteration) -> None:
+        """Show one more iteration."""
+        self._try(lambda: self._display.show(iteration))
+
+    def note(self, text: str) -> None:
+        """Say something that happened."""
+        self._try(lambda: self._display.note(text))
+
+    def close(self) -> None:
+        """Close it."""
+        self._try(lambda: self._display.close())
+
+    def _try(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except OSError:
+            self._display = Nothing()
+
+
+class Nothing:
+    """Shows nothing, and says nothing."""
+
+    def show(self, iteration: Iteration) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
 
     def close(self) -> None:
         """Nothing."""

@@ -7,11 +7,12 @@ where what was asked for is not done in time; a checkpoint is written whole or n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -57,13 +58,9 @@ class Signals:
             if self.received is not None:
                 _end(number, "ended at once")
             self.received = number
-            name = signal.Signals(number).name
-            print(
-                f"\nsurefoot: {name}: finishing the iteration; once more ends at once",
-                file=sys.stderr,
-                flush=True,
-            )
             threading.Thread(target=self._wait, args=(number,), daemon=True).start()
+            name = signal.Signals(number).name
+            _say(f"\nsurefoot: {name}: finishing the iteration; once more ends at once")
         self._read.close()
 
     def _wait(self, number: int) -> None:
@@ -82,5 +79,16 @@ class Signals:
 
 
 def _end(number: int, why: str) -> None:
-    print(f"surefoot: {why}; the last checkpoint stands", file=sys.stderr, flush=True)
+    # A progress bar hides the cursor, and nobody will show it again.
+    cursor = "\x1b[?25h" if os.isatty(2) else ""
+    threading.Thread(
+        target=_say, args=(f"{cursor}surefoot: {why}; the last checkpoint stands",), daemon=True
+    ).start()
+    # A terminal that takes nothing must not hold the end up.
+    time.sleep(0.1)
     os._exit(128 + number)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode())

@@ -24,9 +24,7 @@ from surefoot.errors import UsageError
 _ARRAYS = "arrays.safetensors"
 _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 16 * 1024 * 1024
-
-
-#: A saved folder's arrays may be no larger: before they are read, nothing says that they are whole.
+# Before they are read, nothing says that they are whole.
 _LARGEST_ARRAYS = 8 * 2**30
 
 
@@ -37,10 +35,7 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
         raise UsageError(
             f"{folder} exists and is no saved agent; accepted is a new path or a saved agent's"
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror}; pass another path") from None
+    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
@@ -51,8 +46,13 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             folder.rename(old / "old")
-            beside.rename(folder)
-            shutil.rmtree(old)
+            try:
+                beside.rename(folder)
+            except BaseException:
+                (old / "old").rename(folder)
+                raise
+            finally:
+                shutil.rmtree(old)
         else:
             beside.rename(folder)
         _sync(folder.parent)
