@@ -122,6 +122,7 @@ def restore(
     """The runs in a folder as they were: one, or all that were trained side by side."""
     runtime.before_computing()
     folders = run_folders(folder)
+    runtime.side_by_side(len(folders))
     restored = []
     with contextlib.ExitStack() as on_error:
         for path, (checkpoint, warnings) in zip(folders, _found(folders), strict=True):

@@ -19,15 +19,18 @@ CACHE_VARIABLE = "SUREFOOT_CACHE"
 CACHE_SIZE = 2**30
 
 _untouched = "jax" in sys.modules
+_one_core = False
 
 
 def before_import() -> None:
     """Make the settings that JAX reads when it is imported."""
+    global _one_core
     if _untouched:
         return
     # A policy acts tens of thousands of times a run, in calls of some 20 µs. Handed to a pool of
     # threads they take three times as long, and wait for whatever else runs there. Run in the
     # thread that asks, they take their own time, and no result depends on the number of cores.
+    _one_core = "NPROC" not in os.environ
     os.environ.setdefault("NPROC", "1")
 
     folder = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else _cache_folder()
@@ -40,6 +43,13 @@ def before_import() -> None:
     # XLA takes two of its own compiler flags for features that this processor lacks, and says so at
     # length for every program that it finds.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def side_by_side(runs: int) -> None:
+    """Let several runs' programs run at once, each on a core. JAX reads it when it first computes;
+    later it changes nothing."""
+    if _one_core:
+        os.environ["NPROC"] = str(min(runs, os.cpu_count() or 1))
 
 
 def before_computing() -> None:

@@ -122,6 +122,7 @@ def prepare_seeds(
             f"{len(seeds)} seeds at once on the backend {backend!r}; accepted is 'device': pass "
             "another backend, or train one seed after the other"
         )
+    runtime.side_by_side(len(seeds))
     return [prepare(algorithm, env, {**options, "seed": seed}, name=name) for seed in seeds]
 
 

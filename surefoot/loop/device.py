@@ -3,9 +3,12 @@ runs side by side."""
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -56,9 +59,11 @@ def device_iterations(
     most_per_call: int = 16,
 ) -> Iterator[list[Iteration]]:
     """⌊steps/(horizon·num_envs)⌋ times an iteration of every run, of which there is one for each
-    state and its seeds. All are part of one compiled program, which is `vmap`ped over the runs; a
-    call runs as many iterations as divide their number evenly, `most_per_call` at most, so that one
-    program fits all. A run's time is that of all of them.
+    state and its seeds. A compiled program runs as many iterations a call as divide their number
+    evenly, `most_per_call` at most, so that one program fits all. On an accelerator it is `vmap`ped
+    over the runs. On a CPU a program keeps one core busy, and products of many small matrices at
+    once take longer there than one after the other: the runs are calls of one program, side by
+    side in threads. A run's time is that of all of them.
 
     Over several `devices` environments are shared out evenly, and with them the rows of a batch;
     what is learned lies on all of them. The compiler places the sums across devices: the numbers
@@ -77,7 +82,8 @@ def device_iterations(
     ]
     starts = list(zip(states, environments, strict=True))
     static = eqx.filter(starts[0], eqx.is_array, inverse=True)
-    single = len(starts) == 1
+    size = len(starts) if devices > 1 or jax.default_backend() != "cpu" else 1
+    single = size == 1
 
     mesh = Mesh(np.asarray(jax.devices()[:devices]), (_AXIS,))
 
@@ -112,34 +118,45 @@ def device_iterations(
         return jax.lax.scan(one, arrays, first + np.arange(per_call))
 
     def all_runs(parts: tuple[Learner, ActionMap], arrays: Any, keys: Any, first: Array) -> Any:
-        """(arrays of all runs, each run's arrays, each run's reports)."""
+        """(arrays of a group's runs, each run's arrays, each run's reports)."""
         if single:
             arrays, reports = several(parts, arrays, keys, first)
             return arrays, [arrays], [reports]
         both = eqx.filter_vmap(several, in_axes=(None, 0, 0, None))(parts, arrays, keys, first)
-        each = [jax.tree.map(lambda x, j=j: x[j], both) for j in range(len(starts))]
+        each = [jax.tree.map(lambda x, j=j: x[j], both) for j in range(size)]
         return both[0], *([part[k] for part in each] for k in (0, 1))
 
     def joined(parts: list[Any]) -> Any:
         return parts[0] if single else jax.tree.map(lambda *x: jnp.stack(x), *parts)
 
-    arrays = joined([eqx.filter(start, eqx.is_array) for start in starts])
-    keys = joined([seed.collecting for seed in seeds])
+    groups = [slice(i, i + size) for i in range(0, len(starts), size)]
+    arrays = [joined([eqx.filter(x, eqx.is_array) for x in starts[group]]) for group in groups]
+    keys = [joined([seed.collecting for seed in seeds[group]]) for group in groups]
     parts = learner, to_env
     if devices > 1:
         shared = _SHARED if single else PartitionSpec(None, *_SHARED)
         copied = NamedSharding(mesh, PartitionSpec())
-        state, env_state = arrays
+        ((state, env_state),) = arrays
         state, keys, parts = (_put(tree, copied) for tree in (state, keys, parts))
-        arrays = state, _put(env_state, NamedSharding(mesh, shared))
+        arrays = [(state, _put(env_state, NamedSharding(mesh, shared)))]
     fixed = env, num_envs, horizon, per_call, devices, constants(static)
-    args = parts, arrays, keys, np.int32(0)
+    args = parts, arrays[0], keys[0], np.int32(0)
     program = compiled(all_runs, *args, keep=keep, closed_over=fixed)
     compiling = clock() - begin
+
+    def call(group: int, first: int) -> Any:
+        arrays_after, each, reports = program(parts, arrays[group], keys[group], np.int32(first))
+        return arrays_after, each, jax.device_get(reports)
+
     for first in range(start.number, count, per_call):
         begin = clock()
-        arrays, each, reports = program(parts, arrays, keys, np.int32(first))
-        reports = jax.device_get(reports)
+        if len(groups) == 1:
+            results = [call(0, first)]
+        else:
+            with ThreadPoolExecutor(min(len(groups), os.cpu_count() or 1)) as threads:
+                results = list(threads.map(call, range(len(groups)), itertools.repeat(first)))
+        arrays = [result[0] for result in results]
+        each, reports = (list(itertools.chain(*(r[k] for r in results))) for k in (1, 2))
         run = (clock() - begin) / per_call
         ends = [eqx.combine(part, static) for part in each]
         answer = ask()
