@@ -132,7 +132,7 @@ class Setup:
     max_env_restarts: int = at_least(0, 10)
     """Restarts of worker processes (async) that died or took too long, in the whole run."""
     env_threads: int = at_least(0, 0)
-    """Threads of each of EnvPool's two pools; 0: as many as there are cores."""
+    """Threads of EnvPool's pool; 0: as many as there are cores."""
     devices: int = at_least(1, 1)
     """Devices that environments in JAX, and what is learned from them, are shared out over."""
     action_map: Literal["affine", "clip"] = "affine"

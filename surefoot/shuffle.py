@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 
 def shuffled(key: PRNGKeyArray, rows: int) -> Int[Array, " rows"]:
-    """The numbers from 0 to `rows` − 1, each order as likely as any other."""
+    """The numbers from 0 to `rows` − 1, each order as likely as any other but for that pair."""
     index_bits = max(rows - 1, 1).bit_length()
     random_bits = 32 - index_bits
     rounds = -(-(2 * index_bits - 1) // random_bits)

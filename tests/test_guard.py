@@ -152,7 +152,7 @@ def test_ten_refusals_in_a_row_end_the_run_at_the_last_good_parameters(tmp_path)
             lambda: Broken("observation", range(33, 10**6)),
             out=folder,
             display=lambda _: shown,
-            **{**SMALL, "steps": 48 * 40},
+            **{**SMALL, "steps": 48 * 40, "checkpoint_every": 0},
         )
     assert "iteration 11 was refused" in str(error.value)
     assert "it began at iteration 2" in str(error.value)
@@ -160,6 +160,7 @@ def test_ten_refusals_in_a_row_end_the_run_at_the_last_good_parameters(tmp_path)
     rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["refused"] for row in rows] == [False] * 2 + [True] * 10
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
+    assert last.iterations == 2
     good = shown.told[1].state
     np.testing.assert_array_equal(
         last.state["learner.policy.network.weights[0]"], good.policy.layers[0][0]

@@ -25,10 +25,15 @@ def test_the_next_steps_are_those_that_would_have_come(env_id):
     histories = env.histories()
     # As a file has them.
     histories = [
-        History(h.seed, json.loads(json.dumps(h.generator)), h.actions.copy()) for h in histories
+        History(
+            h.seed, json.loads(json.dumps(h.generator)), h.actions, json.loads(json.dumps(h.now))
+        )
+        for h in histories
     ]
     other.reset(1000)
-    np.testing.assert_array_equal(other.replay(histories), seen.obs)
+    played = other.replay(histories)
+    np.testing.assert_array_equal(played.obs, seen.obs)
+    assert played.same.all()
     for action in actions[50:]:
         for name, a, b in zip(seen._fields, env.step(action), other.step(action), strict=True):
             np.testing.assert_array_equal(a, b, err_msg=name)
@@ -49,10 +54,12 @@ def test_groups_come_back_to_where_they_stood(vectorization):
     for group in ours:
         group.reset(seed)
         seed += group.num_envs
-        for _ in range(40):
-            seen = group.step(rng.integers(2, size=group.num_envs))
         n = group.num_envs
-        states.append(GroupState(seen.obs, np.arange(n) + 0.5, np.arange(n) + 1.0))
+        earned = np.zeros(n)
+        for _ in range(40):
+            seen = group.step(rng.integers(2, size=n))
+            earned = np.where(seen.terminated | seen.truncated, 0.0, earned + seen.reward)
+        states.append(GroupState(seen.obs, earned, np.arange(n) + 1.0))
     saved = save_groups(ours, states)
     back, why = restore_groups(theirs, saved, seed=77)
     assert why is None
@@ -63,6 +70,9 @@ def test_groups_come_back_to_where_they_stood(vectorization):
         action = rng.integers(2, size=one.num_envs)
         np.testing.assert_array_equal(one.step(action).obs, other.step(action).obs)
     moved = {**saved.arrays, "groups[0].obs": saved.arrays["groups[0].obs"] + 1}
+    paid = {**saved.arrays, "groups[0].episode_return": states[0].episode_return + 1}
+    _, why = restore_groups(theirs, Saved(paid, saved.facts), seed=77)
+    assert "did not come back" in why
     fresh, why = restore_groups(theirs, Saved(moved, saved.facts), seed=77)
     assert "environment 0 of CartPole-v1 did not come back" in why
     np.testing.assert_array_equal(fresh[0].obs[0], gymnasium.make("CartPole-v1").reset(seed=77)[0])

@@ -2,9 +2,12 @@
 
 import errno
 import json
+import os
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -18,6 +21,7 @@ from surefoot.resuming import restore
 from surefoot.runs import checkpoints, store
 from surefoot.runs.metrics import JsonLines
 from surefoot.runs.progress import Silent
+from surefoot.training import execute, prepare
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 5, "checkpoint_every": 0}
 
@@ -175,15 +179,19 @@ def test_several_seeds_go_on_together(tmp_path):
 def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
     folder = tmp_path / "run"
     sf.train("ppo_clip", "CartPole-v1", out=folder, **SMALL)
-    with pytest.raises(sf.UsageError, match=r"has 640 of 640 steps .* pass steps, 768 or more"):
-        sf.resume(folder)
+    shutil.rmtree(folder / "agent")
+    sf.resume(folder)  # It is complete, and gets its agent back.
+    assert len(rows(folder)) == 5
+    sf.load(folder)
+    with pytest.raises(sf.UsageError, match=r"steps is 700, and .* 640 of 640 .* 768 or more"):
+        sf.resume(folder, steps=700)
+    with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
+        sf.resume(folder, steps=1280.0)
     sf.resume(folder, steps=900)
     told = rows(folder)
     assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
     assert told[0]["step_scale"] > told[4]["step_scale"] > 0
     assert told[5]["step_scale"] == told[6]["step_scale"] == 0, "the rate has come to its end"
-    with pytest.raises(sf.UsageError, match=r"768 of 900|896 of 900"):
-        sf.resume(folder)
 
 
 @pytest.mark.parametrize("kind", ["secretive", "vector"])
@@ -201,6 +209,56 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     assert len(last.began_anew) == 1
     assert 1 <= last.began_anew[0] <= 2
     assert [row["iteration"] for row in rows(folder)] == list(range(5))
+
+
+class Double(Hidden):
+    """Takes actions of double precision."""
+
+    action_space = spaces.Box(-1.0, 1.0, (1,), np.float64)
+
+    def step(self, action):
+        self._at = self._at + np.float32(action[0] * np.pi)
+        return super().step(action)
+
+
+class Glitch(Hidden):
+    """Its observation is not a number in the 70th step of its life."""
+
+    life = 0
+
+    def step(self, action):
+        self.life += 1
+        seen, *rest = super().step(action)
+        return (seen * np.float32(np.nan if self.life == 70 else 1.0), *rest)
+
+
+def test_actions_are_played_again_as_they_were(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("trpo", Double, out=whole, **SMALL)
+    cut("trpo", Double, broken)
+    shown = Notes()
+    sf.resume(broken, env=Double, display=lambda _: shown)
+    assert not any("anew" in note for note in shown.notes)
+    same(whole, broken)
+
+
+def test_what_an_earlier_episode_left_in_an_environment_is_noticed(tmp_path):
+    def env():
+        return gymnasium.wrappers.NormalizeReward(Hidden())
+
+    folder = tmp_path / "run"
+    cut("trpo", env, folder)
+    shown = Notes()
+    sf.resume(folder, env=env, display=lambda _: shown)
+    assert any("episodes begin anew" in note for note in shown.notes)
+
+
+def test_while_updates_are_refused_the_healthy_checkpoints_stay(tmp_path):
+    folder = tmp_path / "run"
+    # Iterations have 32 steps of each environment: the third one is refused.
+    cut("trpo", Glitch, folder, after=3)
+    assert [row["refused"] for row in rows(folder)] == [False, False, True]
+    assert [int(p.name) for p in checkpoints.paths(folder / "checkpoints")] == [1, 2]
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +392,61 @@ def test_a_full_disk_does_not_end_the_run(what, tmp_path, monkeypatch):
         for note in shown.notes
     )
     assert [row["iteration"] for row in rows(folder)] == list(range(5))
+
+
+LIMITED = """
+import resource, signal, sys
+import surefoot as sf
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
+from surefoot.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_files_that_cannot_grow_do_not_end_a_run(tmp_path):
+    """The limit is above a checkpoint's size and below that of the metrics."""
+    folder = tmp_path / "run"
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", "--checkpoint-every=0"]
+    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=640"]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command, *small],
+        env={**os.environ, "SUREFOOT_CACHE": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "metrics.jsonl cannot be written: File too large; training goes on" in done.stdout
+    sf.load(folder)
+    found, wrong = checkpoints.newest(folder / "checkpoints", folder / "metrics.jsonl")
+    assert 1 < found.iterations < 20
+    assert wrong == []
+
+
+def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path):
+    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=64"]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
+    with open("/dev/full", "w") as full:
+        code = "import sys; from surefoot.cli import main; code = main(sys.argv[1:])\n"
+        code += "import os; os._exit(code)"
+        done = subprocess.run([sys.executable, "-c", code, *command], stdout=full, check=False)
+    assert done.returncode == 0
+    sf.load(tmp_path / "run")
+
+
+def test_two_runs_cannot_have_one_folder(tmp_path):
+    folder = tmp_path / "run"
+
+    class Other(Silent):
+        def show(self, iteration):
+            raise AssertionError("the second run must not begin")
+
+    first = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
+    second = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
+    execute([first], [folder], Silent())
+    with pytest.raises(sf.UsageError, match="was made by another process; pass another path"):
+        execute([second], [folder], Other())
 
 
 def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path):

@@ -49,10 +49,28 @@ def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
     assert process.returncode == 128 + sent
     assert f"{sent.name}: finishing the iteration" in err
     told = [json.loads(line) for line in rows.read_text().splitlines()]
-    (path,) = checkpoints.paths(folder / "checkpoints")
+    path = checkpoints.paths(folder / "checkpoints")[-1]
     assert checkpoints.read(path).iterations == len(told)
     assert f"interrupted after {told[-1]['steps']:,} steps: 'surefoot resume {folder}'" in out
     sf.load(folder)
+
+
+def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alone(tmp_path):
+    """As a batch system sends it: workers go on until the run has ended."""
+    folder = tmp_path / "run"
+    small = ["--num-envs=3", "--horizon=32", "--hidden=8", "--vectorization=async"]
+    long = ["--steps=1000000", "--checkpoint-every=3600"]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *small, *long]
+    process = started(sys.executable, "-m", "surefoot.cli", *command)
+    rows = folder / "metrics.jsonl"
+    wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, _ = process.communicate()
+    assert process.returncode == 143
+    assert "restarted" not in out
+    told = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert not any(row["env_restarts"] for row in told)
+    assert checkpoints.paths(folder / "checkpoints")[-1].name == f"{len(told):08d}"
 
 
 SCRIPT = """
