@@ -7,6 +7,7 @@ is touched.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -36,6 +37,7 @@ def before_import() -> None:
     folder = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else _cache_folder()
     if folder is None:
         return
+    _sweep(folder)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_SIZE))
     # By default JAX keeps only what took a second to compile; a run is made of smaller programs.
@@ -76,6 +78,18 @@ def _cache_folder() -> Path | None:
     except (OSError, RuntimeError):  # RuntimeError: there is no home.
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+def _sweep(folder: Path) -> None:
+    """Take off the programs that a process was ended while it wrote. JAX writes when a program was
+    used after the program itself, and without that it never keeps another one."""
+    from filelock import FileLock, Timeout
+
+    # JAX's own lock. Whoever holds it will have swept, or comes next.
+    with contextlib.suppress(OSError, Timeout), FileLock(folder / ".lockfile", timeout=1.0):
+        for program in folder.glob("*-cache"):
+            if not program.with_name(f"{program.name.removesuffix('-cache')}-atime").exists():
+                program.unlink()
 
 
 def _user_cache() -> Path:

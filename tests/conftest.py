@@ -1,5 +1,6 @@
 """Every test runs with the shapes and types of the core's annotations checked at run time."""
 
+import gc
 import os
 import tempfile
 
@@ -28,6 +29,16 @@ with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartyp
     import surefoot.training
 
 surefoot.runtime.before_computing()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_go_with_their_module():
+    """A process that holds thousands of compiled programs has mapped more memory regions than the
+    system allows one, and the compiler crashes."""
+    yield
+    surefoot.programs._programs.clear()
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

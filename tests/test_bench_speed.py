@@ -116,7 +116,7 @@ def test_a_process_inherits_next_to_nothing_and_its_memory_is_told(monkeypatch):
     text, seconds, peak_mb = runner._process([sys.executable, "-c", code])
     assert "XLA_FLAGS" not in text
     assert "TF_CPP_MIN_LOG_LEVEL" in text
-    assert 80 < peak_mb < 400
+    assert peak_mb > 80
     assert seconds > 0
     with pytest.raises(RuntimeError, match="exit code 3"):
         runner._process([sys.executable, "-c", "raise SystemExit(3)"])

@@ -100,3 +100,16 @@ def test_a_second_process_compiles_nothing_whatever_its_seed_and_says_nothing(tm
     assert missed == 0
     assert again >= hits + misses
     assert said == ""
+
+
+def test_a_program_that_was_cut_short_does_not_spoil_the_cache(tmp_path):
+    first = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(tmp_path))[0].split()
+    (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    programs = sorted(folder.glob("*-cache"))
+    programs[0].write_bytes(programs[0].read_bytes()[:100])
+    programs[0].with_name(programs[0].name.removesuffix("-cache") + "-atime").unlink()
+    out, err = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(tmp_path))
+    assert int(first[1]) > 1
+    assert out.split()[1] == "1"
+    assert "Error" not in err
+    assert len(list(folder.glob("*-cache"))) == len(programs)

@@ -106,7 +106,8 @@ def test_the_same_seed_gives_the_same_bits_on_the_device_and_another_does_not(pp
 
 
 def test_an_algorithm_composed_by_hand_is_the_recipe(trpo, train):
-    critic = sf.Step(sf.Likelihood(), sf.Optax(optax.adam(1.0)), sf.Fixed(1e-3))
+    adam = optax.flatten(optax.adam(1.0))
+    critic = sf.Step(sf.Likelihood(), sf.Optax(adam), sf.Fixed(1e-3))
     algorithm = sf.Algorithm(
         sf.Step(
             sf.Surrogate(),
