@@ -29,6 +29,7 @@ from surefoot.distributions import (
     Distribution,
     MultiCategorical,
 )
+from surefoot.product import matmul
 
 Activation = Callable[[Array], Array]
 
@@ -77,7 +78,7 @@ class MLP(eqx.Module):
             if i > 0:
                 x = self.activation(x)
             inputs.append(x)
-            x = x @ w + b + tap
+            x = (matmul(x, w) if x.ndim == 2 else x @ w) + b + tap
         return x, tuple(inputs)
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:

@@ -21,8 +21,8 @@ from jaxtyping import install_import_hook
 #: before the message under test.
 CORE = (
     "advantages algorithm cloning cross_entropy distributions envs.classic episodes evaluation "
-    "geometry guard learner local loop named networks normalize objectives programs rollout "
-    "shuffle step_size types update wrappers"
+    "geometry guard learner local loop named networks normalize objectives product programs "
+    "rollout shuffle step_size types update wrappers"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):

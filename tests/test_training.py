@@ -171,8 +171,8 @@ def test_dummy_rows_are_not_charged_to_the_budget():
     )
     # 71 steps are five batches of 12 rows; without the dummy ones there is room for a sixth.
     steps, rows = 71, 12
-    options = {"steps": steps, "num_envs": 2, "horizon": 6, "critic_minibatch_size": 6}
-    run = prepare("reinforce", vector, {**options, "hidden": (4,)})
+    options = {"steps": steps, "num_envs": 2, "horizon": 6, "hidden": (4,), "baseline": False}
+    run = prepare("reinforce", vector, options)
     before, closed = Toy.taken, Toy.closed
     done = [(iteration.steps, Toy.taken - before) for iteration in run.iterations()]
     assert [charged for charged, _ in done] == [taken for _, taken in done]

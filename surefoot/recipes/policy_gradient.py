@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(OnPolicy):
-    """REINFORCE: one Adam step a batch along ∇log π·G, G the return, less a baseline if asked."""
+    """REINFORCE: one Adam step a batch along ∇log π·(G − b), G the return, b a learned
+    baseline."""
 
     parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
@@ -25,7 +26,7 @@ class Reinforce(OnPolicy):
     """γ, the discount."""
     learning_rate: float = positive(3e-3)
     """Adam's rate."""
-    baseline: bool = False
+    baseline: bool = True
     """Subtract a learned value from the return. Without it, rows of episodes that do not end within
     the batch count for nothing, so the horizon must hold whole episodes."""
     critic_learning_rate: float = positive(1e-3)

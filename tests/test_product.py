@@ -1,0 +1,61 @@
+"""The product whose linearization keeps its left factor both ways round, against the plain one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surefoot.product import matmul
+
+X = jax.random.normal(jax.random.key(0), (5, 3))
+W = jax.random.normal(jax.random.key(1), (3, 4))
+
+ORDERS = {
+    "value": lambda f: f,
+    "backward": lambda f: jax.grad(f, (0, 1)),
+    "forward": lambda f: jax.jacfwd(f, (0, 1)),
+    "forward over backward": lambda f: jax.hessian(f, (0, 1)),
+    "backward over forward": lambda f: jax.jacrev(jax.jacfwd(f, (0, 1)), (0, 1)),
+    "backward over backward": lambda f: jax.jacrev(jax.grad(f, (0, 1)), (0, 1)),
+    "many at once": lambda f: jax.vmap(f, (None, 0)),
+}
+
+
+def loss(product):
+    """Has every second derivative, each factor's change through both factors."""
+    return lambda x, w: jnp.sum(jnp.sin(product(jnp.tanh(product(x, w)), w.T)))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_derivative_is_that_of_the_plain_product(x64, order):
+    x, w = X.astype(float), W.astype(float)
+    if order == "many at once":
+        w = jnp.stack([w, -w, 2 * w])
+    ours, plain = (jax.jit(ORDERS[order](loss(f)))(x, w) for f in (matmul, jnp.matmul))
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_factors_of_two_types_meet_in_the_wider(x64):
+    for x, w in ((X, W.astype(float)), (X.astype(float), W)):
+        product = jax.jit(matmul)(x, w)
+        assert product.dtype == float
+        np.testing.assert_allclose(product, x @ w, rtol=1e-12)
+
+
+def test_a_batch_of_problems_is_one_after_the_other():
+    gradient = jax.grad(loss(matmul), (0, 1))
+    xs, ws = jnp.stack([X, 2 * X]), jnp.stack([W, -W])
+    together = jax.vmap(gradient)(xs, ws)
+    for i in range(2):
+        for a, b in zip(together, gradient(xs[i], ws[i]), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-6)
+
+
+def test_backwards_it_multiplies_with_the_transpose_that_it_kept():
+    _, linear = jax.linearize(lambda w: matmul(X, w), W)
+    back = jax.linear_transpose(linear, W)
+    jaxpr = jax.make_jaxpr(back)(jnp.ones((5, 4)))
+    (equation,) = [e for e in jaxpr.eqns if "product" in e.primitive.name]
+    assert [v.aval.shape for v in equation.invars] == [(3, 5), (5, 3), (5, 4)]
+    assert not any(e.primitive.name == "transpose" for e in jaxpr.eqns)
