@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from surefoot.distributions import Distribution
 from surefoot.errors import UsageError
@@ -23,12 +23,41 @@ from surefoot.networks import Critic, Policy
 from surefoot.types import Params, Scalar, Trajectory
 
 
+class Certain(Distribution):
+    """A distribution of which always the mode is drawn."""
+
+    of: Distribution
+
+    def noise(self, key: PRNGKeyArray) -> None:
+        return None
+
+    def draw(self, noise: None) -> Shaped[Array, "..."]:
+        return self.mode()
+
+    def mode(self) -> Shaped[Array, "..."]:
+        return self.of.mode()
+
+    def log_prob(self, action: Shaped[Array, "..."]) -> Float[Array, "..."]:
+        return self.of.log_prob(action)
+
+    def entropy(self) -> Float[Array, "..."]:
+        return self.of.entropy()
+
+    def kl(self, other: Certain) -> Float[Array, "..."]:
+        return self.of.kl(other.of)
+
+    def metric(self, tangent: Certain) -> Certain:
+        return Certain(self.of.metric(tangent.of))
+
+
 class Population(eqx.Module):
-    """One policy for each environment; leaves of `members` are [N, …]."""
+    """One policy for each environment, which does what it holds most probable: the search explores
+    in parameters, and noise in actions would only blur the ranking. Leaves of `members` are
+    [N, …]."""
 
     members: Policy
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Distribution:
+    def __call__(self, obs: Float[Array, "*batch obs"]) -> Certain:
         size = jax.tree.leaves(self.members)[0].shape[0]
         if obs.shape[-2] != size:
             raise UsageError(
@@ -36,9 +65,10 @@ class Population(eqx.Module):
                 f"{size}: one parameter vector an environment"
             )
         axis = obs.ndim - 2
-        return jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
+        dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
             self.members, obs
         )
+        return Certain(dist)
 
 
 class CrossEntropyState(NamedTuple):

@@ -73,7 +73,9 @@ def test_a_population_is_one_policy_an_environment(kind, batch):
     policies = [make_policy(kind, seed) for seed in range(3)]
     population = Population(jax.tree.map(lambda *x: jnp.stack(x), *policies))
     obs = jnp.asarray(np.random.default_rng(0).normal(size=(*batch, 3, OBS)), jnp.float32)
-    together = jax.tree.leaves(population(obs))
+    dist = population(obs)
+    np.testing.assert_array_equal(dist.sample(KEY), dist.of.mode())
+    together = jax.tree.leaves(dist)
     for i, policy in enumerate(policies):
         alone = jax.tree.leaves(policy(obs[..., i, :]))
         for a, b in zip(together, alone, strict=True):
