@@ -61,9 +61,11 @@ def running_totals(
 ) -> tuple[Float[np.ndarray, "T N"], Float[np.ndarray, " N"]]:
     """Sums of `x` since each episode began, up to and with a row, where the running episodes had
     `before` when the rows began: (sums, what the running episodes have after the rows)."""
-    totals, after = np.empty(x.shape), np.empty(len(before))
-    for i, carry in enumerate(before):
-        start = 0
+    totals = before + np.cumsum(x, axis=0, dtype=float)
+    after = totals[-1].copy()
+    # Most columns of many environments end no episode.
+    for i in np.flatnonzero(done.any(axis=0)):
+        start, carry = 0, before[i]
         for end in (np.flatnonzero(done[:, i]) + 1).tolist():
             totals[start:end, i] = carry + np.cumsum(x[start:end, i], dtype=float)
             start, carry = end, 0.0
