@@ -5,7 +5,7 @@ import itertools
 import gymnasium
 import numpy as np
 import pytest
-import scipy.sparse
+import scipy.sparse.linalg
 
 from surefoot import theory
 from surefoot.errors import UsageError
@@ -150,22 +150,30 @@ def test_policy_iteration_ends_whatever_the_rewards_scale(scale):
     np.testing.assert_allclose(scaled.optimal().V, scale * mdp.optimal().V, rtol=1e-12)
 
 
-def test_large_sparse_tables_are_solved_by_iteration_or_by_factorization():
+@pytest.mark.parametrize("kind", ["random", "cycle"])
+def test_large_sparse_tables_are_solved_by_iteration_or_by_factorization(kind, monkeypatch):
+    factorized, splu = [], scipy.sparse.linalg.splu
+    monkeypatch.setattr(
+        scipy.sparse.linalg, "splu", lambda matrix: factorized.append(1) or splu(matrix)
+    )
     states = 10_000
-    garnet = theory.garnet(0, states=states, actions=4, branching=3, discount=0.99)
-    assert scipy.sparse.issparse(garnet.P)
-    assert garnet.P.nnz == 3 * 4 * states
-    chain = scipy.sparse.eye_array(states, k=1).tolil()
-    chain[-1, -1] = 1.0
-    walk = theory.TabularMDP(chain, np.ones((states, 1)), discount=0.999, initial=np.eye(states)[0])
-    for mdp in (garnet, walk):
-        found = mdp.evaluate(np.full((states, mdp.actions), 1 / mdp.actions))
-        assert np.abs((found.policy * found.Q).sum(axis=-1) - found.V).max() <= 1e-10
-        assert found.d.sum() == pytest.approx(1, abs=1e-10)
-        # The one number, by its two routes.
-        occupancy = (found.d[:, None] * found.policy * mdp.R).sum() / (1 - mdp.discount)
-        assert occupancy == pytest.approx(found.J, abs=1e-9)
-    np.testing.assert_allclose(found.V, 1000.0, rtol=1e-10)
+    mdp = theory.garnet(0, states=states, actions=4, branching=3, discount=0.99)
+    assert mdp.P.shape == (40_000, states)
+    assert mdp.P.nnz == 3 * 40_000
+    if kind == "cycle":
+        ahead = (np.ones(states), (np.arange(states), np.roll(np.arange(states), -1)))
+        P = scipy.sparse.csr_array(ahead, shape=(states, states))
+        start = np.arange(states) == 0
+        mdp = theory.TabularMDP(P, start[:, None], discount=0.9999, initial=start)
+    found = mdp.evaluate(np.full((states, mdp.actions), 1 / mdp.actions))
+    assert bool(factorized) == (kind == "cycle"), "each kind is to show its own way"
+    np.testing.assert_allclose((found.policy * found.Q).sum(axis=-1), found.V, atol=1e-10)
+    np.testing.assert_allclose(found.d.sum(), 1, atol=1e-10)
+    # One number by two ways.
+    by_occupancy = (found.d[:, None] * found.policy * mdp.R).sum() / (1 - mdp.discount)
+    np.testing.assert_allclose(by_occupancy, found.J, atol=1e-9)
+    if kind == "cycle":
+        np.testing.assert_allclose(found.J, 1 / (1 - 0.9999**states), rtol=1e-10)
 
 
 def test_frozen_lakes_table_is_gymnasiums_with_ends_that_stay_and_earn_nothing():
