@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from test_theory_mdp import random_policies
 
 from surefoot import theory
+from surefoot.errors import UsageError
 from surefoot.theory.divergences import expected, kl
 
 STARTS, DROP = 20, 1e-12
@@ -57,7 +58,7 @@ def small(seed, states=3, actions=3):
 UPDATES = {
     "trpo": theory.TRPO(max_kl=0.1),
     "natural": theory.NaturalGradient(max_kl=0.1),
-    "gradient": theory.PolicyGradient(1.0),
+    "gradient": theory.PolicyGradient(learning_rate=1.0),
     "penalized": theory.Penalized(),
     "fixed": theory.FixedPenalized(),
     "conservative": theory.ConservativeIteration(),
@@ -129,7 +130,7 @@ def test_gradients_are_those_of_the_return_by_finite_differences():
         gradient[s, a] = (J(theta + e) - J(theta - e)) / (2 * h)
     old = mdp.evaluate(softmax(theta))
 
-    policy, length = theory.PolicyGradient(0.3)(old)
+    policy, length = theory.PolicyGradient(learning_rate=0.3)(old)
     np.testing.assert_allclose(policy, softmax(theta + 0.3 * gradient), rtol=1e-6)
     np.testing.assert_allclose(length, 0.3 * np.linalg.norm(gradient), rtol=1e-6)
 
@@ -139,24 +140,44 @@ def test_gradients_are_those_of_the_return_by_finite_differences():
         fisher[block, block] = old.d[s] * (np.diag(p) - np.outer(p, p))
     direction = np.linalg.pinv(fisher, rcond=1e-10) @ gradient.ravel()
     alpha = np.sqrt(2 * 1e-3 / (direction @ fisher @ direction))
-    policy, length = theory.NaturalGradient(max_kl=1e-3, tries=1)(old)
-    if length == 0:
-        # The quadratic model may promise a little less than there is.
-        policy, length = theory.NaturalGradient(max_kl=1e-3, tries=2)(old)
+    policy, length = theory.NaturalGradient(max_kl=1e-3)(old)
+    if length < 0.9 * alpha:  # The quadratic model promised a little less KL than there is.
         alpha *= 0.8
     np.testing.assert_allclose(length, alpha, rtol=1e-5)
     np.testing.assert_allclose(policy, softmax(theta + alpha * direction.reshape(3, 3)), rtol=1e-5)
 
 
 def test_the_line_search_keeps_within_the_radius_and_gives_up_in_place():
-    old = lake(0.99).evaluate(starts(lake(0.99)))
+    mdp = theory.garnet(0, states=6, actions=3, branching=2, discount=0.9)
+    old = mdp.evaluate(random_policies(0, STARTS, 6, 3))
+    curvature = expected(old.d, (old.policy * old.A**2).sum(axis=-1)) / 0.1**2
+    full = np.sqrt(2 * 0.5 / curvature)
     policy, length = theory.NaturalGradient(max_kl=0.5)(old)
-    assert (expected(old.d, kl(old.policy, policy)) <= 0.5).all()
-    shortened = length < theory.NaturalGradient(max_kl=0.5, decay=1.0)(old)[1].max()
-    assert shortened.any()
-    policy, length = theory.NaturalGradient(max_kl=0.5, tries=0)(old)
-    np.testing.assert_array_equal(policy, old.policy)
-    np.testing.assert_array_equal(length, 0)
+    divergence = expected(old.d, kl(old.policy, policy))
+    assert (divergence <= 0.5).all()
+    assert (divergence > 0).all()
+    backtracks = np.log(length / full) / np.log(0.8)
+    np.testing.assert_allclose(backtracks, backtracks.round(), atol=1e-9)
+    assert set(backtracks.round()) >= {0, 1}, "some are to be shortened"
+    # One try: where the whole step does not pass, nothing moves.
+    policy, length = theory.NaturalGradient(max_kl=0.5, tries=1)(old)
+    stays = backtracks > 0.5
+    np.testing.assert_allclose(length, np.where(stays, 0, full))
+    np.testing.assert_array_equal(policy[stays], old.policy[stays])
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        (lambda: theory.TRPO(max_kl=0.0), "max_kl is 0.0; accepted is a finite number > 0"),
+        (lambda: theory.NaturalGradient(max_kl=-1.0), "max_kl is -1.0; accepted is"),
+        (lambda: theory.NaturalGradient(tries=0), "tries is 0; accepted is an integer >= 1"),
+        (lambda: theory.PolicyGradient(learning_rate=np.inf), "learning_rate is inf; accepted is"),
+    ],
+)
+def test_a_mistake_is_one_line(mistake, says):
+    with pytest.raises(UsageError, match=says):
+        mistake()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -304,6 +325,6 @@ def test_with_a_fixed_epsilon_the_theory_stands_still_from_half_on():
 
 def test_gradients_climb_frozen_lake_too():
     mdp = lake(0.99)
-    for update in (theory.NaturalGradient(max_kl=0.1), theory.PolicyGradient(10.0)):
+    for update in (theory.NaturalGradient(max_kl=0.1), theory.PolicyGradient(learning_rate=10.0)):
         J, _ = history(mdp, starts(mdp), update, 100)
         assert (J[-1] > 1.2 * J[0]).all()

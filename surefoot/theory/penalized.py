@@ -171,5 +171,5 @@ def _interpolated(t: float, mean: GridPerState, divergence: GridPerState) -> Per
     above = np.clip((mean <= t).sum(axis=0), 1, len(mean) - 1)[None]
     m = [np.take_along_axis(mean, above - back, axis=0)[0] for back in (1, 0)]
     root = [np.sqrt(np.take_along_axis(divergence, above - back, axis=0)[0]) for back in (1, 0)]
-    share = np.clip((t - m[0]) / np.where(m[1] > m[0], m[1] - m[0], np.inf), 0.0, 1.0)
+    share = np.clip((t - m[0]) / np.maximum(m[1] - m[0], 1e-200), 0.0, 1.0)
     return (root[0] + share * (root[1] - root[0])) ** 2

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from surefoot.config import at_least, fraction, positive, validate
 from surefoot.theory.bounds import surrogate
 from surefoot.theory.divergences import Policies, expected, kl
 from surefoot.theory.mdp import PolicyEvaluation
@@ -26,12 +27,15 @@ def tilted(policy: Policies, logits: Float[np.ndarray, "*batch S A"]) -> Policie
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyGradient:
     """θ + α ∇J (Sutton et al. 2000), α = `learning_rate`. Its step is the Euclidean length of the
     change of θ."""
 
-    learning_rate: float
+    learning_rate: float = positive(1.0)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     def __call__(self, old: PolicyEvaluation) -> tuple[Policies, Scalars]:
         gradient = old.d[..., None] * old.policy * old.A / (1 - old.discount)
@@ -45,9 +49,12 @@ class NaturalGradient:
     surrogate does not fall and E_{d^π} KL(old‖new) ≤ δ, as TRPO's line search does it (Schulman et
     al. 2015); after `tries` it stands still. Its step is α."""
 
-    max_kl: float
-    decay: float = 0.8
-    tries: int = 10
+    max_kl: float = positive(0.01)
+    decay: float = fraction(0.8, zero=False)
+    tries: int = at_least(1, 10)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     def __call__(self, old: PolicyEvaluation) -> tuple[Policies, Scalars]:
         direction = np.where(old.d[..., None] > 0, old.A, 0.0) / (1 - old.discount)

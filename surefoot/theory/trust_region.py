@@ -21,6 +21,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from surefoot.config import positive, validate
 from surefoot.theory.divergences import Policies, expected
 from surefoot.theory.mdp import PolicyEvaluation
 from surefoot.theory.univariate import increasing_root
@@ -38,7 +39,10 @@ class TRPO:
     """The optimum for δ = `max_kl` nats (Schulman et al. 2015). Its step is √(2 E KL(π‖π′)), the
     length that the Fisher metric gives a small one; √(2δ) where the constraint binds."""
 
-    max_kl: float
+    max_kl: float = positive(0.01)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     def __call__(self, old: PolicyEvaluation) -> tuple[Policies, Scalars]:
         gap = old.A.max(axis=-1, keepdims=True) - old.A
