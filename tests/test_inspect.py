@@ -2,8 +2,10 @@
 line for every mistake."""
 
 import importlib.util
+import re
 import shutil
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -49,7 +51,8 @@ def train(folder, algorithm="reinforce", env="CartPole-v1", iterations=ITERATION
 def ppo(tmp_path_factory):
     """A run of PPO-Clip. So short a run's rate falls fast, and begins higher than the default."""
     folder = tmp_path_factory.mktemp("runs") / "ppo"
-    return train(folder, "ppo_clip", num_envs=8, horizon=128, learning_rate=1e-3)
+    sizes = {"num_envs": 8, "horizon": 256, "hidden": (64, 64)}
+    return train(folder, "ppo_clip", learning_rate=1e-3, **sizes)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,8 @@ def clips(update, curves):
 
     def log_prob(alpha):
         w = [a + alpha * (b - a) for a, b in zip(first, last, strict=True)]
-        logits = np.tanh(obs.astype(float) @ w[0] + w[1]) @ w[2] + w[3]
+        hidden = np.tanh(np.tanh(obs.astype(float) @ w[0] + w[1]) @ w[2] + w[3])
+        logits = hidden @ w[4] + w[5]
         return (logits - np.log(np.exp(logits).sum(1, keepdims=True)))[range(len(obs)), action]
 
     ratios = [np.exp(log_prob(alpha) - log_prob(0.0)) for alpha in curves.alpha]
@@ -277,3 +281,11 @@ def test_a_figure_without_matplotlib_is_refused_before_anything_is_replayed(
     monkeypatch.setattr(replaying, "replay", None)
     assert main(["inspect", str(short), "--iteration", "1", "--out", "x.pdf"]) == 2
     assert "a figure needs matplotlib: pip install 'surefoot[figures]'" in capsys.readouterr().err
+
+
+def test_the_page_on_inspecting_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    page = Path(__file__).parents[1] / "docs" / "inspecting.md"
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "inspecting"})
+    assert (tmp_path / "update.png").is_file()
