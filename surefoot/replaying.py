@@ -118,6 +118,7 @@ def replay(
             "accepted is an iteration that learned"
         )
     method = method_of(newest.config, folder, algorithm)
+    discount = _discount(method.build(), newest.config["algorithm"], folder)
     source = environment_of(newest.config, folder, env)
     setup = Setup(**newest.config["setup"])
 
@@ -127,7 +128,6 @@ def replay(
     with contextlib.ExitStack() as closing:
         run = built()
         closing.callback(run.close)
-        discount = _discount(run, folder)
         before = rows[iteration - 1]["steps"] if iteration > 0 else 0
         budget = before + run.rows
         nearest = _nearest(folder, iteration)
@@ -202,14 +202,14 @@ def _nearest(folder: Path, iteration: int) -> Checkpoint | None:
     return found
 
 
-def _discount(run: Run, folder: Path) -> float:
+def _discount(learner: Learner, name: str, folder: Path) -> float:
     """γ of a method that learns from advantages."""
-    match run.learner:
+    match learner:
         case Algorithm(discount=discount):
             return float(discount)
         case _:
             raise UsageError(
-                f"{folder} was trained by {run.name!r}, which has no advantages and so no "
+                f"{folder} was trained by {name!r}, which has no advantages and so no "
                 "surrogate; accepted is a method that has, trpo or ppo_clip for instance"
             )
 

@@ -12,10 +12,10 @@ from gymnasium import spaces
 
 import surefoot as sf
 from surefoot.agent import Shape
-from surefoot.normalize import NoNormalizer
+from surefoot.normalize import NoNormalizer, observation_normalizer
 from surefoot.theory import estimate
 
-GAMMA, LIMIT, EPISODES = 0.9, 8, 100_000
+GAMMA, LIMIT, EPISODES = 0.9, 8, 40_000
 #: From states 0 and 1; state 2 is terminal. P[s, a, s′], R[s, a], μ[s].
 P = np.array([[[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]], [[0.5, 0.45, 0.05], [0.2, 0.6, 0.2]]])
 R = np.array([[1.0, -0.5], [0.3, 2.0]])
@@ -244,7 +244,7 @@ def test_the_gap_is_the_exact_one_and_within_its_bound(before, after):
     close(found.gain, gain, worth=0.2)
     close(found.surrogate, predicted, worth=0.2)
     assert abs(found.gap.value - (gain - predicted)) <= 4 * found.gap.standard_error
-    assert found.gap.standard_error < 0.2 * abs(gain - predicted)
+    assert found.gap.standard_error < 0.3 * abs(gain - predicted)
     kl = (1 - GAMMA) * exact.weights().sum(axis=0) @ exact.kl(exact.new, exact.old)
     constant = np.sqrt(2) * GAMMA * exact.epsilon() / (1 - GAMMA) ** 2
     close(found.bound, constant * np.sqrt(kl))
@@ -276,6 +276,18 @@ def test_standard_errors_are_the_spread_of_repetitions(before, after):
         assert np.std(values, ddof=1) == pytest.approx(np.mean(errors), rel=0.25), name
 
 
+def test_the_surrogate_of_few_episodes_is_not_smaller(before, after):
+    arrays = [jax.tree.map(lambda x: np.asarray(x[:, :400]), one) for one in (before, after)]
+    values = []
+    for group in np.arange(400).reshape(200, 2):
+        few = (jax.tree.map(lambda x, g=group: x[:, g], one) for one in arrays)
+        values.append(estimate.gap(*few, agent(NEW), discount=GAMMA).surrogate.value)
+    mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(200)
+    exact = Exact().surrogate()
+    # Were an episode's own return in its baseline, half would be missing.
+    assert abs(mean - exact) <= 4 * error < abs(exact) / 2
+
+
 def test_episodes_on_the_host_are_of_the_same_problem():
     played = estimate.play(agent(OLD), HostChain, episodes=500, seed=2)
     assert played.reward.shape[1] == 500
@@ -287,17 +299,17 @@ def test_episodes_on_the_host_are_of_the_same_problem():
     assert abs(starts.mean() - MU[1]) <= 4 * np.sqrt(MU[0] * MU[1] / 500)
 
 
-def test_a_trained_agents_own_normalizer_is_used():
-    agent_ = sf.train(
-        "reinforce", "CartPole-v1", backend="device", steps=256, num_envs=4, horizon=64, hidden=(4,)
-    )
-    played = estimate.play(agent_, episodes=20, seed=1, horizon=50)
-    assert estimate.mean_kl(played, agent_).value == pytest.approx(0.0, abs=1e-7)
-    blind = sf.Agent(agent_.policy, NoNormalizer(), agent_.shape)
-    assert estimate.mean_kl(played, blind).value > 1e-6
-    assert estimate.performance(played, discount=1.0).value == pytest.approx(
-        np.asarray(played.valid).sum(axis=0).mean()
-    )
+def test_each_agents_own_normalizer_is_used(before):
+    seen = observation_normalizer(3).update(before.obs, before.valid)
+    plain = agent(OLD)
+    other = sf.Agent(plain.policy, seen, plain.shape)
+    played = estimate.play(other, CHAIN, episodes=50, seed=1)
+    valid, obs = np.asarray(played.valid), np.asarray(played.obs)
+    z = (obs - seen.moments.mean) / np.sqrt(np.asarray(seen.moments.var) + 1e-8)
+    p, q = (probabilities(x[valid][:, :2] @ OLD) for x in (z, obs))
+    found = estimate.mean_kl(played, plain)
+    assert found.value == pytest.approx((p * np.log(p / q)).sum(axis=1).mean(), rel=1e-4)
+    assert estimate.mean_kl(played, other).value == pytest.approx(0.0, abs=1e-7)
 
 
 def test_mistakes_are_one_line(before, after):
