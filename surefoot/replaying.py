@@ -193,13 +193,10 @@ def _rows(folder: Path, iteration: int | None) -> list[dict[str, Any]]:
 
 def _nearest(folder: Path, iteration: int) -> Checkpoint | None:
     """The newest checkpoint that lies before the iteration, if one is kept."""
-    try:
-        found, _ = checkpoints.newest(
-            folder / "checkpoints", folder / "metrics.jsonl", upto=iteration
-        )
-    except UsageError:
-        return None
-    return found
+    kept, rows = folder / "checkpoints", folder / "metrics.jsonl"
+    with contextlib.suppress(UsageError):
+        return checkpoints.newest(kept, rows, upto=iteration)[0]
+    return None
 
 
 def _discount(learner: Learner, name: str, folder: Path) -> float:
@@ -220,14 +217,9 @@ def _restored(run: Run, checkpoint: Checkpoint, folder: Path, budget: int) -> bo
         state = filled(checkpoint.state, learner=run.state)["learner"]
     except ValueError as error:
         raise UsageError(f"{folder} does not fit what is to replay it: {error}") from None
-    moved = run.restore(
-        state,
-        checkpoint.place,
-        iterations=checkpoint.iterations,
-        steps=checkpoint.steps,
-        budget=budget,
-    )
-    return moved is None
+    number, steps = checkpoint.iterations, checkpoint.steps
+    place = checkpoint.place
+    return run.restore(state, place, iterations=number, steps=steps, budget=budget) is None
 
 
 def _remember(run: Run) -> None:
@@ -246,7 +238,7 @@ def _played(run: Run, rows: list[dict[str, Any]], shown: Display, folder: Path) 
     with contextlib.closing(run.iterations()) as iterations, contextlib.closing(shown):
         for told in iterations:
             written = rows[told.number]
-            if not _same(told, written):
+            if _facts(json.loads(json.dumps(as_row(told)))) != _facts(written):
                 exact = False
                 _check_near(told, written, folder)
             shown.show(told)
@@ -264,8 +256,5 @@ def _check_near(told: Iteration, written: dict[str, Any], folder: Path) -> None:
             )
 
 
-def _same(told: Iteration, written: dict[str, Any]) -> bool:
-    def facts(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in row.items() if name not in _OF_THE_PROCESS}
-
-    return facts(json.loads(json.dumps(as_row(told)))) == facts(written)
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _OF_THE_PROCESS}
