@@ -2,7 +2,9 @@
 
 With the gradient (1/(1−γ)) d(s) π(a|s) A(s, a) and the Fisher matrix, block diagonal with
 d(s) (diag π − ππᵀ), the natural gradient is A/(1−γ): F's generalized inverse takes out d and π. In
-both, a policy stands for its own logits, θ = log π, and actions of probability zero keep it.
+both, a policy stands for its own logits, θ = log π, and actions of probability zero keep it. Both
+steps weigh an action up where A > 0 and down where A < 0, so that every state's expected advantage
+rises, and J with it, at any length: a fact of tables, as for `TRPO`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from surefoot.config import at_least, fraction, positive, validate
 from surefoot.theory.bounds import surrogate
@@ -24,6 +26,15 @@ def tilted(policy: Policies, logits: Float[np.ndarray, "*batch S A"]) -> Policie
     """π exp(logits), normalized: the softmax policy whose logits have moved by that much."""
     logits = np.where(policy > 0, logits, -np.inf)
     weights = policy * np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return normalized(weights, policy > 0)
+
+
+def normalized(
+    weights: Float[np.ndarray, "*batch S A"], support: Bool[np.ndarray, "*batch S A"]
+) -> Policies:
+    """Weights divided by their sum, none on the support below 1e-300: an action that fell out of it
+    by underflow would be infinitely far away, and could never come back."""
+    weights = np.where(support, np.maximum(weights, 1e-300), weights)
     return weights / weights.sum(axis=-1, keepdims=True)
 
 

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from surefoot.config import positive, validate
 from surefoot.theory.divergences import Policies, expected
 from surefoot.theory.mdp import PolicyEvaluation
+from surefoot.theory.softmax import normalized
 from surefoot.theory.univariate import increasing_root
 
 Scalars = Float[np.ndarray, "*batch"]
@@ -82,7 +83,7 @@ class _Dual:
         greedy = np.eye(self.gap.shape[-1])[self.gap.argmin(axis=-1)]
         left = np.where(v > 0, 0.0, np.maximum(1 - new.sum(axis=-1), 0.0))
         new = new + left[..., None] * greedy
-        return new / new.sum(axis=-1, keepdims=True)
+        return normalized(new, self.old > 0)
 
     def divergence(self, log_beta: Scalars) -> tuple[Scalars, Scalars]:
         """E_d KL(π‖π′) and its derivative with respect to log β."""
