@@ -21,6 +21,7 @@ runtime.before_import()
 if TYPE_CHECKING:
     from surefoot import demonstrations as demonstrations
     from surefoot import recipes as recipes
+    from surefoot import theory as theory
     from surefoot.agent import Agent as Agent
     from surefoot.algorithm import Algorithm as Algorithm
     from surefoot.cloning import Cloning as Cloning
@@ -122,7 +123,7 @@ _WHERE = {
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
-_PACKAGES = ("recipes", "demonstrations")
+_PACKAGES = ("recipes", "demonstrations", "theory")
 
 __all__ = ["__version__", *_PACKAGES, *_MODULE]
 
