@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from surefoot.geometry import Fisher as Fisher
     from surefoot.geometry import Geometry as Geometry
     from surefoot.geometry import Optax as Optax
+    from surefoot.inspecting import Inspection as Inspection
+    from surefoot.inspecting import inspect as inspect
     from surefoot.learner import Learner as Learner
     from surefoot.learner import TrainState as TrainState
     from surefoot.local import Local as Local
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "surefoot.training": ("train", "train_seeds", "load"),
     "surefoot.resuming": ("resume", "resume_seeds"),
+    "surefoot.inspecting": ("inspect", "Inspection"),
     "surefoot.agent": ("Agent",),
     "surefoot.evaluation": ("Evaluation",),
     "surefoot.objectives": (

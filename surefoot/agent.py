@@ -144,7 +144,7 @@ class Agent:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
         Environments are made anew, but a vector environment is reset and used."""
         actor = self._actor(deterministic)
-        with self._opened(env, episodes) as where:
+        with self.opened(env, episodes) as where:
             return evaluate(actor, where, episodes=episodes, seed=seed)
 
     def record(
@@ -157,7 +157,7 @@ class Agent:
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
         actor = self._actor(deterministic)
-        with self._opened(env, episodes) as where:
+        with self.opened(env, episodes) as where:
             return record(actor, where, episodes=episodes, seed=seed)
 
     def _actor(self, deterministic: bool) -> Actor:
@@ -165,9 +165,11 @@ class Agent:
             self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
         )
 
-    def _opened(
+    def opened(
         self, env: Source | None, episodes: int
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
+        """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
+        `UsageError` if there is nothing, or its spaces are not the agent's."""
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         source = self.environment if env is None else env

@@ -1,4 +1,4 @@
-"""The command line: `surefoot train | resume | evaluate | record | list | check-env |
+"""The command line: `surefoot train | resume | evaluate | record | inspect | list | check-env |
 doctor`.
 
 A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
@@ -30,6 +30,7 @@ usage:
   surefoot resume RUN [--steps N]          go on with a run that was interrupted, or further
   surefoot evaluate RUN [options]          play episodes with a run's agent
   surefoot record RUN [options]            keep a run's agent's episodes in a file to imitate
+  surefoot inspect RUN --iteration K       what one update did, along the line on which it lies
   surefoot list algorithms|envs            what there is
   surefoot check-env ID|MODULE:FACTORY     look for defects of an environment
   surefoot doctor                          versions, devices, and whether they compute correctly
@@ -67,6 +68,24 @@ class Record(Play):
 
     out: Path | None = None
     """The file to write, if not RUN/demonstrations.safetensors."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """Replay one iteration of a run, and show the surrogate, its clipped and penalized forms, the
+    KL and the theory's lower bound along the line on which its update lies."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, which is only read."""
+    iteration: int | None = None
+    """The iteration whose update is looked at, if not the last one; counts from 0, as in
+    metrics.jsonl."""
+    out: Path | None = None
+    """A file for the figure (.png, .pdf, .svg) or for the curves (.csv)."""
+    clip: float | None = None
+    """The clipped surrogate's ε, if not the method's own, or 0.2."""
+    beta: float | None = None
+    """The penalty's β, if not the method's own in that iteration, or 1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -249,6 +268,30 @@ def _record(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _inspect(arguments: Sequence[str]) -> int:
+    options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
+    from rich.console import Console
+
+    from surefoot.inspecting import check_file, inspect
+    from surefoot.runs.progress import make_display
+
+    if options.out is not None:
+        check_file(options.out)
+    console = Console()
+    inspection = inspect(
+        options.run,
+        options.iteration,
+        clip=options.clip,
+        beta=options.beta,
+        display=lambda steps: make_display(console, steps),
+    )
+    _say(console, str(inspection))
+    if options.out is not None:
+        inspection.save(options.out)
+        _say(console, f"written: {options.out}")
+    return 0
+
+
 def _list(arguments: Sequence[str]) -> int:
     options = parse(List, arguments, prog="surefoot list", positionals=["what"])
     if options.what == "algorithms":
@@ -311,6 +354,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "record": _record,
+    "inspect": _inspect,
     "list": _list,
     "check-env": _check_env,
     "doctor": _doctor,

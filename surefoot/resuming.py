@@ -126,7 +126,10 @@ def restore(
     restored = []
     with contextlib.ExitStack() as on_error:
         for path, (checkpoint, warnings) in zip(folders, _found(folders), strict=True):
-            run = _build(checkpoint.config, path, env, algorithm)
+            config = checkpoint.config
+            recipe = method_of(config, path, algorithm)
+            source = environment_of(config, path, env)
+            run = Run(config["algorithm"], recipe, source, Setup(**config["setup"]))
             on_error.callback(run.close)
             budget = _budget(checkpoint, run, path, steps)
             try:
@@ -144,7 +147,7 @@ def restore(
                 anew = [*checkpoint.began_anew, checkpoint.iterations]
                 checkpoint = checkpoint._replace(began_anew=anew)
                 warnings.append(f"episodes begin anew, so the run is not exactly the same: {moved}")
-            warnings += _differences(checkpoint.config["versions"])
+            warnings += differences(checkpoint.config["versions"])
             restored.append(Restored(path, run, checkpoint, warnings))
         on_error.pop_all()
     return restored
@@ -181,10 +184,9 @@ def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
         upto = min(numbers)
 
 
-def _build(
-    config: dict[str, Any], path: Path, env: Source | None, algorithm: Recipe | Learner | None
-) -> Run:
-    """The run that the configuration describes."""
+def method_of(config: dict[str, Any], path: Path, algorithm: Recipe | Learner | None) -> Recipe:
+    """The recipe that a run's configuration describes, which is `algorithm` if that is given.
+    Raises `UsageError` where it has to be given, or is another one than the run's."""
     numbers = config["hyperparameters"]
     recipe: Recipe
     if algorithm is None:
@@ -205,12 +207,18 @@ def _build(
         raise UsageError(
             f"algorithm= differs from the run's in {', '.join(sorted(differing))}: pass the same"
         )
-    source = config["environment_id"] if env is None else env
+    return recipe
+
+
+def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> Source:
+    """What a run was trained on, which is `env` if that is given. Raises `UsageError` where it has
+    to be given."""
+    source: Source | None = config["environment_id"] if env is None else env
     if source is None:
         raise UsageError(
             f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass env="
         )
-    return Run(config["algorithm"], recipe, source, Setup(**config["setup"]))
+    return source
 
 
 def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> int:
@@ -227,7 +235,8 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     return steps
 
 
-def _differences(written: dict[str, str]) -> list[str]:
+def differences(written: dict[str, str]) -> list[str]:
+    """A line on versions that are not those of a run's configuration, if there are any."""
     here = versions()
     differing = [
         f"{name} {written.get(name, 'none')} then, {here.get(name, 'none')} now"

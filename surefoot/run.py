@@ -72,7 +72,7 @@ class Run:
         self.name, self.recipe, self.setup, self.environment = name, recipe, setup, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:
-            self._learner = learner = recipe.build()
+            self.learner = learner = recipe.build()
             self._source = source = open_source(recipe, learner, env, setup)
             on_error.callback(source.close)
             self.env_name, self.rows = source.name, source.rows
@@ -121,7 +121,7 @@ class Run:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
         with self._closing:
             for iteration in self._source.iterations(
-                self._learner,
+                self.learner,
                 self._to_env,
                 self.state,
                 steps=self.budget,
@@ -146,7 +146,7 @@ class Run:
         if start is not BEGINNING:
             start = start._replace(environments=[run._start.environments for run in runs])
         for told in source.side_by_side(
-            first._learner,
+            first.learner,
             first._to_env,
             [run.state for run in runs],
             steps=first.budget,
