@@ -104,7 +104,7 @@ def test_the_raw_natural_step_leaves_the_ball_and_the_search_does_not(page):
 
 
 def test_the_surrogate_is_right_to_first_order_and_the_bound_holds(page):
-    share, gain, identity, predicted, penalty = np.array(page(8)).T
+    _, gain, identity, predicted, penalty = np.array(page(8)).T
     np.testing.assert_allclose(identity, gain, atol=1e-12)
     assert np.all(np.abs(gain - predicted) <= penalty + 1e-15)
     # The error is of second order.

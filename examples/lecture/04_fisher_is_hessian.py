@@ -1,7 +1,7 @@
 """The Fisher matrix is the Hessian of the KL.
 
-F = E[∇log π ∇log πᵀ] = ∇²_θ′ KL(π_θ‖π_θ′) at θ′ = θ = E[Jᵀ M J]: three ways to the same matrix. The
-library takes products with the last one (`Local.fvp`), which needs no second derivative.
+F = E[∇log π ∇log πᵀ] = ∇²_θ′ KL(π_θ‖π_θ′) at θ′ = θ = E[Jᵀ M J]: three ways to the same matrix.
+The library takes products with the last one (`Local.fvp`), which needs no second derivative.
 """
 
 import equinox as eqx

@@ -5,6 +5,7 @@ length √(2δ/dᵀFd) along d = g and along d = F⁻¹g: the gradient's path de
 gradient's does not. J(θ) = E_s[π(right action|s)].
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ import surefoot as sf
 GEOMETRIES = {"gradient": sf.Euclidean(), "natural": sf.Fisher(sf.Cholesky(), damping=1e-12)}
 
 
+@eqx.filter_jit
 def climb(geometry, scale, iterations, states):
     """J after every iteration, from the uniform policy."""
     features = jax.random.normal(jax.random.key(0), (states, 2))
@@ -29,7 +31,7 @@ def climb(geometry, scale, iterations, states):
         return policy, info.objective_after
 
     keys = jax.random.split(jax.random.key(1), iterations)
-    return np.array(jax.lax.scan(iteration, page.Logistic(jnp.zeros(2)), keys)[1])
+    return jax.lax.scan(iteration, page.Logistic(jnp.zeros(2)), keys)[1]
 
 
 def main(out="05_natural_gradient.svg", iterations=40, states=100):
@@ -38,7 +40,7 @@ def main(out="05_natural_gradient.svg", iterations=40, states=100):
     with jax.enable_x64(True):
         for axis, (name, geometry) in zip(axes, GEOMETRIES.items(), strict=True):
             for scale in (1.0, 10.0, 100.0):
-                J = climb(geometry, scale, iterations, states)
+                J = np.array(climb(geometry, jnp.array(scale), iterations, states))
                 rows.append((name, scale, J[4], J[iterations // 2], J[-1]))
                 axis.plot(J, label=f"c = {scale:g}")
             axis.set(title=name, ylim=(0.5, 1.0))

@@ -1,8 +1,9 @@
 """A penalty and a constraint find the same policy.
 
-max L(θ) subject to KL(old‖new) ≤ δ, and max L(θ) − β KL(old‖new): for every δ there is a β (Lagrange).
-The constrained optimum is found by search over the edge of the ball, the penalized one by repeated
-natural steps on `KLPenalized`, β by bisection; beside it the β that `KLBall` reports for its one step.
+max L(θ) subject to KL(old‖new) ≤ δ, and max L(θ) − β KL(old‖new): for every δ there is a β
+(Lagrange). The constrained optimum is found by search over the edge of the ball, the penalized one
+by repeated natural steps on `KLPenalized`, β by bisection; beside it the β that `KLBall` reports
+for its one step.
 """
 
 import jax
@@ -26,11 +27,11 @@ def problem():
 
 @jax.jit
 def penalized(beta):
-    """argmax L − β KL, and its KL: 300 steps of F⁻¹g/(2β) from where the last one ended."""
+    """argmax L − β KL, and its KL: 100 steps of F⁻¹g/(2β) from where the last one ended."""
     old, batch = problem()
     step = sf.Step(sf.KLPenalized(sf.Surrogate(), beta), NATURAL, sf.Penalty(2 * beta))
     key = jax.random.key(0)
-    new = jax.lax.fori_loop(0, 300, lambda _, p: step.move(key, p, None, batch)[0], old)
+    new = jax.lax.fori_loop(0, 100, lambda _, p: step.move(key, p, None, batch)[0], old)
     return new.theta, sf.Local(sf.Surrogate(), old, batch).evaluate(new).kl
 
 

@@ -1,8 +1,8 @@
 """Why TRPO searches along the natural gradient.
 
-The natural gradient's step √(2δ/dᵀFd) d has the KL δ by the quadratic model alone. What it measures is
-often more, and the surrogate may fall. `npg` takes the step as it is; `trpo` shortens it until neither
-is so. CartPole, two radii δ.
+The natural gradient's step √(2δ/dᵀFd) d has the KL δ by the quadratic model alone. What it
+measures is often more, and the surrogate may fall. `npg` takes the step as it is; `trpo` shortens
+it until neither is so. CartPole, two radii δ.
 """
 
 import numpy as np

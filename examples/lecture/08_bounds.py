@@ -1,8 +1,8 @@
 """The identity, the surrogate and the bound, as π′ moves away from π.
 
-J(π′) − J(π) = E_{s~d^π′, a~π′}[A^π]/(1−γ) needs the states of π′. The surrogate L takes those of π:
-equal to first order, and off by no more than C √(E KL(π′‖π)), C = √2 γε/(1−γ)². FrozenLake, from the
-uniform policy towards the optimal one, exactly.
+J(π′) − J(π) = E_{s~d^π′, a~π′}[A^π]/(1−γ) needs the states of π′. The surrogate L takes those of
+π: equal to first order, and off by no more than C √(E KL(π′‖π)), C = √2 γε/(1−γ)². FrozenLake,
+from the uniform policy towards the optimal one, exactly.
 """
 
 import numpy as np
@@ -22,7 +22,9 @@ def main(out="08_bounds.svg", discount=0.9):
     rows = list(zip(share.ravel(), left, right, bound.surrogate, bound.penalty, strict=True))
     names = "share of π*", "J(π′) − J(π)", "identity", "L", "C √(E KL)"
     page.table(names, rows)
-    figure, axis = page.figure(xlabel="share of π* in π′", ylabel="return", title="L, J and the bound")
+    figure, axis = page.figure(
+        xlabel="share of π* in π′", ylabel="return", title="L, J and the bound"
+    )
     axis.plot(share.ravel(), left, label="J(π′) − J(π)")
     axis.plot(share.ravel(), bound.surrogate, "--", label="L")
     low, high = bound.surrogate - bound.penalty, bound.surrogate + bound.penalty

@@ -1,8 +1,9 @@
 """One ratio or a product of them.
 
-To say from π's episodes what π′ would earn, a trajectory is weighted by Π_{t′≤t} π′/π, whose variance
-grows with every factor. The surrogate weights one step by π′/π, at π's own states: biased to second
-order, and its variance does not grow with the horizon. CartPole, two policies of one TRPO run.
+To say from π's episodes what π′ would earn, a trajectory is weighted by Π_{t′≤t} π′/π, whose
+variance grows with every factor. The surrogate weights one step by π′/π, at π's own states: biased
+to second order, and its variance does not grow with the horizon. CartPole, two policies of one
+TRPO run.
 """
 
 import page

@@ -1,8 +1,9 @@
 """Improvement that is certain, and improvement that is fast.
 
-π_{k+1} = argmax L − C √(E KL) never lowers J, nor does conservative policy iteration: both follow a
-bound. TRPO replaces the penalty by a constraint KL ≤ δ, which no longer follows from it, and gets
-somewhere. FrozenLake, exactly, from random policies; `worst` is the largest fall of J in an iteration.
+π_{k+1} = argmax L − C √(E KL) never lowers J, nor does conservative policy iteration: both follow
+a bound. TRPO replaces the penalty by a constraint KL ≤ δ, which no longer follows from it, and
+gets somewhere. FrozenLake, exactly, from random policies; `worst` is the largest fall of J in an
+iteration.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """PPO with a penalty whose weight finds its own size.
 
-After each batch, β doubles where KL(old‖new) ≥ 1.5 target and halves where it is ≤ target/1.5. What
-keeps the KL near the target is another β early and late in a run. CartPole and Pendulum.
+After each batch, β doubles where KL(old‖new) ≥ 1.5 target and halves where it is ≤ target/1.5.
+What keeps the KL near the target is another β early and late in a run. CartPole and Pendulum.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Clipping is pessimistic.
 
-min(r Â, clip(r, 1 − ε, 1 + ε) Â) along θ_k + α(θ_{k+1} − θ_k), for one update of PPO-Clip on CartPole:
-it never promises more than the surrogate r Â, and it stops promising more where the update stopped,
-while the surrogate rises on (Figure 2 of Schulman et al. 2017).
+min(r Â, clip(r, 1 − ε, 1 + ε) Â) along θ_k + α(θ_{k+1} − θ_k), for one update of PPO-Clip on
+CartPole: it never promises more than the surrogate r Â, and it stops promising more where the
+update stopped, while the surrogate rises on (Figure 2 of Schulman et al. 2017).
 """
 
 import page

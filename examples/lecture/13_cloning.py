@@ -1,8 +1,9 @@
 """Maximum likelihood of an expert's actions, with and without regularization.
 
-max E log π_θ(a_expert|s), from a few of the expert's rows. Its likelihood of the rows that it has seen
-rises and rises; that of the expert's other rows turns. An entropy bonus, or L2 on the weights, takes
-away from the first what the second does not need. CartPole; the expert is stochastic.
+max E log π_θ(a_expert|s), from a few of the expert's rows. Its likelihood of the rows that it has
+seen rises and rises; that of the expert's other rows turns. An entropy bonus, or L2 on the
+weights, takes away from the first what the second does not need. CartPole; the expert is
+stochastic.
 """
 
 import jax

@@ -1,8 +1,9 @@
 """Why L is taken to first order and the KL to second.
 
-max L(θ) − β KL(old‖new): L's Hessian H is indefinite, F is positive semi-definite; and in the step that
-is taken, ½ΔᵀHΔ is small beside gᵀΔ and the penalty, the more so the shorter the step. The KL has no
-first-order term at all: ½ΔᵀFΔ is its first. One update of `npg` on CartPole, a small network, float64.
+max L(θ) − β KL(old‖new): L's Hessian H is indefinite, F is positive semi-definite; and in the step
+that is taken, ½ΔᵀHΔ is small beside gᵀΔ and the penalty, the more so the shorter the step. The KL
+has no first-order term at all: ½ΔᵀFΔ is its first. One update of `npg` on CartPole, a small
+network, float64.
 """
 
 import equinox as eqx
@@ -30,7 +31,8 @@ def main(out="14_quadratic_model.svg", steps=10_240):
         H = jax.hessian(lambda x: local.evaluate(eqx.combine(unravel(x), static)).objective)(start)
         spectra = {"H of L": np.linalg.eigvalsh(H), "F of KL": np.linalg.eigvalsh((F + F.T) / 2)}
         page.table(
-            ("matrix", "least eigenvalue", "largest"), [(n, s[0], s[-1]) for n, s in spectra.items()]
+            ("matrix", "least eigenvalue", "largest"),
+            [(n, s[0], s[-1]) for n, s in spectra.items()],
         )
         print()
         rows = []

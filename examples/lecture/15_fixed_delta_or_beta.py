@@ -1,9 +1,8 @@
 """A fixed δ travels, a fixed β does not.
 
 The natural gradient's step with KLBall(δ), and with Penalty(β): θ + F⁻¹g/β. β is in units of the
-advantage per nat, so that another scale of rewards is another method; δ is in nats, whatever the task.
-CartPole with rewards × 0.1, 1 and 10, and Pendulum, advantages and rewards not standardized. β is
-chosen so that it does well on plain CartPole.
+advantage per nat, so that another scale of rewards is another method; δ is in nats, whatever the
+task. CartPole with rewards × 0.1, 1 and 10, and Pendulum, advantages and rewards not standardized.
 """
 
 import dataclasses

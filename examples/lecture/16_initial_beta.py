@@ -1,7 +1,7 @@
 """PPO-KL's first β hardly matters.
 
-The same run with β at the start from 0.01 to 100: within a few batches doubling and halving has brought
-it where the KL is about the target. CartPole.
+The same run with β at the start from 0.01 to 100: within a few batches doubling and halving has
+brought it where the KL is about the target. CartPole.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Near γ = 1 the theory's steps shrink to nothing.
 
-C = √2 γε/(1−γ)²: what it allows is a step of KL(old‖new) of the order of (1−γ)². A random MDP, the first
-step from the uniform policy: the penalized one, the mixture α of conservative policy iteration, and the
-step that a fixed ε = max |A| leaves, which is none from γ = ½ on.
+C = √2 γε/(1−γ)²: what it allows is a step of KL(old‖new) of the order of (1−γ)². A random MDP, the
+first step from the uniform policy: the penalized one, the mixture α of conservative policy
+iteration, and the step that a fixed ε = max |A| leaves, which is none from γ = ½ on.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """What can be got out of a batch.
 
-One gradient step a batch; ten on the same batch, where r = π_θ/π_old corrects for the policy that has
-moved; or one step on the last four batches together, each weighted by r against the policy that
-collected it. Adam on the surrogate, CartPole, and the same number of environment steps.
+One gradient step a batch; ten on the same batch, where r = π_θ/π_old corrects for the policy that
+has moved; or one step on the last four batches together, each weighted by r against the policy
+that collected it. Adam on the surrogate, CartPole, and the same number of environment steps.
 """
 
 from typing import Any

@@ -1,8 +1,9 @@
 """KL(old‖new) or KL(new‖old) as the constraint.
 
-max Σ_a π′(a) A(a) in one state, with four actions. KL(old‖new) ≤ δ gives π′ = β π/(ν − A), KL(new‖old)
-≤ δ gives π′ ∝ π exp(A/β). To second order in the step both are ½ΔᵀFΔ, and small steps agree; long ones
-do not: the first keeps some probability for every action, the second drops the worst ones.
+max Σ_a π′(a) A(a) in one state, with four actions. KL(old‖new) ≤ δ gives π′ = β π/(ν − A),
+KL(new‖old) ≤ δ gives π′ ∝ π exp(A/β). To second order in the step both are ½ΔᵀFΔ, and small steps
+agree; long ones do not: the first keeps some probability for every action, the second drops the
+worst ones.
 """
 
 import numpy as np

@@ -100,7 +100,7 @@ def trained(algorithm, env, *, seeds=1, **options):
         runs = Path(folder) / "runs"
         sf.train_seeds(algorithm, env, range(seeds), out=runs, backend="device", **options)
         files = [runs / f"seed-{seed}" / "metrics.jsonl" for seed in range(seeds)]
-        return [[json.loads(row) for row in file.open()] for file in files]
+        return [[json.loads(row) for row in file.read_text().splitlines()] for file in files]
 
 
 def last_update(algorithm, env, **options):
