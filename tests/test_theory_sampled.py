@@ -4,7 +4,7 @@ FrozenLake, approaches the one that the table gives.
 Both sides weigh states alike, by how often an undiscounted run of episodes visits them: the
 training surrogate drops the γ^t of d^π, and so does the exact side here. Both damp with λ = 1e-3.
 The critic is the exact V, rewards are not scaled, advantages are not standardized. With that critic
-every λ of GAE is unbiased, and 0 has the least variance: at 100,000 samples all of twenty seeds come
+every λ of GAE is unbiased, and 0 has the least variance: at 100,000 samples all twenty seeds come
 above 0.95 with λ = 0, and sixteen with λ = 0.95. Raise `SEEDS` to see.
 """
 
