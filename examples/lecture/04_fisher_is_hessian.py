@@ -26,6 +26,7 @@ def main(out="04_fisher_is_hessian.svg", states=50):
         batch = page.exact_batch(policy, obs, jnp.full(states, 1 / states), jnp.zeros((states, 4)))
         local = sf.Local(sf.Surrogate(), policy, batch)
 
+        @jax.jit
         def kl(vector):
             return local.evaluate(eqx.combine(unravel(vector), static)).kl
 
@@ -35,7 +36,7 @@ def main(out="04_fisher_is_hessian.svg", states=50):
         product = jax.vmap(lambda v: ravel_pytree(local.fvp(unravel(v)))[0])(jnp.eye(start.size))
         scores = jax.jacobian(log_probs)(start)
         direction = jax.random.normal(keys[3], start.shape)
-        step, dFd = direction / jnp.linalg.norm(direction), 0.0
+        step = direction / jnp.linalg.norm(direction)
         dFd = step @ product @ step
         h = 1e-3
         ways = {
@@ -49,8 +50,8 @@ def main(out="04_fisher_is_hessian.svg", states=50):
         rows = [(n, float(jnp.linalg.norm(F - product) / norm)) for n, F in ways.items()]
         page.table(("against E[Jᵀ M J]", "relative difference"), rows)
         lengths = jnp.geomspace(1e-2, 10.0, 40)
-        measured = [float(kl(start + x * step)) for x in lengths]
-        model = [float(0.5 * x**2 * dFd) for x in lengths]
+        measured = jax.vmap(lambda x: kl(start + x * step))(lengths).tolist()
+        model = (0.5 * lengths**2 * dFd).tolist()
     figure, axis = page.figure(xlabel="length of Δ", ylabel="nats", title="KL and ½ ΔᵀFΔ")
     axis.loglog(lengths, measured, label="KL(old‖new)")
     axis.loglog(lengths, model, "--", label="½ ΔᵀFΔ")
