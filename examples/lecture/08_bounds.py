@@ -22,13 +22,13 @@ def main(out="08_bounds.svg", discount=0.9):
     rows = list(zip(share.ravel(), left, right, bound.surrogate, bound.penalty, strict=True))
     names = "share of π*", "J(π′) − J(π)", "identity", "L", "C √(E KL)"
     page.table(names, rows)
-    figure, axis = page.figure(
-        xlabel="share of π* in π′", ylabel="return", title="L, J and the bound"
-    )
-    axis.plot(share.ravel(), left, label="J(π′) − J(π)")
-    axis.plot(share.ravel(), bound.surrogate, "--", label="L")
+    figure, *axes = page.figure(2, xlabel="share of π* in π′", ylabel="return")
+    for axis, title in zip(axes, ("J and L", "the same, and what is certain"), strict=True):
+        axis.set(title=title)
+        axis.plot(share.ravel(), left, label="J(π′) − J(π)")
+        axis.plot(share.ravel(), bound.surrogate, "--", label="L")
     low, high = bound.surrogate - bound.penalty, bound.surrogate + bound.penalty
-    axis.fill_between(share.ravel(), low, high, color="C0", alpha=0.15, label="L ± C √(E KL)")
+    axes[1].fill_between(share.ravel(), low, high, color="C0", alpha=0.15, label="L ± C √(E KL)")
     page.save(figure, out)
     return rows
 
