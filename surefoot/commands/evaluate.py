@@ -1,0 +1,31 @@
+"""`surefoot evaluate`: how good an agent is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from surefoot.arguments import parse
+from surefoot.commands.play import Play
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate(Play):
+    """Play whole episodes with a trained agent and print their returns."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Evaluate an agent, and return the exit code."""
+    options = parse(Evaluate, arguments, prog="surefoot evaluate", positionals=["run"])
+    from surefoot.training import load
+
+    agent = load(options.run)
+    result = agent.evaluate(
+        options.episodes, options.seed, env=options.env, deterministic=not options.stochastic
+    )
+    print(
+        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
+        f"(standard deviation over episodes), {result.returns.min():.1f} to "
+        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}"
+    )
+    return 0

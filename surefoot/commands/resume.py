@@ -1,0 +1,46 @@
+"""`surefoot resume`: a run that was interrupted, or is to be longer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from surefoot.arguments import parse
+from surefoot.commands.saying import conclude, interrupted, say
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on with a run where its newest intact checkpoint was written."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, or the one that train --seeds wrote."""
+    steps: int | None = None
+    """Environment steps of the whole run, if it is to be longer than it was."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Go on with a run, and return the exit code."""
+    options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
+    from rich.console import Console
+
+    from surefoot.resuming import go_on, restore
+    from surefoot.runs.progress import make_display
+    from surefoot.runs.signals import Signals
+
+    restored = restore(options.run, steps=options.steps)
+    console = Console()
+    for one in restored:
+        say(console, str(one))
+    shown = make_display(console, sum(one.total for one in restored))
+    with Signals() as signals:
+        results = go_on(restored, shown, stopping=signals.asked)
+    conclude(console, restored[0].run, results)
+    run = restored[0].run
+    if signals.received is not None and results[0].steps + run.rows <= run.budget:
+        return interrupted(console, options.run, results, signals)
+    say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
+    return 0

@@ -1,0 +1,46 @@
+"""What commands say on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from surefoot.recipes.base import Offline
+
+
+def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
+    """Say what came of a run, or of several."""
+    from surefoot.runs.progress import WINDOW
+
+    several = len(results) > 1
+    recent = [result.returns[-WINDOW:] for result in results]
+    if all(recent):
+        means = [sum(part) / len(part) for part in recent]
+        each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
+        text = f"mean return of the last {len(recent[0])} episodes"
+        say(console, f"{text}: {sum(means) / len(means):.1f}{each}")
+    elif isinstance(run.recipe, Offline):
+        say(console, f"learned from {run.rows:,} recorded transitions")
+    else:
+        say(console, "no episode finished: raise --steps or --horizon")
+    refused = sum(result.refused for result in results)
+    if refused:
+        say(console, f"{refused} updates were refused: something was not finite")
+
+
+def interrupted(console: Any, folder: Path, results: Sequence[Any], signals: Any) -> int:
+    """Say how to go on, and return the exit code."""
+    say(
+        console,
+        f"interrupted after {results[0].steps:,} steps: 'surefoot resume {folder}' goes on",
+    )
+    return int(signals.exit_code)
+
+
+def say(console: Any, text: str) -> None:
+    """Print a line as it is."""
+    # What nobody can read any more is no reason to fail.
+    with contextlib.suppress(OSError):
+        console.print(text, soft_wrap=True, highlight=False, markup=False)

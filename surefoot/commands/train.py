@@ -1,0 +1,88 @@
+"""`surefoot train`: a policy from a method and an environment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from surefoot.arguments import parse
+from surefoot.commands.saying import conclude, interrupted, say
+from surefoot.config import Setup, at_least, validate
+from surefoot.errors import UsageError
+from surefoot.recipes import RECIPES, find_recipe
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train, and return the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: surefoot train ALGORITHM ENV [options]\n\nalgorithms: {', '.join(RECIPES)}")
+        print("\n'surefoot train ALGORITHM --help' lists the options of that algorithm.")
+        return 0
+    name = arguments[0]
+    if name.startswith("-"):
+        raise UsageError(
+            f"the algorithm comes first and not {name}: surefoot train ALGORITHM ENV [options]; "
+            f"accepted are {', '.join(RECIPES)}"
+        )
+    kind = find_recipe(name)
+    doc = (kind.__doc__ or "").strip()
+    command = dataclasses.make_dataclass(
+        "Train",
+        [
+            ("env", tyro.conf.Positional[str]),
+            ("out", Path | None, None),
+            ("seeds", int, at_least(1, 1)),
+            ("run", Setup, dataclasses.field(default=Setup())),
+            ("hyperparameters", kind, dataclasses.field(default=kind())),
+        ],
+        frozen=True,
+        kw_only=True,
+        namespace={
+            "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
+            "seeds from --seed on at once, on the device.",
+            "__post_init__": validate,
+        },
+    )
+    options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
+    return _run_training(name, options)
+
+
+def _run_training(name: str, options: Any) -> int:
+    from rich.console import Console
+
+    from surefoot.runs.progress import make_display
+    from surefoot.runs.signals import Signals
+    from surefoot.training import (
+        check_new,
+        default_run_folder,
+        execute,
+        prepare_seeds,
+        seed_folders,
+    )
+
+    folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
+    setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
+    first = setup.pop("seed")
+    seeds = range(first, first + options.seeds)
+    runs = prepare_seeds(options.hyperparameters, options.env, seeds, setup, name=name)
+    run, several = runs[0], len(runs) > 1
+    console = Console()
+    rounded = ""
+    if run.steps != options.run.steps:
+        rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"
+    which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
+    say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
+    folders = seed_folders(folder, seeds) if several else [folder]
+    shown = make_display(console, sum(run.steps for run in runs))
+    with Signals() as signals:
+        results = execute(runs, folders, shown, stopping=signals.asked)
+    conclude(console, run, results)
+    what = f"{len(runs)} runs" if several else "run"
+    if signals.received is not None and results[0].steps + run.rows <= run.budget:
+        return interrupted(console, folder, results, signals)
+    say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
+    return 0
