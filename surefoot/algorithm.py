@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from surefoot.advantages import finished, gae, standardize
-from surefoot.distributions import DiagGaussian
+from surefoot.distributions import DiagGaussian, Distribution
 from surefoot.learner import Learner, TrainState, progress
 from surefoot.local import weighted_mean
 from surefoot.networks import Critic, Policy
@@ -25,6 +25,11 @@ class Metrics(NamedTuple):
     """What one iteration did to the policy and to the critic's data."""
 
     policy: UpdateInfo
+    effective_sample_size: Float[Array, ""]
+    """(Σr)²/(n Σr²) of the ratios r = π_new(a|s)/π_old(a|s) over the n learned rows: the share of
+    them that estimates under the new policy are worth, 1 where it is the old one."""
+    distribution: dict[str, Float[Array, " D"]]
+    """Means over the learned rows of what the new distribution reports, one an action dimension."""
     valid_rows: Int[Array, ""]
     """Rows of the trajectory that were transitions: environment steps."""
     learned_rows: Float[Array, ""]
@@ -124,8 +129,13 @@ class Algorithm(Learner):
                 action=kept(target)[:, None],
                 old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
             )
+        dist = policy(batch.obs)
         metrics = Metrics(
             policy=info,
+            effective_sample_size=_effective_sample_size(dist, batch),
+            distribution=jax.tree.map(
+                lambda x: jax.vmap(weighted_mean, (1, None))(x, flat_weight), dist.diagnostics()
+            ),
             valid_rows=jnp.sum(valid, dtype=jnp.int32),
             learned_rows=jnp.sum(weight),
             explained_variance=_explained_variance(rows(target), rows(value), flat_weight),
@@ -141,6 +151,15 @@ class Algorithm(Learner):
             steps=state.steps + metrics.valid_rows,
         )
         return state, critic_batch, metrics
+
+
+def _effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]:
+    log_ratio = dist.log_prob(batch.action) - batch.old.log_prob(batch.action)
+    # The same for any factor on the ratios: with this one, none of them overflows.
+    learned = batch.weight > 0
+    r = jnp.exp(log_ratio - jnp.max(jnp.where(learned, log_ratio, -jnp.inf)))
+    mean, square = weighted_mean(r, batch.weight), weighted_mean(r**2, batch.weight)
+    return jnp.where(jnp.any(learned), mean**2 / jnp.where(square > 0, square, 1.0), 0.0)
 
 
 def _explained_variance(

@@ -46,6 +46,9 @@ class Certain(Distribution):
     def kl(self, other: Certain) -> Float[Array, "..."]:
         return self.of.kl(other.of)
 
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return self.of.diagnostics()
+
     def metric(self, tangent: Certain) -> Certain:
         return Certain(self.of.metric(tangent.of))
 

@@ -59,6 +59,10 @@ class Distribution(eqx.Module):
         """KL(self‖other), nats."""
 
     @abc.abstractmethod
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        """Named quantities worth reporting as means over a batch, one an action dimension."""
+
+    @abc.abstractmethod
     def metric(self: Self, tangent: Self) -> Self:
         """M(φ)·tangent: the Fisher metric of the distribution's own parameters."""
 
@@ -96,6 +100,9 @@ class Categorical(Distribution):
         log_p, log_q = jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits)
         return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return {}
+
     def metric(self, tangent: Categorical) -> Categorical:
         p = jax.nn.softmax(self.logits)
         pv = p * tangent.logits
@@ -125,6 +132,9 @@ class MultiCategorical(Distribution):
 
     def kl(self, other: MultiCategorical) -> Float[Array, "*batch"]:
         return sum(p.kl(q) for p, q in zip(self.parts, other.parts, strict=True))  # type: ignore[return-value]
+
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return {}
 
     def metric(self, tangent: MultiCategorical) -> MultiCategorical:
         pairs = zip(self.parts, tangent.parts, strict=True)
@@ -160,6 +170,9 @@ class Bernoulli(Distribution):
         tails = jax.nn.log_sigmoid(-self.logits) - jax.nn.log_sigmoid(-other.logits)
         return jnp.sum(p * heads + (1.0 - p) * tails, axis=-1)
 
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return {}
+
     def metric(self, tangent: Bernoulli) -> Bernoulli:
         p = jax.nn.sigmoid(self.logits)
         return Bernoulli(p * (1.0 - p) * tangent.logits)
@@ -193,6 +206,9 @@ class DiagGaussian(Distribution):
         # expm1 keeps the small differences of a small step: (σ²/σ'² − 1)/2 − log(σ/σ').
         per_dimension = 0.5 * jnp.expm1(2.0 * log_ratio) - log_ratio + 0.5 * distance**2
         return jnp.sum(per_dimension, axis=-1)
+
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return {"std": jnp.exp(self.log_std)}
 
     def metric(self, tangent: DiagGaussian) -> DiagGaussian:
         return DiagGaussian(tangent.mean * jnp.exp(-2.0 * self.log_std), 2.0 * tangent.log_std)

@@ -57,12 +57,13 @@ class Change(NamedTuple):
 
 class Taps(NamedTuple):
     """For each layer x ↦ x W + b of the network, one entry a row of the batch: the gradient of
-    log π(a|s) with respect to W is the outer product of the two."""
+    √p·log π(a|s) with respect to W, p the row's share of the batch's weight, is the outer product
+    of the two."""
 
     inputs: tuple[Float[Array, "B _"], ...]
     """The layer's input x."""
     cotangents: tuple[Float[Array, "B _"], ...]
-    """Derivative of log π(a|s) with respect to x W + b, a ~ π(·|s) and not the batch's action."""
+    """Derivative of √p·log π(a|s) with respect to x W + b, for a ~ π(·|s), not the batch's a."""
 
 
 class Local:
@@ -88,15 +89,15 @@ class Local:
         self.value, self.grad = jax.value_and_grad(value)(theta)
         self._dist, self._jvp = jax.linearize(distribution, theta)
         self._vjp = jax.linear_transpose(self._jvp, theta)
+        self._share = batch.weight / jnp.maximum(jnp.sum(batch.weight), 1e-30)
 
     def fvp(self, v: Params) -> Params:
         """F(θ)·v, without damping, in the structure of `grad`."""
-        weight = self.batch.weight / jnp.maximum(jnp.sum(self.batch.weight), 1e-30)
-        tangent = self._dist.metric(self._jvp(v))
-        weighted = jax.tree.map(
-            lambda t: t * weight.reshape(weight.shape + (1,) * (t.ndim - 1)), tangent
-        )
-        return self._vjp(weighted)[0]
+        return self._vjp(self._weighted(self._dist.metric(self._jvp(v))))[0]
+
+    def _weighted(self, tangent: Distribution) -> Distribution:
+        share = self._share
+        return jax.tree.map(lambda t: t * share.reshape(-1, *(1,) * (t.ndim - 1)), tangent)
 
     def curvature(self, v: Params) -> Float[Array, ""]:
         """vᵀF(θ)v, by one forward-mode product alone."""
@@ -111,14 +112,14 @@ class Local:
         def log_prob(taps: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
             dist, inputs = self.params.with_taps(self.batch.obs, taps)
             action = jax.lax.stop_gradient(dist.sample(key))
-            return jnp.sum(dist.log_prob(action)), inputs
+            return jnp.sum(jnp.sqrt(self._share) * dist.log_prob(action)), inputs
 
         cotangents, inputs = jax.grad(log_prob, has_aux=True)(zeros)
         return Taps(inputs, cotangents)
 
     def block(self, chosen: Params) -> Float[Array, "n n"]:
         """The dense block of F(θ) that belongs to the parameters where `chosen` is true, raveled.
-        One forward-mode product each: meant for a few."""
+        One product each, one after the other: meant for a few."""
         theta, static = eqx.partition(self.params, eqx.is_inexact_array)
         theta, rest = eqx.partition(theta, chosen)
         vector, unravel = jax.flatten_util.ravel_pytree(theta)
@@ -127,13 +128,12 @@ class Local:
             return eqx.combine(unravel(vector), rest, static)(self.batch.obs)
 
         dist, jvp = jax.linearize(distribution, vector)
-        columns = jax.vmap(jvp)(jnp.eye(vector.size, dtype=vector.dtype))
-        images = jax.vmap(dist.metric)(columns)
-        weight = self.batch.weight / jnp.maximum(jnp.sum(self.batch.weight), 1e-30)
-        blocks = jax.tree.map(
-            lambda a, b: jnp.einsum("ib...,b,jb...->ij", a, weight, b), columns, images
+        vjp = jax.linear_transpose(jvp, vector)
+        # One after the other: side by side they are more than fits into a cache.
+        return jax.lax.map(
+            lambda v: vjp(self._weighted(dist.metric(jvp(v))))[0],
+            jnp.eye(vector.size, dtype=vector.dtype),
         )
-        return sum(jax.tree.leaves(blocks), jnp.zeros((vector.size,) * 2, vector.dtype))
 
     def evaluate(self, params: Params) -> Change:
         """The objective and the mean KL(old‖new) at other parameters, by one forward pass."""

@@ -41,8 +41,10 @@ def _jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
 
 
 def _transpose(cotangent: Any, x: Array, transposed: Array, w: Any) -> tuple[None, None, Any]:
-    # Linear in w alone: a change of x goes through an ordinary product.
-    return None, None, _product.bind(transposed, x, cotangent)
+    # Linear in w alone: a change of x goes through an ordinary product. Behind the barrier xᵀ is an
+    # array; without it, the compiler reads x down its columns after all.
+    laid_out = jax.lax.optimization_barrier(transposed)
+    return None, None, _product.bind(laid_out, x, cotangent)
 
 
 def _batched(arguments: Any, axes: Any) -> tuple[Array, int]:

@@ -426,3 +426,18 @@ def test_invalid_rows_change_nothing_whatever_they_hold(x64):
     close(same._replace(key=None), clean._replace(key=None), rtol=1e-9, atol=1e-12)
     close(same_metrics, metrics, rtol=1e-9)
     close(same_fitted, fitted, rtol=1e-9)
+
+    obs = jnp.asarray(state.normalizer(trajectory.obs))
+    new, old = forward(clean.policy, obs), trajectory.old
+    action, counts = np.asarray(trajectory.action), np.asarray(valid)
+
+    def log_density(dist):
+        z = (action - dist.mean) / np.exp(dist.log_std)
+        return (-0.5 * z**2 - dist.log_std - 0.5 * np.log(2 * np.pi)).sum(-1)[counts]
+
+    r = np.exp(log_density(new) - log_density(old))
+    share = r.sum() ** 2 / (len(r) * (r**2).sum())
+    assert share < 0.999
+    np.testing.assert_allclose(metrics.effective_sample_size, share, rtol=1e-9)
+    std = np.broadcast_to(np.exp(new.log_std), action.shape)[counts].mean(axis=0)
+    np.testing.assert_allclose(metrics.distribution["std"], std, rtol=1e-9)

@@ -88,24 +88,22 @@ class KFAC(Geometry):
 
     def _average(self, state: KFACState, taps: Taps, weight: Float[Array, " B"]) -> KFACState:
         total = jnp.sum(weight)
-        finite = [jnp.all(jnp.isfinite(x)) for x in (*taps.inputs, *taps.cotangents)]
-        # What enters an average stays in it: a batch with a NaN must not.
-        counts = (total > 0) & jnp.all(jnp.stack(finite))
+        share = weight / jnp.maximum(total, 1e-30)
+        new = state._replace(
+            inputs=tuple(_with_bias(_gram(x, x * share[:, None]), share @ x) for x in taps.inputs),
+            cotangents=tuple(_gram(x, x) for x in taps.cotangents),
+        )
+        # What enters an average stays in it: a batch with a NaN must not. Nothing cancels one in a
+        # sum of squares.
+        squares = sum(jnp.trace(moment) for moment in (*new.inputs, *new.cotangents))
+        counts = (total > 0) & jnp.isfinite(squares)
         batches = state.batches + counts
         # Until the average is 1/(1 − decay) batches long it is the plain mean of all of them.
         past = jnp.minimum(self.decay, 1.0 - 1.0 / jnp.maximum(batches, 1))
-
-        def average(old: Array, x: Float[Array, "B n"]) -> Array:
-            # A row without weight is blank but for the appended 1, which the weight takes out.
-            moment = x.T @ (x * weight[:, None]) / jnp.maximum(total, 1e-30)
-            return jnp.where(counts, past * old + (1.0 - past) * moment, old)
-
-        inputs = [jnp.pad(x, ((0, 0), (0, 1)), constant_values=1.0) for x in taps.inputs]
-        return KFACState(
-            tuple(map(average, state.inputs, inputs)),
-            tuple(map(average, state.cotangents, taps.cotangents)),
-            batches,
+        mixed = jax.tree.map(
+            lambda a, b: jnp.where(counts, past * a + (1.0 - past) * b, a), state, new
         )
+        return mixed._replace(batches=batches)
 
     def _rest(self, local: Local) -> Params:
         """The damped exact natural direction of the parameters outside the layers, `None` within
@@ -117,6 +115,17 @@ class KFAC(Geometry):
             return unravel(grad)
         damped = local.block(outside) + self.damping * jnp.eye(grad.size, dtype=grad.dtype)
         return unravel(cho_solve(cho_factor(damped), grad))
+
+
+def _gram(x: Float[Array, "B n"], y: Float[Array, "B n"]) -> Float[Array, "n n"]:
+    """xᵀ y."""
+    # Laid out as xᵀ first: a product that reads both factors down their columns is slow on a CPU.
+    return jax.lax.optimization_barrier(x.T) @ y
+
+
+def _with_bias(moment: Float[Array, "n n"], mean: Float[Array, " n"]) -> Array:
+    """E[x̄x̄ᵀ] from E[xxᵀ] and E[x], [n + 1, n + 1]."""
+    return jnp.block([[moment, mean[:, None]], [mean, jnp.ones((), mean.dtype)]])
 
 
 def _layer_leaves(tree: Params) -> list[Any]:

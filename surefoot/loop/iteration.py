@@ -50,9 +50,9 @@ class Iteration(NamedTuple):
     """Environment steps of the run so far, with this iteration's; lost ones count."""
     state: TrainState
     """The state after this iteration; on the device, after the last one of the same call."""
-    metrics: dict[str, float | bool | int]
+    metrics: dict[str, Any]
     """Every diagnostic, flat: the policy update's by their field names, the critic's with the
-    prefix `critic_`."""
+    prefix `critic_`. Numbers, or lists of one for each action dimension."""
     episode_returns: np.ndarray
     """Raw undiscounted returns of the episodes that ended in this iteration."""
     episode_lengths: np.ndarray
@@ -107,7 +107,10 @@ def merged(told: Sequence[Iteration]) -> Iteration:
         told[0].number,
         sum(one.steps for one in told),
         told[0].state,
-        {name: float(np.mean([one.metrics[name] for one in told])) for name in told[0].metrics},
+        {
+            name: np.mean([one.metrics[name] for one in told], axis=0).tolist()
+            for name in told[0].metrics
+        },
         np.concatenate([one.episode_returns for one in told]),
         np.concatenate([one.episode_lengths for one in told]),
         told[0].timing._replace(steps_per_s=rate),
@@ -131,9 +134,10 @@ class Seeds(NamedTuple):
         return cls(environment, *jax.random.split(jax.random.key(seed), 3))
 
 
-def flatten(metrics: Any, critic: Any) -> dict[str, float | bool | int]:
-    """Named tuples and dicts, nested to any depth, as one flat dict of Python numbers."""
-    flat: dict[str, float | bool | int] = {}
+def flatten(metrics: Any, critic: Any) -> dict[str, Any]:
+    """Named tuples and dicts, nested to any depth, as one flat dict of Python numbers, and lists of
+    them."""
+    flat: dict[str, Any] = {}
 
     def visit(node: Any, prefix: str) -> None:
         for name, value in (node if isinstance(node, dict) else node._asdict()).items():
@@ -142,7 +146,7 @@ def flatten(metrics: Any, critic: Any) -> dict[str, float | bool | int]:
                     visit(value, prefix)
             else:
                 assert prefix + name not in flat, f"two diagnostics are called {prefix + name}"
-                flat[prefix + name] = np.asarray(value).item()
+                flat[prefix + name] = np.asarray(value).tolist()
 
     visit(jax.device_get(metrics), "")
     if critic is not None:

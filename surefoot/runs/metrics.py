@@ -33,7 +33,9 @@ def as_row(iteration: Iteration) -> dict[str, Any]:
     }
 
 
-def _finite(value: float | bool | int) -> float | bool | int | str:
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
     return value if math.isfinite(value) else str(value)
 
 
