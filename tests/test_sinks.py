@@ -1,5 +1,5 @@
-"""Every sink holds what `metrics.jsonl` holds, also of a run that was resumed or had a full disk. The
-callback sees it come."""
+"""Every sink holds what `metrics.jsonl` holds, also of a run that was resumed or whose disk was
+full; and the callback sees it come."""
 
 import csv
 import errno
