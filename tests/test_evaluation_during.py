@@ -9,8 +9,10 @@ import pytest
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
+from surefoot.best import Best
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.runs import store
+from surefoot.runs.tolerant import Tolerant
 from surefoot.training import prepare
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6, "seed": 3}
@@ -95,6 +97,17 @@ def test_the_best_agent_is_that_of_the_best_mean_the_earliest_of_equals(backend,
     run = prepare(METHOD[backend], "CartPole-v1", {**SMALL, "backend": backend})
     run.close()
     assert agent.evaluate(3, run.evaluation_seed, env=ENV[backend]).mean == max(means)
+
+
+def test_of_equal_means_the_earliest_is_kept_and_none_that_is_no_number(tmp_path):
+    run = prepare("trpo", "CartPole-v1", SMALL)
+    run.close()
+    best, kept = Best(run, tmp_path / "best", Tolerant(pytest.fail)), []
+    for steps, mean in enumerate(["nan", 5.0, 5.0, "nan", 7.0, 6.0]):
+        best.add({"steps": steps, "mean": mean, "returns": [mean]})
+        kept.append(None if best.saved is None else best.saved.facts["steps"])
+    assert kept == [None, 1, 1, 1, 4, 4]
+    assert sf.load(tmp_path / "best").provenance["evaluated"]["steps"] == 4
 
 
 class InterruptedHereError(Exception):

@@ -137,7 +137,7 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
         "50% of 1,280, 5 s left",
         "128",
         "2.0 of 5 ep.",
-        "0.0040 of 0.01",
+        "0.004 of 0.01",
         "▁▃▅▆█",
         "20.0, best 30.0",
         "update 75% · act 25%",
@@ -146,7 +146,7 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
         assert told in text
     assert "explained" not in text
     assert "accepted" not in text
-    assert "0.0040 of 0.01" in drawn(of_run(run), 40)
+    assert "0.004 of 0.01" in drawn(of_run(run), 40)
 
 
 def test_a_sparkline_is_the_course_of_the_means():
@@ -173,7 +173,7 @@ def test_a_folder_is_a_table_of_its_runs(tmp_path, capsys, monkeypatch):
         assert "10%" in b
         assert "half" not in out
         assert max(map(len, out.splitlines())) <= width
-        assert ("of 1,280" in out) == ("0.0090" in out) == (width == 80)
+        assert ("of 1,280" in out) == ("0.009" in out) == (width == 80)
 
 
 def test_one_run_is_a_dashboard_and_no_run_is_said(tmp_path, capsys):

@@ -101,7 +101,7 @@ class Dashboard:
             best = max(float(one["mean"]) for one in self.evaluations)
             lines.append(("evaluated", "", f"{newest:.1f}, best {best:.1f}"))
         limit = bound(self.config)
-        kl = _told(last.get("kl_mean"), ".4f")
+        kl = _told(last.get("kl_mean"), ".2g")
         told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
         accepted, backtracks = mean(summary.accepted), mean(summary.backtracks)
         if accepted is not None:
@@ -153,7 +153,7 @@ def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
             + (f" of {run.total:,}" if width >= 78 else ""),
             "return": _told(summary.mean_return, ".1f"),
             "steps/s": _told(summary.rate, ",.0f"),
-            "KL": _told(summary.last.get("kl_mean"), ".4f"),
+            "KL": _told(summary.last.get("kl_mean"), ".2g"),
             "refused": str(summary.refused),
         }
         name = str(run.folder.relative_to(root))
