@@ -98,7 +98,8 @@ def _check(
 
 def _check_value(name: str, hint: Any, value: str) -> None:
     if not _converts(hint, value):
-        near = f".{closest(value, typing.get_args(hint))}" if _is_literal(hint) else ""
+        kind = _element(hint)
+        near = f".{closest(value, typing.get_args(kind))}" if _is_literal(kind) else ""
         raise UsageError(f"{name} is {value!r}; accepted is {_accepted(hint)}{near}")
 
 
@@ -116,16 +117,16 @@ def _element(hint: Any) -> Any:
 
 
 def _accepted(hint: Any) -> str:
-    if _is_literal(hint):
-        return " or ".join(map(repr, typing.get_args(hint)))
     kind = _element(hint)
+    if _is_literal(kind):
+        return " or ".join(map(repr, typing.get_args(kind)))
     return _KINDS.get(kind, "a value")
 
 
 def _converts(hint: Any, value: str) -> bool:
-    if _is_literal(hint):
-        return value in typing.get_args(hint)
     kind = _element(hint)
+    if _is_literal(kind):
+        return value in typing.get_args(kind)
     if kind not in _KINDS:
         return True
     try:

@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": Command(
         "resume", "RUN [--steps N]", "go on with a run that was interrupted, or further"
     ),
+    "watch": Command("watch", "RUN|DIR [--once]", "show runs while they are being written"),
     "evaluate": Command("evaluate", "RUN [options]", "play episodes with a run's agent"),
     "record": Command("record", "RUN [options]", "keep a run's agent's episodes to imitate"),
     "inspect": Command(

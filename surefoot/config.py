@@ -14,10 +14,11 @@ import os
 import typing
 from typing import Any, Literal
 
-from surefoot.errors import UsageError
+from surefoot.errors import UsageError, closest
 
 Backend = Literal["host", "envpool", "device"]
 Vectorization = Literal["sync", "thread", "async"]
+Log = Literal["csv", "tensorboard", "wandb"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +140,13 @@ class Setup:
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)
     """Seconds between two checkpoints of a run that has a folder; 0: after every iteration."""
+    evaluate_every: int = at_least(0, 0, high=2**31 - 1)
+    """Environment steps between two evaluations of a run that has a folder, by whole deterministic
+    episodes on environments of their own; 0: none."""
+    evaluation_episodes: int = at_least(1, 10)
+    """Episodes of an evaluation."""
+    log: tuple[Log, ...] = ()
+    """Where rows go beside metrics.jsonl: csv, tensorboard, wandb."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
     log_std: float = number(-0.5, -5.0, 5.0)
@@ -156,9 +164,22 @@ class Setup:
         if isinstance(widths, list):
             widths = tuple(widths)
             object.__setattr__(self, "hidden", widths)
+        self._check_log()
         width = Interval(1, 65_536, integer=True)
         if not isinstance(widths, tuple) or any(w not in width for w in widths):
             raise UsageError(
                 f"hidden is {self.hidden!r}; accepted is a tuple of integers from 1 to 65,536, "
                 "(64, 64) for instance"
             )
+
+    def _check_log(self) -> None:
+        log: Any = self.log
+        accepted = typing.get_args(Log)
+        names = tuple(log) if isinstance(log, list | tuple) else (log,)
+        for name in names:
+            if name not in accepted:
+                near = closest(name, accepted) if isinstance(name, str) else ""
+                raise UsageError(
+                    f"log is {name!r}; accepted are {', '.join(map(repr, accepted))}.{near}"
+                )
+        object.__setattr__(self, "log", tuple(dict.fromkeys(names)))

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
-from jaxtyping import Bool, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host import HostEnv
@@ -90,12 +91,34 @@ def play_on_device(
     Returns which rows belong to the episodes, and what `keep` chose of every step's state before,
     action and transition, leaves [T, N, …]. Raises `UsageError` if there is no time limit.
     """
-    limit = env.time_limit
-    if limit is None:
+    check_time_limit(env)
+
+    @jax.jit
+    def play(key: PRNGKeyArray) -> Any:
+        return device_episodes(actor, env, keep, key, episodes=episodes)
+
+    counts, kept = jax.tree.map(np.asarray, play(jax.random.key(seed)))
+    return counts, kept
+
+
+def check_time_limit(env: DeviceEnv) -> None:
+    """Raise `UsageError` where whole episodes may never end."""
+    if env.time_limit is None:
         raise UsageError(
             f"{env.name}: playing whole episodes on the device needs a time limit: "
             "pass time_limit=STEPS"
         )
+
+
+def device_episodes(
+    actor: Actor,
+    env: DeviceEnv,
+    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    key: PRNGKeyArray,
+    *,
+    episodes: int,
+) -> tuple[Bool[Array, "T N"], Any]:
+    """What `play_on_device` compiles, to be traced; of an environment with a time limit."""
 
     def step(state: DeviceState, key: PRNGKeyArray) -> tuple[DeviceState, Any]:
         act_key, env_key = jax.random.split(key)
@@ -103,14 +126,11 @@ def play_on_device(
         next_state, row = env.step(state, action, env_key)
         return next_state, (row.terminated | row.truncated, keep(state, action, row))
 
-    @jax.jit
-    def play(key: PRNGKeyArray) -> Any:
-        start, steps = jax.random.split(key)
-        keys = jax.random.split(steps, limit)
-        return jax.lax.scan(step, env.init(start, episodes), keys)[1]
-
-    done, kept = jax.tree.map(np.asarray, play(jax.random.key(seed)))
-    ended_before = np.cumsum(done, axis=0) - done
+    assert env.time_limit is not None
+    start, steps = jax.random.split(key)
+    keys = jax.random.split(steps, env.time_limit)
+    done, kept = jax.lax.scan(step, env.init(start, episodes), keys)[1]
+    ended_before = jnp.cumsum(done, axis=0) - done
     return ended_before == 0, kept
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from surefoot.envs.device import DeviceEnv
+from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host import HostEnv
 from surefoot.episodes import Actor, play_on_device, play_on_host
 
@@ -31,19 +31,24 @@ class Evaluation(NamedTuple):
         return float(self.returns.std())
 
 
+def kept_on_device(state: DeviceState, action: Any, row: DeviceTransition) -> Any:
+    """What of a step on the device `of_rows` needs."""
+    return row.episode_return, row.episode_length
+
+
+def of_rows(counts: Bool[np.ndarray, "T N"], kept: Any) -> Evaluation:
+    """The evaluation of episodes on the device, one in each copy, from what was kept of them."""
+    returns, lengths = kept
+    last = counts.sum(axis=0) - 1, np.arange(counts.shape[1])
+    return Evaluation(returns[last].astype(float), lengths[last].astype(int))
+
+
 def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) -> Evaluation:
     """Play `episodes` episodes: on the host in the order in which they end, on the device one in
     each copy."""
     if isinstance(env, DeviceEnv):
-        counts, (returns, lengths) = play_on_device(
-            actor,
-            env,
-            lambda state, action, row: (row.episode_return, row.episode_length),
-            episodes=episodes,
-            seed=seed,
-        )
-        last = counts.sum(axis=0) - 1, np.arange(episodes)
-        return Evaluation(returns[last].astype(float), lengths[last].astype(int))
+        played = play_on_device(actor, env, kept_on_device, episodes=episodes, seed=seed)
+        return of_rows(*played)
 
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
     ended: list[tuple[float, int]] = []
@@ -53,5 +58,5 @@ def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
         for i in np.flatnonzero((step.terminated | step.truncated) & step.counts):
             ended.append((float(total[i]), int(length[i])))
             total[i], length[i] = 0.0, 0
-    played = np.array(ended)
-    return Evaluation(played[:, 0], played[:, 1].astype(int))
+    numbers = np.array(ended)
+    return Evaluation(numbers[:, 0], numbers[:, 1].astype(int))

@@ -17,13 +17,15 @@ from filelock import BaseFileLock, FileLock, Timeout
 from surefoot.agent import Agent
 from surefoot.envs.spaces import component
 from surefoot.errors import TrainingError, UsageError
+from surefoot.files import Files
 from surefoot.guard import CAUSES
 from surefoot.loop import Ask, Iteration
 from surefoot.named import named
 from surefoot.run import Run
 from surefoot.runs import checkpoints
 from surefoot.runs.checkpoints import Checkpoint
-from surefoot.runs.metrics import JsonLines, read_rows
+from surefoot.runs.metrics import as_row, read_rows
+from surefoot.runs.tolerant import Tolerant
 
 #: Updates in a row that may be refused.
 PATIENCE = 10
@@ -44,19 +46,23 @@ class Result(NamedTuple):
 class Pace:
     """When a loop is to tell where its environments stand, and when it is to end."""
 
-    def __init__(self, every: float, stopping: Callable[[], bool]) -> None:
-        self._every, self._stopping = every, stopping
+    def __init__(self, every: float, stopping: Callable[[], bool], *, always: bool = False) -> None:
+        """With `always` it is to tell after every iteration, any of which may be the last."""
+        self._every, self._stopping, self._always = every, stopping, always
         # The first one at once: a run is to be gone on with from its first iteration on.
         self._last = -math.inf
+        self.saving = False
+        """Whether what is told next belongs into a checkpoint."""
 
     def __call__(self) -> Ask:
         now = time.monotonic()
-        if self._stopping():
+        stopping = self._stopping()
+        self.saving = stopping or now - self._last >= self._every
+        if stopping:
             return Ask.STOP
-        if now - self._last >= self._every:
+        if self.saving:
             self._last = now
-            return Ask.SAVE
-        return Ask.GO_ON
+        return Ask.SAVE if self.saving or self._always else Ask.GO_ON
 
 
 class Record:
@@ -73,39 +79,36 @@ class Record:
         resumed: Checkpoint | None = None,
     ) -> None:
         self._run, self._folder, self._note = run, folder, note
-        self._rows: JsonLines | None = None
+        self._tolerant = Tolerant(note)
+        self._files: Files | None = None
         self._returns = array("d")
         self._steps = self._refused = self._in_a_row = 0
         self._began_anew: list[int] = []
-        self._failing: set[Path] = set()
         self._critic_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
-            path = folder / "metrics.jsonl"
             self._lock(folder)
-            self._rows = JsonLines.at(path, resumed.metrics)
+            self._files = Files.again(run, folder, self._tolerant, resumed)
             self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
-            for row in read_rows(path, resumed.metrics):
+            for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
                 self._returns.extend(float(x) for x in row["episode_returns"])
                 self._count(bool(row["refused"]))
 
-    def add(self, iteration: Iteration) -> None:
-        """One more iteration. Raises `TrainingError` where too many updates in a row were
-        refused."""
+    def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
+        """One more iteration, with a checkpoint if that is to be and where the environments stand
+        is known: its row. Raises `TrainingError` where too many updates in a row were refused."""
         self._returns.extend(iteration.episode_returns.tolist())
         self._steps = iteration.steps
         refused = self._count(bool(iteration.metrics["refused"]))
+        row = as_row(iteration)
         if self._folder is not None:
-            rows = self._rows = self._rows or self._begin(self._folder)
-            self._unless_full(self._folder / "metrics.jsonl", lambda: rows.write(iteration))
-            # While updates are refused, environments may stand where they never come back from.
-            if iteration.place is not None and not refused:
-                path = self._folder / "checkpoints"
-                self._unless_full(path, lambda: self._checkpoint(iteration))
-                self._write_agent()
+            files = self._files = self._files or self._begin(self._folder)
+            files.add(iteration, row)
+            if save:
+                self.save(iteration)
         if refused:
             self._refuse(iteration)
         elif iteration.metrics.get("critic_refused") and not self._critic_told:
@@ -114,6 +117,15 @@ class Record:
                 f"the critic's fit of iteration {iteration.number} was refused: something was not "
                 "finite; critic_refused counts in metrics.jsonl"
             )
+        return row
+
+    def save(self, iteration: Iteration) -> None:
+        """Write a checkpoint after the last iteration, and the agent."""
+        # While updates are refused, environments may stand where they never come back from.
+        if self._folder is None or iteration.place is None or iteration.metrics["refused"]:
+            return
+        self._tolerant(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
+        self._write_agent()
 
     def _count(self, refused: bool) -> bool:
         self._refused += refused
@@ -134,7 +146,7 @@ class Record:
                 f"{text}, the last of {PATIENCE} in a row; it began at iteration {began}{kept}"
             )
 
-    def _begin(self, folder: Path) -> JsonLines:
+    def _begin(self, folder: Path) -> Files:
         text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
         try:
             folder.mkdir(parents=True)
@@ -145,25 +157,14 @@ class Record:
         try:
             self._lock(folder)
             (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-            return JsonLines(folder / "metrics.jsonl")
+            return Files.new(self._run, folder, self._tolerant)
         except OSError as error:
             shutil.rmtree(folder)
             raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
 
-    def _unless_full(self, path: Path, write: Callable[[], None]) -> None:
-        """Write, or say once that it cannot be done, and go on."""
-        try:
-            write()
-        except OSError as error:
-            if path not in self._failing:
-                self._note(f"{path} cannot be written: {error.strerror}; training goes on")
-            self._failing.add(path)
-        else:
-            self._failing.discard(path)
-
     def _checkpoint(self, iteration: Iteration) -> None:
         assert self._folder is not None
-        assert self._rows is not None
+        assert self._files is not None
         assert iteration.place is not None
         run = self._run
         checkpoint = Checkpoint(
@@ -171,17 +172,18 @@ class Record:
             iterations=iteration.number + 1,
             steps=iteration.steps,
             budget=run.budget,
-            metrics=self._rows.mark(),
+            metrics=self._files.mark(),
             began_anew=self._began_anew,
             state=named(learner=iteration.state),
             place=iteration.place,
+            best=self._files.best,
         )
         checkpoints.write(self._folder / "checkpoints", checkpoint)
 
     def _write_agent(self) -> None:
         assert self._folder is not None
         path = self._folder / "agent"
-        self._unless_full(path, lambda: self._run.agent().write(path))
+        self._tolerant(path, lambda: self._run.agent().write(path))
 
     def _lock(self, folder: Path) -> None:
         held = FileLock(folder / ".lock")
@@ -195,13 +197,14 @@ class Record:
         """What the run leaves; its folder has it all."""
         if self._folder is not None:
             self._write_agent()
+        if self._files is not None:
+            self._files.finish()
         return Result(self._run.agent(), self._returns.tolist(), self._steps, self._refused)
 
     def close(self) -> None:
         """Close the folder's files."""
-        if self._rows is not None:
-            assert self._folder is not None
-            self._unless_full(self._folder / "metrics.jsonl", self._rows.close)
+        if self._files is not None:
+            self._files.close()
         if self._held is not None:
             self._held.release()
 

@@ -21,7 +21,7 @@ from surefoot.run import Run, composed, versions
 from surefoot.runs import checkpoints
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
-from surefoot.training import execute
+from surefoot.training import OnIteration, execute
 
 
 class Restored(NamedTuple):
@@ -55,6 +55,7 @@ def resume(
     env: Source | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
 ) -> Agent:
     """Go on with a run, to its end or to `steps` environment steps, and return the agent.
 
@@ -71,6 +72,7 @@ def resume(
         env: what the run was trained on, if that was no Gymnasium id.
         algorithm: the recipe or the learner, if the run was started with an object of one's own.
         display: makes what shows the progress, from the number of steps; nothing is shown without.
+        on_iteration: as in `train`; a run that it ended is gone on with in the same way.
 
     Raises:
         UsageError: there is nothing to go on with.
@@ -78,7 +80,15 @@ def resume(
     folder = Path(folder)
     if len(run_folders(folder)) > 1:
         raise UsageError(f"{folder} holds several runs: pass it to resume_seeds")
-    return resume_seeds(folder, steps=steps, env=env, algorithm=algorithm, display=display)[0]
+    agents = resume_seeds(
+        folder,
+        steps=steps,
+        env=env,
+        algorithm=algorithm,
+        display=display,
+        on_iteration=on_iteration,
+    )
+    return agents[0]
 
 
 def resume_seeds(
@@ -88,18 +98,23 @@ def resume_seeds(
     env: Source | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
 ) -> list[Agent]:
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
     restored = restore(Path(folder), steps=steps, env=env, algorithm=algorithm)
     shown = Silent() if display is None else display(sum(one.total for one in restored))
-    return [result.agent for result in go_on(restored, shown)]
+    return [result.agent for result in go_on(restored, shown, on_iteration=on_iteration)]
 
 
 def go_on(
-    restored: Sequence[Restored], display: Display, *, stopping: Callable[[], bool] = lambda: False
+    restored: Sequence[Restored],
+    display: Display,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_iteration: OnIteration | None = None,
 ) -> list[Result]:
-    """Train runs that were restored, to their end or until `stopping`."""
+    """Train runs that were restored, to their end or until `stopping` or the callback says so."""
     for one in restored:
         for warning in one.warnings:
             display.note(f"{one.folder}: {warning}")
@@ -109,6 +124,7 @@ def go_on(
         display,
         resumed=[one.checkpoint for one in restored],
         stopping=stopping,
+        on_iteration=on_iteration,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import platform
 import re
@@ -132,6 +133,21 @@ class Run:
                 self.state = iteration.state
                 yield iteration
 
+    def complete(self, steps: int) -> bool:
+        """Whether another iteration after that many steps might exceed the budget."""
+        return steps + self.rows > self.budget
+
+    @property
+    def evaluation_seed(self) -> int:
+        """Seed of the environments that the run is evaluated on: sub-environment i is seeded with
+        this + i, half the range of seeds away from training's."""
+        return (self._seeds.environment + 2**30) % 2**31
+
+    def look_every(self, iterations: int) -> None:
+        """Have the state of the moment after every so many iterations. On the device a call of the
+        compiled program ends there."""
+        self._source.looked_at_every = iterations
+
     def close(self) -> None:
         """Close the environments that this run made, if it is not to be trained."""
         self._closing.close()
@@ -183,6 +199,11 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of everything that a run's numbers depend on."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "numpy", "gymnasium")
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for name in (*names, "mujoco", "envpool"):

@@ -53,6 +53,8 @@ class DataSource(abc.ABC):
     """The same, for a user."""
     keep: bool = False
     """Whether all that is compiled is the library's own, so that programs may be kept."""
+    looked_at_every: int = 0
+    """Iterations between two after which somebody wants the state of that moment; 0: never."""
 
     @abc.abstractmethod
     def iterations(
@@ -194,6 +196,7 @@ class DeviceEnvironments(DataSource):
             keep=self.keep,
             devices=self.devices,
             most_per_call=self.most_per_call,
+            looked_at_every=self.looked_at_every,
         )
 
     def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
@@ -271,8 +274,8 @@ def open_source(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> 
 def _opened(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> DataSource:
     match recipe:
         case OnPolicy():
-            if device_env := _device_env(env, setup):
-                return DeviceEnvironments(device_env, recipe.num_envs, recipe.horizon, setup)
+            if on_device := device_env(env, setup):
+                return DeviceEnvironments(on_device, recipe.num_envs, recipe.horizon, setup)
             if setup.devices > 1:
                 raise UsageError(
                     f"devices is {setup.devices} with environments on the host; accepted is 1, or "
@@ -287,8 +290,8 @@ def _opened(recipe: Recipe, learner: Learner, env: Source, setup: Setup) -> Data
                     "there is no data; accepted is a file that 'surefoot record' wrote or "
                     "minari:DATASET: pass --data, or data= in Python"
                 )
-            if device_env := _device_env(env, setup):
-                return Recording(load(recipe.data), device_env)
+            if on_device := device_env(env, setup):
+                return Recording(load(recipe.data), on_device)
             given = isinstance(env, VectorEnv)
             count = env.num_envs if isinstance(env, VectorEnv) else 1
             (group,) = _groups(env, count, setup, most=1)
@@ -315,7 +318,7 @@ def _groups(env: Source, num_envs: int, setup: Setup, *, most: int) -> list[Host
     )
 
 
-def _device_env(env: Source, setup: Setup) -> DeviceEnv | None:
+def device_env(env: Source, setup: Setup) -> DeviceEnv | None:
     """The device environment that is meant, `None` if one on the host is."""
     if isinstance(env, DeviceEnv):
         return env

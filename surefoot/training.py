@@ -10,18 +10,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from surefoot import runtime
 from surefoot.agent import Agent, Source
 from surefoot.config import Setup
 from surefoot.envs.device import DeviceEnv
 from surefoot.errors import UsageError, closest
+from surefoot.evaluating import Evaluator
 from surefoot.learner import Learner
 from surefoot.loop import Iteration, merged
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.recording import Pace, Record, Result
 from surefoot.run import Run, composed
+from surefoot.runs import sinks
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Lasting, Silent
+
+#: Called after an iteration with its row and the agent of that moment; False ends the run.
+OnIteration = Callable[[dict[str, Any], Agent], object]
 
 
 def prepare(
@@ -62,6 +69,7 @@ def train(
     *,
     out: str | Path | None = None,
     display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
     **options: Any,
 ) -> Agent:
     """Train a policy and return the agent.
@@ -73,6 +81,9 @@ def train(
             or a `DeviceEnv`.
         out: a new folder for the run: `config.json`, `metrics.jsonl`, and the agent in `agent/`.
         display: makes what shows the progress, from the number of steps; nothing is shown without.
+        on_iteration: is called after every iteration with its row, as in `metrics.jsonl`, and the
+            agent of that moment; where it returns False, the run ends after that iteration, with a
+            checkpoint if it has a folder.
         **options: the fields of `Setup` (steps, seed, backend, …) and of the recipe (max_kl, …).
 
     Raises:
@@ -81,7 +92,7 @@ def train(
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
     shown = Silent() if display is None else display(run.steps)
-    return execute([run], [folder], shown)[0].agent
+    return execute([run], [folder], shown, on_iteration=on_iteration)[0].agent
 
 
 def train_seeds(
@@ -91,15 +102,18 @@ def train_seeds(
     *,
     out: str | Path | None = None,
     display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
     **options: Any,
 ) -> list[Agent]:
     """Train one policy for every seed, all at once in one compiled program on the device, and
     return the agents. Arguments and errors are `train`'s, but `seed`; `out` is a new folder, in
-    which each run has one of its own, `seed-0` for instance."""
+    which each run has one of its own, `seed-0` for instance. `on_iteration` is called for every
+    seed, which the agent's provenance names; where it returns False, all of them end after that
+    iteration."""
     folder = None if out is None else check_new(Path(out))
     runs = prepare_seeds(algorithm, env, seeds, options)
     shown = Silent() if display is None else display(sum(run.steps for run in runs))
-    results = execute(runs, seed_folders(folder, seeds), shown)
+    results = execute(runs, seed_folders(folder, seeds), shown, on_iteration=on_iteration)
     return [result.agent for result in results]
 
 
@@ -162,16 +176,27 @@ def execute(
     *,
     resumed: Sequence[Checkpoint | None] | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    on_iteration: OnIteration | None = None,
 ) -> list[Result]:
-    """Run the loop to its end, or until `stopping`, of one run or of several side by side, and
-    write each one's folder if there is one. Those that are `resumed` have been restored."""
+    """Run the loop to its end, or until `stopping` or the callback says so, of one run or of
+    several side by side, and write each one's folder if there is one. Those that are `resumed` have
+    been restored."""
     resumed = resumed or [None] * len(runs)
-    pace = Pace(runs[0].setup.checkpoint_every, stopping)
+    setup = runs[0].setup
+    called = on_iteration is not None
+    pace = Pace(setup.checkpoint_every, stopping, always=called and folders[0] is not None)
     shown = Lasting(display)
     with contextlib.ExitStack() as closing:
         for run in runs:
             closing.callback(run.close)
         closing.callback(shown.close)
+        _check_outputs(setup, folders, on_iteration)
+        evaluator = None
+        if setup.evaluate_every:
+            evaluator = Evaluator(runs, done=0 if resumed[0] is None else resumed[0].steps)
+            closing.callback(evaluator.close)
+        for run in runs:
+            run.look_every(1 if called else 0 if evaluator is None else evaluator.looks_every)
         records = []
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
             records.append(Record(run, folder, shown.note, resumed=checkpoint))
@@ -182,10 +207,40 @@ def execute(
         else:
             turns = closing.enter_context(contextlib.closing(Run.side_by_side(runs, pace)))
         for told in turns:
-            for record, iteration in zip(records, told, strict=True):
-                record.add(iteration)
+            save = pace.saving or runs[0].complete(told[0].steps)
+            if evaluator is not None:
+                told = evaluator(told)
+            both = list(zip(records, told, strict=True))
+            rows = [record.add(iteration, save=save) for record, iteration in both]
             shown.show(merged(told))
+            if on_iteration is not None and not _all_go_on(on_iteration, rows, runs):
+                for record, iteration in both if not save else ():
+                    record.save(iteration)
+                break
         return [record.finish() for record in records]
+
+
+def _check_outputs(
+    setup: Setup, folders: Sequence[Path | None], on_iteration: OnIteration | None
+) -> None:
+    """Raise `UsageError` where what is to come of a run can come of none."""
+    if on_iteration is not None and not callable(on_iteration):
+        raise UsageError(
+            f"on_iteration is {on_iteration!r}; accepted is a function of a row and an agent"
+        )
+    for option in ("log", "evaluate_every"):
+        value = getattr(setup, option)
+        if value and folders[0] is None:
+            raise UsageError(f"{option} is {value!r} and the run has no folder: pass out=")
+    sinks.check(setup.log)
+
+
+def _all_go_on(
+    on_iteration: OnIteration, rows: Sequence[dict[str, Any]], runs: Sequence[Run]
+) -> bool:
+    """Whether the callback lets all runs go on: everything but a false boolean does."""
+    answers = [on_iteration(row, run.agent()) for row, run in zip(rows, runs, strict=True)]
+    return not any(isinstance(answer, bool | np.bool_) and not answer for answer in answers)
 
 
 def load(path: str | Path) -> Agent:

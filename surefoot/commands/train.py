@@ -36,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
             ("env", tyro.conf.Positional[str]),
             ("out", Path | None, None),
             ("seeds", int, at_least(1, 1)),
+            ("live", bool, False),
             ("run", Setup, dataclasses.field(default=Setup())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         kw_only=True,
         namespace={
             "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
-            "seeds from --seed on at once, on the device.",
+            "seeds from --seed on at once, on the device. --live shows the dashboard of 'surefoot "
+            "watch' in place of the progress bar.",
             "__post_init__": validate,
         },
     )
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
-    from surefoot.runs.progress import make_display
+    from surefoot.runs.progress import Display, make_display
     from surefoot.runs.signals import Signals
     from surefoot.training import (
         check_new,
@@ -77,7 +79,13 @@ def _run_training(name: str, options: Any) -> int:
     which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
     say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
     folders = seed_folders(folder, seeds) if several else [folder]
-    shown = make_display(console, sum(run.steps for run in runs))
+    total = sum(run.steps for run in runs)
+    if options.live and console.is_terminal:
+        from surefoot.runs.dashboard import LiveDashboard
+
+        shown: Display = LiveDashboard(console, run.config(), total)
+    else:
+        shown = make_display(console, total)
     with Signals() as signals:
         results = execute(runs, folders, shown, stopping=signals.asked)
     conclude(console, run, results)

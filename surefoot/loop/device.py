@@ -57,13 +57,15 @@ def device_iterations(
     keep: bool = False,
     devices: int = 1,
     most_per_call: int = 16,
+    looked_at_every: int = 0,
 ) -> Iterator[list[Iteration]]:
     """⌊steps/(horizon·num_envs)⌋ times an iteration of every run, of which there is one for each
     state and its seeds. A compiled program runs as many iterations a call as divide their number
-    evenly, `most_per_call` at most, so that one program fits all. On an accelerator it is `vmap`ped
-    over the runs. On a CPU a program keeps one core busy, and products of many small matrices at
-    once take longer there than one after the other: the runs are calls of one program, side by
-    side in threads. A run's time is that of all of them.
+    evenly, `most_per_call` at most, so that one program fits all; a call ends where somebody wants
+    the state of that moment, every `looked_at_every` iterations (0: nobody does). On an accelerator
+    it is `vmap`ped over the runs. On a CPU a program keeps one core busy, and products of many
+    small matrices at once take longer there than one after the other: the runs are calls of one
+    program, side by side in threads. A run's time is that of all of them.
 
     Over several `devices` environments are shared out evenly, and with them the rows of a batch;
     what is learned lies on all of them. The compiler places the sums across devices: the numbers
@@ -72,7 +74,7 @@ def device_iterations(
     count = steps // rows
     if count == start.number:
         return
-    whole = math.gcd(count, start.number)
+    whole = math.gcd(count, start.number, looked_at_every)
     per_call = max(k for k in range(1, most_per_call + 1) if whole % k == 0)
     clock = time.perf_counter
     begin = clock()

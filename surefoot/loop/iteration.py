@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from surefoot.evaluation import Evaluation
 from surefoot.learner import TrainState
 from surefoot.named import Saved
 
@@ -34,6 +35,8 @@ class Timing(NamedTuple):
     when that ends counts in the next iteration's `total`, in the last one in its own."""
     program: float | None = None
     """On the device: the whole iteration, one compiled program."""
+    evaluation: float | None = None
+    """The evaluation after this iteration, if there was one; no part of `total`."""
 
     @property
     def collected(self) -> bool:
@@ -62,6 +65,8 @@ class Iteration(NamedTuple):
     """A line for every environment that was restarted."""
     place: Saved | None = None
     """Where the environments stand after this iteration, if it was asked for."""
+    evaluation: Evaluation | None = None
+    """The evaluation after this iteration; no loop has one."""
 
 
 class Ask(enum.Enum):

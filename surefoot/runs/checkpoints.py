@@ -42,6 +42,9 @@ class Checkpoint(NamedTuple):
     """The learner's arrays, by name."""
     place: Saved
     """Where the environments stand."""
+    best: Saved | None = None
+    """The agent of the best evaluation so far, if there was one: its arrays by name, its steps and
+    its mean return."""
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -49,9 +52,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     it cannot be written; those of before are there then."""
     path = folder / f"{checkpoint.iterations:08d}"
     facts = checkpoint._asdict()
-    state, place = facts.pop("state"), facts.pop("place")
+    state, place, best = (facts.pop(part) for part in ("state", "place", "best"))
     arrays = {f"state.{name}": value for name, value in state.items()}
     arrays |= {f"place.{name}": value for name, value in place.arrays.items()}
+    if best is not None:
+        arrays |= {f"best.{name}": value for name, value in best.arrays.items()}
+        facts["best"] = best.facts
     facts["metrics"] = checkpoint.metrics._asdict()
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "place": place.facts}
     store.save(path, arrays, manifest)
@@ -68,7 +74,7 @@ def read(path: Path) -> Checkpoint:
             raise ValueError(f"its format is {manifest['format']!r}")
         if manifest["format_version"] > FORMAT_VERSION:
             raise ValueError("it was written by a newer version of surefoot")
-        parts: dict[str, dict[str, Any]] = {"state": {}, "place": {}}
+        parts: dict[str, dict[str, Any]] = {"state": {}, "place": {}, "best": {}}
         for name, value in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
@@ -78,6 +84,7 @@ def read(path: Path) -> Checkpoint:
             began_anew=manifest["began_anew"],
             state=parts["state"],
             place=Saved(parts["place"], manifest["place"]),
+            best=Saved(parts["best"], manifest["best"]) if "best" in manifest else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} is no intact checkpoint: {error!r}") from None

@@ -1,12 +1,12 @@
 """The metrics file: `metrics.jsonl`, one JSON object an iteration.
 
-What could not be written, on a full disk for instance, is kept and written with the next row, so
-that the file holds whole rows, and every row once. `mark` says how far the file goes, and opening
-it again at a mark takes off what came after.
+It holds whole rows, and every row once. `mark` says how far the file goes, and opening it again at
+a mark takes off what came after.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.loop import Iteration
+from surefoot.runs.appending import Appending
 
 
 def as_row(iteration: Iteration) -> dict[str, Any]:
@@ -25,17 +26,18 @@ def as_row(iteration: Iteration) -> dict[str, Any]:
     return {
         "iteration": iteration.number,
         "steps": iteration.steps,
-        **{name: _finite(value) for name, value in iteration.metrics.items()},
-        "episode_returns": [_finite(float(x)) for x in iteration.episode_returns],
+        **{name: finite(value) for name, value in iteration.metrics.items()},
+        "episode_returns": [finite(float(x)) for x in iteration.episode_returns],
         "episode_lengths": [int(x) for x in iteration.episode_lengths],
         "env_restarts": len(iteration.notices),
         "timing": iteration.timing._asdict(),
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The number, or as a string what JSON has no number for; of a list, each."""
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return value if math.isfinite(value) else str(value)
 
 
@@ -51,53 +53,45 @@ class Mark(NamedTuple):
 class JsonLines:
     """A file of one row an iteration, in whole lines."""
 
-    def __init__(self, path: Path, *, new: bool = True) -> None:
-        # Unbuffered: what a full disk does not take must not be tried again behind our back.
-        self._file = path.open("xb" if new else "r+b", buffering=0)
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        self._file = Appending(path)
+        self._file.open()
         self._digest = hashlib.sha256()
-        self._length = 0
-        self._pending = b""
 
     @classmethod
     def at(cls, path: Path, mark: Mark) -> JsonLines:
         """The file again, cut back to a mark. Raises `ValueError` if it is not the same up to
         there."""
         check(path, mark)
-        lines = cls(path, new=False)
-        lines._digest.update(path.read_bytes()[: mark.length])
-        lines._length = mark.length
-        lines._file.truncate(mark.length)
+        lines = cls.__new__(cls)
+        lines._digest = hashlib.sha256(path.read_bytes()[: mark.length])
+        lines._file = Appending(path, keep=mark.length)
+        lines._file.open()
         return lines
 
-    def write(self, iteration: Iteration) -> None:
-        """Append the iteration's row and hand it to the operating system. An `OSError` leaves the
-        row to the next call."""
-        self._pending += json.dumps(as_row(iteration), allow_nan=False).encode() + b"\n"
+    def write(self, row: dict[str, Any]) -> None:
+        """Append a row and hand it to the operating system. An `OSError` leaves it to the next
+        call."""
+        self._file.add(json.dumps(row, allow_nan=False).encode() + b"\n")
         self._flush()
 
     def _flush(self) -> None:
-        # From where the last whole row ended: a write that failed may have left a part.
-        self._file.seek(self._length)
-        self._file.truncate()
-        left = memoryview(self._pending)
-        while left:
-            left = left[self._file.write(left) :]
-        self._digest.update(self._pending)
-        self._length += len(self._pending)
-        self._pending = b""
+        self._digest.update(self._file.flush())
 
     def mark(self) -> Mark:
         """How far the file goes, once all that is on the disk."""
-        if self._pending:
+        if self._file.waiting:
             self._flush()
-        os.fsync(self._file.fileno())
-        return Mark(self._length, self._digest.hexdigest())
+        self._file.sync()
+        return Mark(self._file.length, self._digest.hexdigest())
 
     def close(self) -> None:
         """Close the file, after a last try to write what could not be written: an `OSError` says
         that it could not."""
         try:
-            if self._pending:
+            if self._file.waiting:
                 self._flush()
         finally:
             self._file.close()

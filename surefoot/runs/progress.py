@@ -89,11 +89,14 @@ class _Summary:
 
     def __init__(self) -> None:
         self._returns: deque[float] = deque(maxlen=WINDOW)
+        self._evaluated: float | None = None
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
         self._returns.extend(iteration.episode_returns)
         self.compile_seconds += iteration.timing.compile
+        if iteration.evaluation is not None:
+            self._evaluated = iteration.evaluation.mean
 
     def text(self, iteration: Iteration) -> str:
         metrics = iteration.metrics
@@ -114,6 +117,8 @@ class _Summary:
             share = float(metrics["accepted"])
             told = {1.0: "step accepted", 0.0: "step REFUSED"}
             parts.append(told.get(share, f"{share:.0%} of steps accepted"))
+        if self._evaluated is not None:
+            parts.append(f"evaluated {self._evaluated:.1f}")
         if metrics["refused"]:
             parts.append("update REFUSED: not finite")
         elif metrics["learned_rows"] == 0:

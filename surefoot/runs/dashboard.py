@@ -1,0 +1,205 @@
+"""Runs as text on a terminal: a table of several, a dashboard of one; both fit its width."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from surefoot.loop import Iteration
+from surefoot.runs.metrics import as_row
+from surefoot.runs.summary import Summary, mean
+from surefoot.runs.watched import Watched
+
+_BARS = "▁▂▃▄▅▆▇█"
+_STYLES = {"running": "green", "finished": "bold", "stalled": "yellow", "starting": "dim"}
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """A course in `width` characters at most, each the mean of an equal share of it."""
+    count = min(width, len(values))
+    if count <= 0:
+        return ""
+    edges = [i * len(values) // count for i in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, high = min(means), max(means)
+    if not high > low:
+        return _BARS[0] * count
+    return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
+
+
+def bound(config: dict[str, Any]) -> float | None:
+    """The KL that a method's step is held to, or aims at."""
+    numbers = config.get("hyperparameters", {})
+    value = numbers.get("max_kl", numbers.get("target_kl"))
+    return float(value) if isinstance(value, int | float) else None
+
+
+class Dashboard:
+    """One run; rendered anew at every look."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        summary: Summary,
+        *,
+        total: int,
+        state: str = "running",
+        evaluations: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        self.config, self.summary, self.total, self.state = config, summary, total, state
+        self.evaluations = evaluations
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        config, summary = self.config, self.summary
+        seed = config.get("setup", {}).get("seed", "?")
+        head = f"{config.get('algorithm')} on {config.get('environment')} · seed {seed} · "
+        yield Text(head).append(self.state, style=_STYLES.get(self.state.split()[0], ""))
+        if not summary.rows:
+            yield Text("no iteration yet: compiling", style="dim")
+            return
+        label = 10 if width < 60 else 20
+        course = max(4, min(60, width - label - 24))
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=label, no_wrap=True, overflow="crop")
+        grid.add_column(overflow="fold")
+        for name, drawn, told in self._lines(course):
+            grid.add_row(Text(name, style="dim"), Text(f"{drawn} {told}" if drawn else told))
+        yield grid
+
+    def _lines(self, width: int) -> list[tuple[str, str, str]]:
+        """(name, course, what is said of it) of every line there is something for."""
+        summary, lines = self.summary, []
+        share = min(1.0, summary.steps / max(1, self.total))
+        full = round(share * width)
+        rate = summary.rate
+        left = ""
+        if rate and summary.steps < self.total and self.state == "running":
+            left = f", {duration((self.total - summary.steps) / rate)} left"
+        done = f"{share:.0%} of {self.total:,}{left}"
+        lines.append(("steps", "━" * full + "─" * (width - full), done))
+        if rate:
+            lines.append(("steps/s", "", f"{rate:,.0f}"))
+
+        def told(name: str, field: str, text: str) -> None:
+            course = summary.courses[field]
+            if course:
+                lines.append((name, sparkline(course, width), text))
+
+        last = summary.last
+        if summary.mean_return is not None:
+            told("return", "return", f"{summary.mean_return:.1f} of {len(summary.returns)} ep.")
+            lines.append(("length", "", f"{mean(summary.lengths):.0f} steps"))
+        if self.evaluations:
+            newest = float(self.evaluations[-1]["mean"])
+            best = max(float(one["mean"]) for one in self.evaluations)
+            lines.append(("evaluated", "", f"{newest:.1f}, best {best:.1f}"))
+        limit = bound(self.config)
+        kl = _told(last.get("kl_mean"), ".2g")
+        told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
+        accepted, backtracks = mean(summary.accepted), mean(summary.backtracks)
+        if accepted is not None:
+            shorter = "" if backtracks is None else f", {backtracks:.1f} backtracks"
+            lines.append(("accepted", "", f"{accepted:.0%} of steps{shorter}"))
+        told("entropy", "entropy", _told(last.get("entropy"), ".3f"))
+        explained = _told(last.get("explained_variance"), ".3f")
+        told("explained variance", "explained_variance", explained)
+        spent = sum(summary.spent.values())
+        if spent > 0:
+            parts = sorted(summary.spent.items(), key=lambda part: -part[1])
+            lines.append(("time", "", " · ".join(f"{k} {v / spent:.0%}" for k, v in parts)))
+        if summary.refused:
+            lines.append(("refused", "", f"{summary.refused} updates: not finite"))
+        return lines
+
+
+def of_run(run: Watched) -> Dashboard:
+    """The dashboard of a run on the disk."""
+    state = run.state
+    if state == "stalled":
+        state = f"stalled or interrupted, {duration(run.age)} without a row"
+    return Dashboard(
+        run.config, run.summary, total=run.total, state=state, evaluations=run.evaluations
+    )
+
+
+def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
+    """Runs of a folder, with the columns that fit."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
+    columns = ["state", "done", "return"]
+    if width >= 60:
+        columns += ["steps/s", "KL"]
+    if width >= 78:
+        columns += ["refused"]
+    for name in columns:
+        right = name not in ("state",)
+        shown.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for run in runs:
+        summary = run.summary
+        state = run.state
+        told: dict[str, Text | str] = {
+            "state": Text(
+                f"{state} {duration(run.age)}" if state == "stalled" else state,
+                style=_STYLES[state],
+            ),
+            "done": f"{min(1.0, summary.steps / max(1, run.total)):.0%}"
+            + (f" of {run.total:,}" if width >= 78 else ""),
+            "return": _told(summary.mean_return, ".1f"),
+            "steps/s": _told(summary.rate, ",.0f"),
+            "KL": _told(summary.last.get("kl_mean"), ".2g"),
+            "refused": str(summary.refused),
+        }
+        name = str(run.folder.relative_to(root))
+        shown.add_row(Text(name), *(told[column] for column in columns))
+    shown.expand = True
+    return shown
+
+
+def _told(value: Any, form: str) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else format(float(value), form)
+
+
+def duration(seconds: float) -> str:
+    """A time in one unit: 45 s, 12 min, 3.5 h, 2.1 d."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(0.0, seconds):.0f} s"
+
+
+class LiveDashboard:
+    """The dashboard of the run that this process trains, in place of a progress bar."""
+
+    def __init__(self, console: Console, config: dict[str, Any], total: int) -> None:
+        self._view = Dashboard(config, Summary(), total=total)
+        self._live = Live(self._view, console=console, auto_refresh=False)
+        self._live.start(refresh=True)
+
+    def show(self, iteration: Iteration) -> None:
+        """Redraw with one more iteration."""
+        for notice in iteration.notices:
+            self.note(notice)
+        self._view.summary.add(as_row(iteration))
+        if iteration.evaluation is not None:
+            self._view.evaluations = [
+                *self._view.evaluations,
+                {"mean": iteration.evaluation.mean},
+            ]
+        self._live.refresh()
+
+    def note(self, text: str) -> None:
+        """Say it above the dashboard."""
+        self._live.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._live.stop()

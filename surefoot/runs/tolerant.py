@@ -1,0 +1,25 @@
+"""What is said of files that cannot be written, a full disk's for instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Tolerant:
+    """Writes, or says once of every path that it cannot be written, until it can again."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._failing: set[Path] = set()
+
+    def __call__(self, path: Path, write: Callable[[], object]) -> None:
+        """Call `write`, which writes `path`; an `OSError` is told and goes no further."""
+        try:
+            write()
+        except OSError as error:
+            if path not in self._failing:
+                self._note(f"{path} cannot be written: {error.strerror}; training goes on")
+            self._failing.add(path)
+        else:
+            self._failing.discard(path)

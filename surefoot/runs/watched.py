@@ -1,0 +1,98 @@
+"""Runs on the disk that somebody else may be writing, looked at again and again."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from surefoot.runs.reading import Tail
+from surefoot.runs.summary import Summary
+
+#: Seconds without a row after which a run may stand still; longer where an iteration takes long.
+STILL = 60.0
+
+
+class Watched:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config: dict[str, Any] = {}
+        """What the run is; empty while that cannot be read."""
+        self.summary = Summary()
+        self.evaluations: list[dict[str, Any]] = []
+        """Its evaluations so far."""
+        self.age = 0.0
+        """Seconds since its newest row, or since it began."""
+        self.total = 0
+        """Environment steps at most."""
+        self._rows = Tail(folder / "metrics.jsonl")
+        self._evaluated = Tail(folder / "evaluations.jsonl")
+        self._newest = ""
+
+    def look(self) -> bool:
+        """Read what is new; whether the run is still there."""
+        try:
+            if not self.config:
+                self.config = json.loads((self.folder / "config.json").read_bytes())
+                self.total = int(self.config["setup"]["steps"])
+            rows = self._rows.read()
+            self.age = time.time() - (self.folder / "metrics.jsonl").stat().st_mtime
+        except (ValueError, KeyError, TypeError):
+            # Half-written, or of something else.
+            self.config = {}
+            return True
+        except OSError:
+            return (self.folder / "config.json").is_file()
+        if rows.anew:
+            self.summary = Summary()
+        for row in rows.rows:
+            self.summary.add(row)
+        try:
+            evaluated = self._evaluated.read()
+        except OSError:
+            pass
+        else:
+            kept = [] if evaluated.anew else self.evaluations
+            self.evaluations = kept + evaluated.rows
+        if self.state == "finished":
+            self._look_further()
+        return True
+
+    def _look_further(self) -> None:
+        """A run that was made longer says so in its newest checkpoint alone."""
+        folder = self.folder / "checkpoints"
+        try:
+            newest = max((p.name for p in folder.iterdir() if p.name.isdecimal()), default="")
+            if newest not in ("", self._newest):
+                manifest = json.loads((folder / newest / "manifest.json").read_bytes())
+                self.total = max(self.total, int(manifest["budget"]))
+                self._newest = newest
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+
+    @property
+    def state(self) -> str:
+        """One of "starting", "running", "finished" and "stalled", which is interrupted, or in an
+        iteration that takes very long."""
+        summary = self.summary
+        if summary.rows and summary.steps + summary.batch > self.total:
+            return "finished"
+        rate = summary.rate
+        usual = summary.batch / rate if rate else 0.0
+        if self.age > max(STILL, 10 * usual):
+            return "stalled"
+        return "running" if summary.rows else "starting"
+
+
+def find(folder: Path) -> list[Path]:
+    """The runs in a folder, those of seeds that were trained at once with them."""
+    found = {
+        path.parent
+        for pattern in ("*/config.json", "*/*/config.json")
+        for path in folder.glob(pattern)
+        if path.with_name("metrics.jsonl").exists()
+    }
+    return sorted(found)
