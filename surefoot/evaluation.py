@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float, Int
 
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
-from surefoot.episodes import Actor, play_on_device, play_on_host
+from surefoot.episodes import Actor, HostStep, play_on_device, play_on_host
 
 
 class Evaluation(NamedTuple):
@@ -31,9 +32,16 @@ class Evaluation(NamedTuple):
         return float(self.returns.std())
 
 
-def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) -> Evaluation:
+def evaluate(
+    actor: Actor,
+    env: HostEnv | DeviceEnv,
+    *,
+    episodes: int,
+    seed: int,
+    watch: Callable[[HostStep], None] = lambda step: None,
+) -> Evaluation:
     """Play `episodes` episodes: on the host in the order in which they end, on the device one in
-    each copy."""
+    each copy. `watch` sees every step on the host."""
     if isinstance(env, DeviceEnv):
         counts, (returns, lengths) = play_on_device(
             actor,
@@ -48,6 +56,7 @@ def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
     ended: list[tuple[float, int]] = []
     for step in play_on_host(actor, env, episodes=episodes, seed=seed):
+        watch(step)
         total += np.where(step.counts, step.reward, 0.0)
         length += step.counts
         for i in np.flatnonzero((step.terminated | step.truncated) & step.counts):
