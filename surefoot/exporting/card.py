@@ -114,7 +114,7 @@ def _returns(origin: Origin, played: Played | None) -> str:
     rows = []
     if played is not None:
         on = f" on {code(played.env_id)}" if played.env_id else ""
-        what = f"the exported policy{on}, played for this card with seed {played.seed}"
+        what = f"most probable actions{on}, played for this card with seed {played.seed}"
         rows.append([what, *_statistics(played.result.returns)])
     if origin.returns:
         what = f"the last {len(origin.returns)} episodes of training, with sampled actions"
@@ -187,10 +187,10 @@ def _meaning(space: spaces.Space) -> str:
 
 
 def _limits(agent: Agent, origin: Origin) -> str:
-    task = f" {code(origin.task)}" if origin.task else ""
+    trained = f"The policy was trained on {code(origin.task)} alone. " if origin.task else ""
     lines = [
-        f"The policy was trained on{task or ' one environment'} alone. What it does with "
-        "observations that differ from those of its training is not known."
+        f"{trained}What it does with observations that differ from those of its training is not "
+        "known."
     ]
     normalizer = agent.normalizer
     if not isinstance(normalizer, ObservationNormalizer):
@@ -205,14 +205,27 @@ def _limits(agent: Agent, origin: Origin) -> str:
     )
     space = agent.observation_space
     size = observation_size(space)
+    low, high = _bounds(space)
     rows = [
-        [code(component(space, i)), f"{mean[i]:.4g}", f"{std[i]:.4g}"]
+        [code(component(space, i)), *(f"{x[i]:.4g}" for x in (mean, std, low, high))]
         for i in range(min(size, _LISTED))
     ]
-    lines.append(table(["entry, encoded", "mean", "standard deviation"], rows))
+    head = ["entry, encoded", "mean", "standard deviation", "least possible", "largest possible"]
+    lines.append(table(head, rows))
     if size > _LISTED:
         lines.append(f"The other {size - _LISTED} entries are not listed.")
     return "\n\n".join(lines)
+
+
+def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest value of every entry of an encoded observation."""
+    low, high = [], []
+    for port in inputs(space):
+        size = observation_size(port.space)
+        boxed = isinstance(port.space, spaces.Box)
+        low.append(port.space.low.reshape(-1) if boxed else np.zeros(size))
+        high.append(port.space.high.reshape(-1) if boxed else np.ones(size))
+    return np.concatenate(low), np.concatenate(high)
 
 
 def _training(origin: Origin) -> str:

@@ -1,6 +1,5 @@
 """A policy's most probable action as a serialized StableHLO program, which JAX loads on a CPU, GPU
-or TPU without surefoot. `jax.export` promises to read a file for six months at least, and one
-written by an older JAX for as long."""
+or TPU without surefoot. `jax.export` promises that a later JAX reads it for six months."""
 
 from __future__ import annotations
 

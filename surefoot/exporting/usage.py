@@ -33,22 +33,22 @@ def usage(space: spaces.Space, *, file: str, kind: str, env_id: str | None) -> s
 
 def _loading(file: str, kind: str) -> list[str]:
     if kind == "onnx":
-        return [f"policy = onnxruntime.InferenceSession({file!r})"]
+        return [f"policy = onnxruntime.InferenceSession({_literal(file)})"]
     return [
-        f"with open({file!r}, 'rb') as opened:",
+        f'with open({_literal(file)}, "rb") as opened:',
         "    policy = jax.export.deserialize(bytearray(opened.read()))",
     ]
 
 
 def _acting(space: spaces.Space, ports: list[Port], kind: str) -> list[str]:
     if kind == "onnx":
-        parts = [f"        {port.name!r}: {_batch_of_one(port)}," for port in ports]
+        parts = [f"        {_literal(port.name)}: {_batch_of_one(port)}," for port in ports]
         return [
             "def act(observation):",
             "    batch = {",
             *parts,
             "    }",
-            "    return policy.run(['action'], batch)[0][0]",
+            '    return policy.run(["action"], batch)[0][0]',
         ]
     return [
         "def act(observation):",
@@ -59,7 +59,7 @@ def _acting(space: spaces.Space, ports: list[Port], kind: str) -> list[str]:
 
 
 def _batch_of_one(port: Port) -> str:
-    part = "".join(f"[{key!r}]" for key in port.path)
+    part = "".join(f"[{_literal(key)}]" for key in port.path)
     return f"np.asarray(observation{part}, np.{port.dtype})[None]"
 
 
@@ -70,7 +70,7 @@ def _nested(space: spaces.Space, ports: list[Port], part: Callable[[Port], str])
     def text(space: spaces.Space) -> str:
         match space:
             case spaces.Dict():
-                return "{" + ", ".join(f"{k!r}: {text(s)}" for k, s in space.items()) + "}"
+                return "{" + ", ".join(f"{_literal(k)}: {text(s)}" for k, s in space.items()) + "}"
             case spaces.Tuple():
                 return "(" + "".join(f"{text(s)}, " for s in space) + ")"
             case _:
@@ -81,19 +81,19 @@ def _nested(space: spaces.Space, ports: list[Port], part: Callable[[Port], str])
 
 def _episode(env_id: str | None) -> list[str]:
     return [
-        f"env = gymnasium.make({env_id!r})",
+        f"env = gymnasium.make({_literal(env_id)})",
         "observation, _ = env.reset(seed=1)",
         "total, ended = 0.0, False",
         "while not ended:",
         "    observation, reward, terminated, truncated, _ = env.step(act(observation))",
         "    total, ended = total + reward, terminated or truncated",
-        "print('return', total)",
+        'print("return", total)',
     ]
 
 
 def _once(space: spaces.Space, ports: list[Port]) -> list[str]:
     example = _nested(space, ports, _example)
-    return [f"observation = {example}  # Yours.", "print('action', act(observation))"]
+    return [f"observation = {example}  # Yours.", 'print("action", act(observation))']
 
 
 def _example(port: Port) -> str:
@@ -103,3 +103,10 @@ def _example(port: Port) -> str:
     elif isinstance(port.space, spaces.MultiDiscrete):
         start = np.asarray(port.space.start).tolist()
     return f"np.full({port.shape!r}, {start!r}, np.{port.dtype})"
+
+
+def _literal(value: Any) -> str:
+    """Python for it, text in the quotes of this library where it has none of its own."""
+    text = repr(value)
+    plain = isinstance(value, str) and not {"'", '"'} & set(value)
+    return f'"{text[1:-1]}"' if plain else text
