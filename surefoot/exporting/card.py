@@ -221,10 +221,14 @@ def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of every entry of an encoded observation."""
     low, high = [], []
     for port in inputs(space):
-        size = observation_size(port.space)
-        boxed = isinstance(port.space, spaces.Box)
-        low.append(port.space.low.reshape(-1) if boxed else np.zeros(size))
-        high.append(port.space.high.reshape(-1) if boxed else np.ones(size))
+        match port.space:
+            case spaces.Box(low=least, high=most):
+                low.append(least.reshape(-1))
+                high.append(most.reshape(-1))
+            case _:
+                size = observation_size(port.space)
+                low.append(np.zeros(size))
+                high.append(np.ones(size))
     return np.concatenate(low), np.concatenate(high)
 
 
