@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import gymnasium
@@ -38,6 +38,10 @@ from surefoot.named import filled, named
 from surefoot.networks import Policy
 from surefoot.normalize import NoNormalizer, Normalizer, observation_normalizer
 from surefoot.runs import store
+from surefoot.video import Film
+
+if TYPE_CHECKING:
+    from surefoot.exporting import Exported
 
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
 #: environment, or a device environment.
@@ -140,12 +144,27 @@ class Agent:
         *,
         env: Source | None = None,
         deterministic: bool = True,
+        video: str | Path | None = None,
+        video_episodes: int = 1,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
-        Environments are made anew, but a vector environment is reset and used."""
+        Environments are made anew, but a vector environment is reset and used.
+
+        `video` is a new .mp4 file that shows the first `video_episodes` of them, one after another,
+        at the environment's own frame rate; results are the same with and without it. It needs
+        an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
+        is made so), and `pip install 'surefoot[video]'`.
+        """
         actor = self._actor(deterministic)
-        with self.opened(env, episodes) as where:
-            return evaluate(actor, where, episodes=episodes, seed=seed)
+        if video is None:
+            with self.opened(env, episodes) as where:
+                return evaluate(actor, where, episodes=episodes, seed=seed)
+        source = self._source(env)
+        with (
+            Film(video, source, episodes=video_episodes) as film,
+            self.opened(env, episodes) as where,
+        ):
+            return film.evaluate(actor, where, episodes=episodes, seed=seed)
 
     def record(
         self,
@@ -172,10 +191,32 @@ class Agent:
         `UsageError` if there is nothing, or its spaces are not the agent's."""
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        return opened(
+            self._source(env), self.observation_space, self.action_space, episodes=episodes
+        )
+
+    def _source(self, env: Source | None) -> Source:
         source = self.environment if env is None else env
         if source is None:
             raise UsageError("this agent knows no environment: pass env=")
-        return opened(source, self.observation_space, self.action_space, episodes=episodes)
+        return source
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str = "onnx",  # noqa: A002
+        episodes: int = 20,
+        seed: int = 1,
+        env: Source | None = None,
+        run: str | Path | None = None,
+    ) -> Exported:
+        """Write the most probable actions as a file that runs without surefoot, and `card.md`
+        beside it: `exporting.export`."""
+        from surefoot.exporting import export
+
+        folder = None if run is None else Path(run)
+        return export(self, path, format=format, episodes=episodes, seed=seed, env=env, run=folder)
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be

@@ -37,6 +37,7 @@ COMMANDS = {
     "watch": Command("watch", "RUN|DIR [--once]", "show runs while they are being written"),
     "evaluate": Command("evaluate", "RUN [options]", "play episodes with a run's agent"),
     "record": Command("record", "RUN [options]", "keep a run's agent's episodes to imitate"),
+    "export": Command("export", "RUN [options]", "write a run's policy to run elsewhere"),
     "inspect": Command(
         "inspect", "RUN [--iteration K]", "what one update did, along the line on which it lies"
     ),

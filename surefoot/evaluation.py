@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host import HostEnv
-from surefoot.episodes import Actor, play_on_device, play_on_host
+from surefoot.episodes import Actor, HostStep, play_on_device, play_on_host
 
 
 class Evaluation(NamedTuple):
@@ -43,9 +44,16 @@ def of_rows(counts: Bool[np.ndarray, "T N"], kept: Any) -> Evaluation:
     return Evaluation(returns[last].astype(float), lengths[last].astype(int))
 
 
-def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) -> Evaluation:
+def evaluate(
+    actor: Actor,
+    env: HostEnv | DeviceEnv,
+    *,
+    episodes: int,
+    seed: int,
+    watch: Callable[[HostStep], None] = lambda step: None,
+) -> Evaluation:
     """Play `episodes` episodes: on the host in the order in which they end, on the device one in
-    each copy."""
+    each copy. `watch` sees every step on the host."""
     if isinstance(env, DeviceEnv):
         played = play_on_device(actor, env, kept_on_device, episodes=episodes, seed=seed)
         return of_rows(*played)
@@ -53,6 +61,7 @@ def evaluate(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
     ended: list[tuple[float, int]] = []
     for step in play_on_host(actor, env, episodes=episodes, seed=seed):
+        watch(step)
         total += np.where(step.counts, step.reward, 0.0)
         length += step.counts
         for i in np.flatnonzero((step.terminated | step.truncated) & step.counts):

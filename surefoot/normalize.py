@@ -70,8 +70,13 @@ class ObservationNormalizer(Normalizer):
     moments: Moments
     clip: float = eqx.field(static=True, default=10.0)
 
+    @property
+    def inverse_std(self) -> Float[Array, " obs"]:
+        """1/std of every entry."""
+        return jax.lax.rsqrt(self.moments.var + _EPS)
+
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
-        z = (obs - self.moments.mean) * jax.lax.rsqrt(self.moments.var + _EPS)
+        z = (obs - self.moments.mean) * self.inverse_std
         return jnp.clip(z, -self.clip, self.clip)
 
     def update(

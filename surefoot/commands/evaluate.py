@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from surefoot.arguments import parse
 from surefoot.commands.play import Play
+from surefoot.config import at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate(Play):
     """Play whole episodes with a trained agent and print their returns."""
+
+    video: Path | None = None
+    """A new .mp4 file that shows the first of them."""
+    video_episodes: int = at_least(1, 1)
+    """Episodes that the video shows, one after another."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,11 +28,18 @@ def main(arguments: Sequence[str]) -> int:
 
     agent = load(options.run)
     result = agent.evaluate(
-        options.episodes, options.seed, env=options.env, deterministic=not options.stochastic
+        options.episodes,
+        options.seed,
+        env=options.env,
+        deterministic=not options.stochastic,
+        video=options.video,
+        video_episodes=options.video_episodes,
     )
     print(
         f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
         f"(standard deviation over episodes), {result.returns.min():.1f} to "
         f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}"
     )
+    if options.video is not None:
+        print(f"video: {options.video}")
     return 0

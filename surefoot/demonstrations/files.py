@@ -7,13 +7,12 @@ JSON, and the environment. Nothing that is read can run code.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import safetensors
 import safetensors.numpy
 
+from surefoot import new_files
 from surefoot.demonstrations.base import Demonstrations
 from surefoot.demonstrations.from_minari import read_minari
 from surefoot.envs.spaces import space_from_json, space_to_json
@@ -42,44 +41,14 @@ def save(demonstrations: Demonstrations, path: str | Path) -> None:
     arrays = {name: getattr(demonstrations, name).copy("C") for name in _ARRAYS}
     data = safetensors.numpy.save(arrays, metadata)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, data)
+        new_files.write_new(path, data)
     except OSError as error:
         raise UsageError(f"{path} cannot be made: {error.strerror}; pass another path") from None
 
 
 def check_new_file(path: str | Path) -> Path:
     """The path, if nothing is there yet and a file can be made there; `UsageError` otherwise."""
-    path = Path(path)
-    try:
-        if path.exists():
-            raise UsageError(f"{path} exists; accepted is a new path for the demonstrations")
-        above = next(parent for parent in path.absolute().parents if parent.exists())
-    except OSError as error:
-        raise UsageError(f"{path} can be no file: {error.strerror}; pass another path") from None
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise UsageError(f"{path} cannot be made: {above} is no writable folder; pass another path")
-    return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the place, then rename: what is there is complete."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).chmod(0o644)
-        Path(beside).rename(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return new_files.check_new_file(path, purpose="the demonstrations")
 
 
 def load(source: str | Path) -> Demonstrations:

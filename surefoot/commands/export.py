@@ -1,0 +1,65 @@
+"""`surefoot export`: an agent's policy as a file that runs without surefoot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from surefoot.arguments import parse
+from surefoot.commands.saying import say
+from surefoot.config import at_least, validate
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained agent's most probable actions as one file that takes the environment's
+    observations and returns its actions, and a model card beside it."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or a saved agent's."""
+    format: Literal["onnx", "stablehlo"] = "onnx"
+    """onnx: for ONNX Runtime and others; stablehlo: for JAX."""
+    out: Path | None = None
+    """The new file, if not RUN/FORMAT/policy.FORMAT."""
+    episodes: int = at_least(0, 20)
+    """Episodes to play for the card; 0: none."""
+    seed: int = at_least(0, 1, high=2**31 - 1)
+    """Seed of these episodes."""
+    env: str | None = None
+    """Gymnasium id to play them on, if not the one the agent was trained on."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Export a policy, and return the exit code."""
+    options = parse(Export, arguments, prog="surefoot export", positionals=["run"])
+    from rich.console import Console
+
+    from surefoot.exporting import check_export
+    from surefoot.exporting.ports import inputs, output
+    from surefoot.training import load
+
+    agent = load(options.run)
+    default = options.run / options.format / f"policy.{options.format}"
+    out = options.out or default
+    check_export(out, options.format)
+    written = agent.export(
+        out,
+        format=options.format,
+        episodes=options.episodes,
+        seed=options.seed,
+        env=options.env,
+        run=options.run,
+    )
+    taken = ", ".join(map(str, inputs(agent.observation_space)))
+    console = Console()
+    say(console, f"policy: {written.policy}   ({taken} → {output(agent.action_space)})")
+    played = f"{written.evaluated} episodes" if written.evaluated else "no episode"
+    say(console, f"card: {written.card}   ({played} played for it)")
+    return 0

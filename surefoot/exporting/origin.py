@@ -1,0 +1,117 @@
+"""Where an agent comes from, as far as it and its run's folder tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from surefoot import __version__
+from surefoot.errors import UsageError
+
+if TYPE_CHECKING:
+    from surefoot.agent import Agent
+
+#: Episodes at the end of training that are looked at.
+LAST = 100
+
+
+class Origin(NamedTuple):
+    """What is known of an agent's training; `None` or empty where it is not."""
+
+    task: str | None
+    """Name of the environment."""
+    recipe: str | None
+    seed: int | None
+    planned: int | None
+    """Environment steps that the run was to take."""
+    steps: int | None
+    """Environment steps that the last row of the run's metrics tells of."""
+    hyperparameters: dict[str, Any]
+    setup: dict[str, Any]
+    versions: dict[str, Any]
+    command: list[str]
+    returns: list[float]
+    """Raw returns of the last training episodes, at most `LAST`."""
+    exported_by: str
+    """Version of surefoot that writes the file."""
+
+    def facts(self) -> dict[str, str]:
+        """What is known, as text by name."""
+        found = {
+            "task": self.task,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "steps": self.planned if self.steps is None else self.steps,
+            "surefoot_version": self.versions.get("surefoot"),
+            "exported_by_surefoot": self.exported_by,
+        }
+        return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def origin_of(agent: Agent, run: Path | None) -> Origin:
+    """What an agent's provenance tells, and the folder of its run if that is given. Raises
+    `UsageError` if the folder's files cannot be read."""
+    told = agent.provenance
+    setup = _dict(told.get("setup"))
+    task = told.get("environment")
+    if task is None and isinstance(agent.environment, str):
+        task = agent.environment
+    steps, returns = (None, []) if run is None else _training(run / "metrics.jsonl")
+    return Origin(
+        task=_text(task),
+        recipe=_text(told.get("algorithm")),
+        seed=_integer(setup.get("seed")),
+        planned=_integer(told.get("steps")),
+        steps=steps,
+        hyperparameters=_dict(told.get("hyperparameters")),
+        setup=setup,
+        versions=_dict(told.get("versions")),
+        command=[] if run is None else _command(run / "config.json"),
+        returns=returns,
+        exported_by=__version__,
+    )
+
+
+def _training(path: Path) -> tuple[int | None, list[float]]:
+    """Steps and last returns of a run's metrics; a last line that is not whole counts for
+    nothing."""
+    steps, returns = None, []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("\n"):
+                    row = json.loads(line)
+                    steps = int(row["steps"])
+                    returns += [float(x) for x in row["episode_returns"]]
+                    del returns[:-LAST]
+    except FileNotFoundError:
+        return None, []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path} is no intact file of metrics: {error!r}") from None
+    return steps, returns
+
+
+def _command(path: Path) -> list[str]:
+    try:
+        words = _dict(json.loads(path.read_bytes())).get("command")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no intact configuration: {error!r}") from None
+    if not isinstance(words, list) or not words:
+        return []
+    # Where the program lay on that machine is of no use to anybody.
+    return [Path(str(words[0])).name, *map(str, words[1:])]
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,3 @@
+"""Episodes of an evaluation as a video."""
+
+from surefoot.video.film import Film as Film
