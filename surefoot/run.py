@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from surefoot import runtime
 from surefoot.agent import Agent, Shape, Source
 from surefoot.config import Setup
 from surefoot.envs.spaces import action_map, observation_size
@@ -182,9 +183,10 @@ class Run:
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that a run's numbers depend on."""
+    """Versions of everything that a run's numbers depend on, and the number of cores."""
     names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "numpy", "gymnasium")
     found = {"python": platform.python_version(), "platform": platform.platform()}
+    found["NPROC"] = runtime.cores()
     for name in (*names, "mujoco", "envpool"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
