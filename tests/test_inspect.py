@@ -304,25 +304,37 @@ def test_the_normalizer_is_the_one_that_the_batch_was_seen_through(ppo, inspecte
     assert 1900 < inspected[1].update.normalizer.moments.seen <= 2048
 
 
-def test_a_run_of_several_seeds_is_replayed_on_as_many_cores(short, tmp_path):
-    folder = shutil.copytree(short, tmp_path / "seed-1")
+SET_UP = """
+import json, os, pathlib, sys
+import surefoot, surefoot.resuming as resuming
+path = pathlib.Path(sys.argv[1])
+config = json.loads((path / "config.json").read_text())
+resuming.compute_as(config, path)
+print(os.environ["NPROC"], resuming.differences(config))
+import jax
+jax.devices()
+config["versions"]["NPROC"] = "3"
+resuming.compute_as(config, path)
+print(os.environ["NPROC"], resuming.differences(config))
+"""
+
+
+def test_a_replay_computes_on_as_many_cores_as_the_run(short, tmp_path, monkeypatch):
+    folder = shutil.copytree(short, tmp_path / "run")
     path = folder / "config.json"
     config = json.loads(path.read_text())
     assert config["versions"]["NPROC"] == runtime.cores()
     config["versions"]["NPROC"] = "2"
     path.write_text(json.dumps(config))
-    code = f"""
-import os, surefoot as sf
-update = sf.inspect({str(folder)!r}, 4).update
-print(os.environ["NPROC"], update.differences)
-"""
     clean = {k: v for k, v in os.environ.items() if k != "NPROC"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "2 \n"
-    # This process has computed, and cannot.
+    command = [sys.executable, "-c", SET_UP, str(folder)]
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+    # Once JAX has computed it is too late.
+    assert done.stdout == "2 \n2 NPROC 3 then, 2 now\n"
+    asked = []
+    monkeypatch.setattr(replaying, "compute_as", lambda *given: asked.append(given))
     assert sf.inspect(folder, 4).update.differences == f"NPROC 2 then, {runtime.cores()} now"
+    assert asked == [(config, folder)]
 
 
 @pytest.mark.parametrize(("name", "cores"), [("seed-4", [3]), ("seed-x", [1]), ("run", [1])])
