@@ -24,7 +24,8 @@ from surefoot.types import Params, Scalar, Trajectory
 
 
 class Certain(Distribution):
-    """A distribution of which always the mode is drawn."""
+    """A distribution of which always the mode is drawn. `log_prob`, `entropy` and `kl` are those of
+    the distribution within, not of a point mass."""
 
     of: Distribution
 

@@ -11,7 +11,8 @@ from surefoot.agent import Source
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
 from surefoot.recipes import Recipe
-from surefoot.replaying import Replayed, replay
+from surefoot.replayed import Replayed
+from surefoot.replaying import replay
 from surefoot.runs.progress import Display
 from surefoot.theory.figures import SUFFIXES, check_matplotlib, draw_interpolation
 from surefoot.theory.interpolation import Interpolation, check_nonnegative, interpolate
@@ -33,7 +34,8 @@ class Inspection(NamedTuple):
         lines = [
             str(self.update),
             f"clip {curves.clip:g}, β {curves.beta:.4g}, γ {curves.discount:g}, "
-            f"ε = max |Â| {curves.advantage_max:.4g}, C {curves.bound_constant:.4g}",
+            f"ε = max |Â| {curves.advantage_max:.4g}, C {curves.bound_constant:.4g}"
+            + ("" if curves.discount < 1.0 else ": there is no lower bound at γ = 1"),
             "".join(f"{name.replace('_', ' '):>{width}}" for name, width in widths.items()),
         ]
         points = list(zip(*curves[:7], strict=True))[::5]
@@ -89,9 +91,9 @@ def inspect(
 ) -> Inspection:
     """Replay an iteration of a run, its last one if none is given, and look at its update.
 
-    `clip` and `beta` are, where they are not given, those of the run's method in that iteration; a
-    method without a clip gets 0.2, one without a β gets 1. The other arguments and the errors are
-    those of `replay`.
+    `clip` and `beta` are, where they are not given, those of the run's method in that iteration,
+    the clip that of a `Clipped` in its update; a method without a clip gets 0.2, one without a β
+    gets 1. The other arguments and the errors are those of `replay`.
     """
     for name, value in (("clip", clip), ("beta", beta)):
         if value is not None:
@@ -102,14 +104,14 @@ def inspect(
         update.new,
         update.batch,
         discount=update.discount,
-        clip=_or(clip, float(update.hyperparameters.get("clip", 0.2))),
-        beta=_or(beta, _beta(update)),
+        clip=_first(clip, update.clip, 0.2),
+        beta=_first(beta, _beta(update)),
     )
     return Inspection(update, curves)
 
 
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
 
 
 def _beta(update: Replayed) -> float:

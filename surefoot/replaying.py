@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import jax
 
 from surefoot import runtime
 from surefoot.agent import Source
@@ -25,65 +25,17 @@ from surefoot.config import Setup
 from surefoot.envs.spaces import observation_size
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
-from surefoot.loop import Iteration
 from surefoot.named import filled
-from surefoot.networks import Policy
+from surefoot.normalize import Normalizer
+from surefoot.objectives import Clipped
 from surefoot.recipes import Recipe
-from surefoot.resuming import environment_of, method_of, run_folders
+from surefoot.replayed import Replayed
+from surefoot.resuming import compute_as, differences, environment_of, method_of, run_folders
 from surefoot.run import Run
-from surefoot.runs import checkpoints
+from surefoot.runs import checkpoints, comparing
 from surefoot.runs.checkpoints import Checkpoint
-from surefoot.runs.metrics import as_row
 from surefoot.runs.progress import Display, Silent
-from surefoot.types import Batch
 from surefoot.wrappers import Remember
-
-#: What an update's KL and entropy may differ by, relatively, on another machine or version.
-TOLERANCE = 0.01
-# Of these no two processes have the same.
-_OF_THE_PROCESS = ("timing", "env_restarts")
-
-
-class Replayed(NamedTuple):
-    """One iteration's update of the policy."""
-
-    method: str
-    """What the run was trained by."""
-    environment: str
-    iteration: int
-    """Counts from 0."""
-    old: Policy
-    """The policy before the update, which collected the batch."""
-    new: Policy
-    """The policy after it."""
-    batch: Batch
-    """What the policy's update learned from."""
-    discount: float
-    """γ."""
-    hyperparameters: dict[str, Any]
-    """The method's."""
-    row: dict[str, Any]
-    """The iteration in `metrics.jsonl`."""
-    began: int
-    """The iteration that the replay began with."""
-    from_checkpoint: bool
-    """Whether it began with a checkpoint, not with the run's beginning."""
-    exact: bool
-    """Whether every iteration that was replayed equals its row in `metrics.jsonl` bit for bit."""
-
-    def __str__(self) -> str:
-        text = f"{self.method} on {self.environment}, iteration {self.iteration}"
-        where = f"a checkpoint before iteration {self.began}"
-        if not self.from_checkpoint:
-            where = "the run's beginning: no checkpoint that it could go on from is as old"
-        number = self.iteration + 1 - self.began
-        many = f"{number} iteration{'s' if number > 1 else ''}"
-        same = "equal to metrics.jsonl bit for bit"
-        if not self.exact:
-            same = (
-                f"equal to metrics.jsonl up to {TOLERANCE:.0%} of KL and entropy, not bit for bit"
-            )
-        return f"{text}, replayed from {where} ({many}, {same})"
 
 
 def replay(
@@ -109,28 +61,31 @@ def replay(
     """
     runtime.before_computing()
     folder = _only(Path(folder))
-    newest, _ = checkpoints.newest(folder / "checkpoints", folder / "metrics.jsonl")
-    rows = _rows(folder, iteration)
+    config = _configuration(folder)
+    rows = comparing.read(folder / "metrics.jsonl", iteration)
     iteration = len(rows) - 1
     if rows[iteration]["refused"]:
         raise UsageError(
             f"the update of iteration {iteration} of {folder} was refused and changed nothing; "
             "accepted is an iteration that learned"
         )
-    method = method_of(newest.config, folder, algorithm)
-    discount = _discount(method.build(), newest.config["algorithm"], folder)
-    source = environment_of(newest.config, folder, env)
-    setup = Setup(**newest.config["setup"])
+    compute_as(config, folder)
+    method = method_of(config, folder, algorithm)
+    learner = _with_advantages(method.build(), config["algorithm"], folder)
+    source = environment_of(config, folder, env)
+    # Without time between checkpoints, every state on the way is told, on the device too.
+    setup = dataclasses.replace(Setup(**config["setup"]), checkpoint_every=0.0)
 
     def built() -> Run:
-        return Run(newest.config["algorithm"], method, source, setup)
+        return Run(config["algorithm"], method, source, setup)
 
     with contextlib.ExitStack() as closing:
         run = built()
         closing.callback(run.close)
         before = rows[iteration - 1]["steps"] if iteration > 0 else 0
         budget = before + run.rows
-        nearest = _nearest(folder, iteration)
+        kept = folder / "checkpoints"
+        nearest = checkpoints.nearest(kept, folder / "metrics.jsonl", upto=iteration)
         if nearest is not None and not _restored(run, nearest, folder, budget):
             # Environments of its own again: these have been reset, and seeded, once more.
             nearest = None
@@ -138,7 +93,7 @@ def replay(
             run = built()
             closing.callback(run.close)
         began = 0 if nearest is None else nearest.iterations
-        for number in newest.began_anew:
+        for number in checkpoints.began_anew(kept):
             if began < number <= iteration:
                 raise UsageError(
                     f"iteration {iteration} of {folder} cannot be replayed: before iteration "
@@ -146,7 +101,9 @@ def replay(
                 )
         run.budget = budget
         _remember(run)
-        exact = _played(run, rows, Silent() if display is None else display(budget), folder)
+        shown = Silent() if display is None else display(budget)
+        differing = differences(config)
+        normalizer, exact = _played(run, rows, shown, folder, differing)
     memory = run.state.policy_state
     return Replayed(
         method=run.name,
@@ -154,13 +111,16 @@ def replay(
         iteration=iteration,
         old=memory.params,
         new=run.state.policy,
+        normalizer=normalizer,
         batch=memory.batch,
-        discount=discount,
+        discount=float(learner.discount),
+        clip=_clip(learner),
         hyperparameters=method.hyperparameters(),
         row=rows[iteration],
         began=began,
         from_checkpoint=nearest is not None,
         exact=exact,
+        differences=differing,
     )
 
 
@@ -171,44 +131,36 @@ def _only(folder: Path) -> Path:
     return first
 
 
-def _rows(folder: Path, iteration: int | None) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl` up to that iteration's, or all."""
-    upto = None if iteration is None else max(iteration + 1, 1)
-    path = folder / "metrics.jsonl"
+def _configuration(folder: Path) -> dict[str, Any]:
+    """`config.json`, which is there from a run's first iteration on."""
+    path = folder / "config.json"
     try:
-        with path.open("rb") as file:
-            # A run that is still going on may not have finished its last line.
-            lines = [x for x in itertools.islice(file, upto) if x.endswith(b"\n")]
-        rows = [json.loads(line) for line in lines]
-        whole = all(row["iteration"] == i for i, row in enumerate(rows))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        config = json.loads(path.read_bytes())
+        missing = {"algorithm", "hyperparameters", "setup", "versions"} - config.keys()
+    except (OSError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} cannot be read: {error!r}") from None
-    if not whole:
-        raise UsageError(f"{path} does not have every iteration once; it was changed")
-    if iteration is not None and not 0 <= iteration < len(rows):
-        last = f"to {len(rows) - 1}" if iteration >= 0 else "or more"
-        raise UsageError(f"iteration is {iteration}; accepted is 0 {last}, which {folder} has")
-    return rows
+    if missing:
+        raise UsageError(f"{path} lacks {', '.join(sorted(missing))}; it was changed")
+    return dict(config)
 
 
-def _nearest(folder: Path, iteration: int) -> Checkpoint | None:
-    """The newest checkpoint that lies before the iteration, if one is kept."""
-    kept, rows = folder / "checkpoints", folder / "metrics.jsonl"
-    with contextlib.suppress(UsageError):
-        return checkpoints.newest(kept, rows, upto=iteration)[0]
-    return None
-
-
-def _discount(learner: Learner, name: str, folder: Path) -> float:
-    """γ of a method that learns from advantages."""
+def _with_advantages(learner: Learner, name: str, folder: Path) -> Algorithm:
+    """The learner, if it learns from advantages."""
     match learner:
-        case Algorithm(discount=discount):
-            return float(discount)
+        case Algorithm():
+            return learner
         case _:
             raise UsageError(
                 f"{folder} was trained by {name!r}, which has no advantages and so no "
                 "surrogate; accepted is a method that has, trpo or ppo_clip for instance"
             )
+
+
+def _clip(learner: Algorithm) -> float | None:
+    """ε of the clipped objective in the policy's update, wherever that holds it."""
+    parts = jax.tree.leaves(learner.policy_update, is_leaf=lambda x: isinstance(x, Clipped))
+    found = [float(part.clip) for part in parts if isinstance(part, Clipped)]
+    return found[0] if found else None
 
 
 def _restored(run: Run, checkpoint: Checkpoint, folder: Path, budget: int) -> bool:
@@ -232,29 +184,30 @@ def _remember(run: Run) -> None:
     run.state = run.state._replace(policy_state=memory)
 
 
-def _played(run: Run, rows: list[dict[str, Any]], shown: Display, folder: Path) -> bool:
-    """Play the run to the last of these rows: whether each came out bit for bit."""
-    exact = True
+def _played(
+    run: Run, rows: list[dict[str, Any]], shown: Display, folder: Path, differing: str
+) -> tuple[Normalizer, bool]:
+    """Play the run to the last of these rows: (the normalizer in that iteration, whether each came
+    out bit for bit)."""
+    exact, number, last = True, -1, len(rows) - 1
+    before = after = run.state.normalizer
     with contextlib.closing(run.iterations()) as iterations, contextlib.closing(shown):
         for told in iterations:
-            written = rows[told.number]
-            if _facts(json.loads(json.dumps(as_row(told)))) != _facts(written):
+            number, before, after = told.number, after, told.state.normalizer
+            if not comparing.equal(told, rows[number]):
                 exact = False
-                _check_near(told, written, folder)
+                found = comparing.difference(told, rows[number])
+                if found is not None:
+                    raise _other(found, number, folder, differing)
             shown.show(told)
-    return exact
+            if number == last:
+                return before, exact
+    raise _other(f"the run ends with iteration {number}", last, folder, differing)
 
 
-def _check_near(told: Iteration, written: dict[str, Any], folder: Path) -> None:
-    for name in ("valid_rows", "kl_mean", "entropy"):
-        now, then = told.metrics[name], float(written[name])
-        if not math.isclose(now, then, rel_tol=TOLERANCE):
-            raise UsageError(
-                f"iteration {told.number} of {folder} does not come out as it did: {name} is "
-                f"{now:.6g} and was {then:.6g}; accepted are runs that their seed alone decides, "
-                "on the machine and versions of then"
-            )
-
-
-def _facts(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in _OF_THE_PROCESS}
+def _other(found: str, number: int, folder: Path, differing: str) -> UsageError:
+    then = "the machine and versions of then" + (differing and f" ({differing})")
+    return UsageError(
+        f"iteration {number} of {folder} does not come out as it did: {found}; accepted are runs "
+        f"that their seed alone decides, on {then}"
+    )

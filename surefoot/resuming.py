@@ -138,10 +138,11 @@ def restore(
     """The runs in a folder as they were: one, or all that were trained side by side."""
     runtime.before_computing()
     folders = run_folders(folder)
-    runtime.side_by_side(len(folders))
+    found = _found(folders)
+    compute_as(found[0][0].config, folders[0])
     restored = []
     with contextlib.ExitStack() as on_error:
-        for path, (checkpoint, warnings) in zip(folders, _found(folders), strict=True):
+        for path, (checkpoint, warnings) in zip(folders, found, strict=True):
             config = checkpoint.config
             recipe = method_of(config, path, algorithm)
             source = environment_of(config, path, env)
@@ -163,7 +164,11 @@ def restore(
                 anew = [*checkpoint.began_anew, checkpoint.iterations]
                 checkpoint = checkpoint._replace(began_anew=anew)
                 warnings.append(f"episodes begin anew, so the run is not exactly the same: {moved}")
-            warnings += differences(checkpoint.config["versions"])
+            differing = differences(checkpoint.config)
+            if differing:
+                warnings.append(
+                    f"numbers may differ from those of a run without a break: {differing}"
+                )
             restored.append(Restored(path, run, checkpoint, warnings))
         on_error.pop_all()
     return restored
@@ -173,17 +178,27 @@ def run_folders(folder: Path) -> list[Path]:
     """The run's folder, or those of the seeds that were trained at once."""
     if (folder / "config.json").is_file():
         return [folder]
-    seeds = [
-        path
-        for path in folder.glob("seed-*")
-        if path.name.removeprefix("seed-").isdecimal() and (path / "config.json").is_file()
-    ]
+    seeds = _seed_folders(folder)
     if not seeds:
         raise UsageError(
             f"{folder} is no run: it has no config.json; accepted is a folder that "
             "'surefoot train' wrote"
         )
+    return seeds
+
+
+def _seed_folders(folder: Path) -> list[Path]:
+    """The runs of the seeds that were trained at once, by seed."""
+    seeds = [
+        path
+        for path in folder.glob("seed-*")
+        if _of_seed(path) and (path / "config.json").is_file()
+    ]
     return sorted(seeds, key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def _of_seed(path: Path) -> bool:
+    return path.name.startswith("seed-") and path.name.removeprefix("seed-").isdecimal()
 
 
 def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
@@ -251,14 +266,24 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     return steps
 
 
-def differences(written: dict[str, str]) -> list[str]:
-    """A line on versions that are not those of a run's configuration, if there are any."""
-    here = versions()
-    differing = [
+def compute_as(config: dict[str, Any], path: Path) -> None:
+    """Compute on as many cores as the run did, if JAX has not computed yet: with another number,
+    large products are summed in another order. Where its configuration does not say, it was one for
+    each of the seeds that were trained at once."""
+    written = config["versions"].get("NPROC")
+    if written is None:
+        path = path.absolute()
+        runtime.side_by_side(len(_seed_folders(path.parent)) if _of_seed(path) else 1)
+    else:
+        runtime.again_on(written)
+
+
+def differences(config: dict[str, Any]) -> str:
+    """Versions that are not those of a run's configuration, nor is the number of cores; empty if
+    there are none."""
+    written, here = config["versions"], versions()
+    return ", ".join(
         f"{name} {written.get(name, 'none')} then, {here.get(name, 'none')} now"
         for name in sorted(written.keys() | here.keys())
         if written.get(name) != here.get(name)
-    ]
-    if not differing:
-        return []
-    return [f"numbers may differ from those of a run without a break: {', '.join(differing)}"]
+    )

@@ -19,6 +19,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from surefoot import runtime
 from surefoot.agent import Agent, Shape, Source
 from surefoot.config import Setup
 from surefoot.envs.spaces import action_map, observation_size
@@ -198,8 +199,8 @@ class Run:
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that a run's numbers depend on."""
-    return dict(_versions())
+    """Versions of everything that a run's numbers depend on, and the number of cores."""
+    return {**_versions(), "NPROC": runtime.cores()}
 
 
 @functools.cache

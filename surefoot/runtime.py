@@ -50,8 +50,34 @@ def before_import() -> None:
 def side_by_side(runs: int) -> None:
     """Let several runs' programs run at once, each on a core. JAX reads it when it first computes;
     later it changes nothing."""
-    if _one_core:
+    if _one_core and not _computed():
         os.environ["NPROC"] = str(min(runs, os.cpu_count() or 1))
+
+
+def cores() -> str:
+    """The number of cores that a call may be shared out over, "all" where nothing limits it. How
+    large products are summed depends on it."""
+    return os.environ.get("NPROC", "all")
+
+
+def again_on(cores: str) -> None:
+    """Compute as a process did in which `cores` said that, unless the user has chosen another
+    number, or JAX has computed already."""
+    if _one_core and cores.isdecimal() and not _computed():
+        os.environ["NPROC"] = cores
+
+
+def _computed() -> bool:
+    """Whether JAX has read its settings: the number of its CPU devices is fixed then."""
+    import jax
+
+    devices = jax.config.values["jax_num_cpu_devices"]
+    try:
+        jax.config.update("jax_num_cpu_devices", devices + 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", devices)
+    return False
 
 
 def before_computing() -> None:

@@ -5,6 +5,7 @@ Both are named tuples of arrays and carry no logic beyond `take`, which picks ro
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,17 @@ Info = tuple[Any, ...]
 #: A hyperparameter: given as a number, held as an array and so a traced value, not a constant, of
 #: a compiled update.
 Scalar = Float[Array, ""] | float
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Acting:
+    """What the numbers in an action mean."""
+
+    action_space: str
+    """The environment's, bounds included, as JSON."""
+    action_map: str
+    """How a raw action becomes one within its bounds."""
 
 
 class Trajectory(NamedTuple):
@@ -52,6 +64,8 @@ class Trajectory(NamedTuple):
     """Undiscounted sum of raw rewards from the episode's start up to and with this row."""
     episode_length: Int[Array, "T N"]
     """Transitions from the episode's start up to and with this row."""
+    acting: Acting | None = None
+    """What `action` means, where that was told."""
 
 
 class Batch(NamedTuple):

@@ -1,6 +1,8 @@
 """Estimates from samples, against exact values of a small problem with a time limit."""
 
 import dataclasses
+import subprocess
+import sys
 
 import equinox as eqx
 import gymnasium
@@ -14,6 +16,7 @@ import surefoot as sf
 from surefoot.agent import Shape
 from surefoot.normalize import NoNormalizer, observation_normalizer
 from surefoot.theory import estimate
+from surefoot.theory.playing import acting
 
 GAMMA, LIMIT, EPISODES = 0.9, 8, 40_000
 #: From states 0 and 1; state 2 is terminal. P[s, a, s′], R[s, a], μ[s].
@@ -289,11 +292,11 @@ def test_the_surrogate_of_few_episodes_is_not_smaller(before, after):
 
 
 def test_episodes_on_the_host_are_of_the_same_problem():
-    played = estimate.play(agent(OLD), HostChain, episodes=500, seed=2)
+    played = estimate.play(agent(OLD), HostChain, episodes=500, seed=2, horizon=LIMIT)
     assert played.reward.shape[1] == 500
     exact = Exact()
     close(estimate.performance(played, discount=GAMMA), exact.performance(exact.old), worth=0.1)
-    again = estimate.play(agent(OLD), HostChain, episodes=500, seed=2)
+    again = estimate.play(agent(OLD), HostChain, episodes=500, seed=2, horizon=LIMIT)
     np.testing.assert_array_equal(played.reward, again.reward)
     starts = np.asarray(played.obs)[0, :, 1]
     assert abs(starts.mean() - MU[1]) <= 4 * np.sqrt(MU[0] * MU[1] / 500)
@@ -310,6 +313,67 @@ def test_each_agents_own_normalizer_is_used(before):
     found = estimate.mean_kl(played, plain)
     assert found.value == pytest.approx((p * np.log(p / q)).sum(axis=1).mean(), rel=1e-4)
     assert estimate.mean_kl(played, other).value == pytest.approx(0.0, abs=1e-7)
+
+
+def test_policies_far_apart_are_no_certainty(before):
+    """Weights that a float does not hold, or that are all nearly 0 in this sample."""
+    same = estimate.weight_variance(before, agent(OLD))
+    assert np.isfinite(same.trajectory_error).all()
+    for logits in (1e3 * NEW, OLD + np.array([[0.0, 1e4], [0.0, 1e4]]), -3e3 * OLD):
+        with np.errstate(all="raise", under="ignore", over="ignore"):
+            size = estimate.effective_sample_size(before, agent(logits))
+            found = estimate.weight_variance(before, agent(logits))
+        assert 0 < size.value <= 1
+        assert not any(np.isnan(x).any() for x in found)
+    # Weights 2000 e-folds down in all of 50 columns that never took the one action.
+    never = (np.asarray(before.action) == 0) | ~np.asarray(before.valid)
+    few = jax.tree.map(lambda x: x[:, never.all(axis=0)][:, :50], before)
+    other = agent(OLD + np.array([[0.0, 2e3], [0.0, 2e3]]))
+    missed = estimate.weight_variance(few, other)
+    assert (missed.one_step[0], missed.one_step_error[0]) == (1.0, np.inf)
+    assert (missed.trajectory_error == np.inf).all()
+    assert estimate.effective_sample_size(few, other).standard_error == np.inf
+
+
+def test_a_common_factor_of_the_weights_leaves_the_effective_size(before):
+    w = estimate.compared(before, agent(NEW)).log_ratio
+    exact = np.exp(w)[np.asarray(before.valid)]
+    found = estimate.effective_sample_size(before, agent(NEW))
+    assert found.value == pytest.approx(exact.sum() ** 2 / (exact.size * (exact**2).sum()))
+
+
+def test_actions_that_mean_something_else_are_refused(before):
+    other = agent(NEW)
+    shifted = dataclasses.replace(other.shape, action_space=spaces.Discrete(2, start=1))
+    stranger = sf.Agent(other.policy, NoNormalizer(), shifted)
+    for function in (estimate.effective_sample_size, estimate.weight_variance, estimate.mean_kl):
+        with pytest.raises(sf.UsageError, match="the same number is another action; accepted is"):
+            function(before, stranger)
+    box = dataclasses.replace(other.shape, action_space=spaces.Box(-1.0, 1.0, (2,)))
+    wider = dataclasses.replace(other.shape, action_space=spaces.Box(-1.0, 2.0, (2,)))
+    meanings = {
+        acting(sf.Agent(other.policy, NoNormalizer(), shape))
+        for shape in (box, wider, dataclasses.replace(box, action_map="clip"))
+    }
+    assert len(meanings) == 3
+    # A discrete action goes through no map.
+    clipped = dataclasses.replace(other.shape, action_map="clip")
+    assert acting(sf.Agent(other.policy, NoNormalizer(), clipped)) == acting(other)
+
+
+def test_estimate_and_interpolation_are_attributes_of_the_package():
+    code = """
+import sys, surefoot as sf
+assert "jax" not in sys.modules
+sf.theory.garnet(0, states=2, actions=2, branching=1, discount=0.9)
+assert "jax" not in sys.modules
+print(sf.theory.estimate.play.__name__, sf.theory.interpolation.interpolate.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "play interpolate\n"
+    assert {"estimate", "interpolation"} < set(dir(sf.theory))
+    with pytest.raises(AttributeError, match="no attribute 'estimates'"):
+        _ = sf.theory.estimates
 
 
 def test_mistakes_are_one_line(before, after):

@@ -2,20 +2,28 @@
 line for every mistake."""
 
 import importlib.util
+import itertools
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
+from filelock import FileLock
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot import replaying
+from surefoot import inspecting, replaying, resuming, runtime
 from surefoot.cli import main
-from surefoot.runs import checkpoints
+from surefoot.loop import Iteration, Timing
+from surefoot.runs import checkpoints, comparing
+from surefoot.runs.metrics import as_row
 
 ITERATIONS = 5
 SMALL = {"num_envs": 4, "horizon": 64, "hidden": (8,), "checkpoint_every": 0}
@@ -24,12 +32,15 @@ PPO = {"num_envs": 8, "horizon": 256, "hidden": (64, 64), "learning_rate": 1e-3}
 
 
 class Walk(gymnasium.Env):
-    """A walk with randomness that no seed decides; its spaces are CartPole's, and what is compiled
-    for one serves the other."""
+    """A walk that depends on how many there were before it, and on no seed; its spaces are
+    CartPole's, and what is compiled for one serves the other."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (4,))
     action_space = spaces.Discrete(2)
-    secret = np.random.default_rng()
+    made = itertools.count()
+
+    def __init__(self):
+        self.secret = np.random.default_rng(next(self.made))
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -189,6 +200,193 @@ def test_what_the_seed_does_not_decide_is_refused(tmp_path):
         sf.inspect(folder, 1)
 
 
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def changed(run, folder, **values):
+    """A copy of a run of which row 1 says something else, and the configuration other versions.
+    Checkpoints no longer fit the file, so that the replay begins at the beginning."""
+    shutil.copytree(run, folder)
+    rows = rows_of(run)
+    rows[1] |= values
+    text = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (folder / "metrics.jsonl").write_text(text)
+    config = json.loads((run / "config.json").read_text())
+    config["versions"] |= {"jax": "0.1", "NPROC": "64"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_what_rounding_may_do_is_accepted_and_said(short, tmp_path):
+    row = rows_of(short)[1]
+    returns = [1.002 * x for x in row["episode_returns"]]
+    near = {"kl_mean": 1.005 * row["kl_mean"], "episode_returns": returns}
+    update = sf.inspect(changed(short, tmp_path / "run", **near), 2).update
+    assert not update.exact
+    assert (update.began, update.from_checkpoint) == (0, False)
+    assert "up to 1% of KL, entropy and returns, not bit for bit: NPROC 64 then" in str(update)
+    assert "jax 0.1 then" in str(update)
+    exact = sf.inspect(short, 2).update
+    for one, other in zip(exact.new.layers, update.new.layers, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+
+
+def test_another_run_with_the_same_kl_is_refused(short, tmp_path):
+    row = rows_of(short)[1]
+    other = {
+        "steps": row["steps"] - 3,
+        "valid_rows": row["valid_rows"] - 3,
+        "episode_lengths": [x + 1 for x in row["episode_lengths"]],
+        "episode_returns": [1.1 * x for x in row["episode_returns"]],
+    }
+    for name, value in other.items():
+        folder = changed(short, tmp_path / name, **{name: value})
+        with pytest.raises(
+            sf.UsageError, match=rf"iteration 1 of .* come out as it did: {name} .* jax 0.1 then"
+        ) as caught:
+            sf.inspect(folder, 2)
+        assert "\n" not in str(caught.value)
+
+
+def told(**values):
+    metrics = {"valid_rows": 8, "kl_mean": 0.01, "entropy": 1.0, "refused": False}
+    ended = np.array(values.pop("returns", [0.0, 100.0])), np.array(values.pop("lengths", [3, 5]))
+    steps = values.pop("steps", 16)
+    return Iteration(1, steps, None, {**metrics, **values}, *ended, Timing(1.0, 8.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({}, None),
+        ({"kl_mean": 0.01009, "entropy": 0.995, "returns": [0.5, 99.5]}, None),
+        ({"kl_mean": 0.0102}, "kl_mean is 0.0102 and was 0.01"),
+        ({"entropy": -1.0}, "entropy is -1 and was 1"),
+        ({"entropy": float("nan")}, "entropy is nan and was 1"),
+        ({"returns": [0.0, 98.0]}, "episode_returns is 98 and was 100"),
+        ({"returns": [2.0, 100.0]}, "episode_returns is 2 and was 0"),
+        ({"lengths": [3, 6]}, "episode_lengths are others than they were"),
+        ({"returns": [0.0], "lengths": [3]}, "episode_lengths are others than they were"),
+        ({"steps": 17}, "steps is 17 and was 16"),
+        ({"valid_rows": 7}, "valid_rows is 7 and was 8"),
+    ],
+)
+def test_iterations_are_compared_in_what_a_run_cannot_share_by_chance(values, found):
+    row = json.loads(json.dumps(as_row(told())))
+    assert comparing.difference(told(**values), row) == found
+    assert comparing.equal(told(**values), row) == (values == {})
+
+
+def test_an_update_that_was_not_finite_is_the_same_again():
+    nan = told(kl_mean=float("nan"), returns=[float("nan"), 1.0])
+    assert comparing.difference(nan, json.loads(json.dumps(as_row(nan)))) is None
+
+
+def test_a_run_that_ends_early_is_refused(short, monkeypatch):
+    rows = rows_of(short)
+    monkeypatch.setattr(comparing, "read", lambda *_: [*rows, {**rows[-1], "iteration": 5}])
+    monkeypatch.setattr(replaying.Run, "iterations", lambda self: (x for x in ()))
+    with pytest.raises(sf.UsageError, match=r"iteration 5 of .*: the run ends with iteration -1;"):
+        sf.inspect(short, 5)
+
+
+def test_the_normalizer_is_the_one_that_the_batch_was_seen_through(ppo, inspected):
+    kept = checkpoints.paths(ppo / "checkpoints")
+    for name in ("mean", "var", "seen"):
+        before = checkpoints.read(kept[-2]).state[f"learner.normalizer.moments.{name}"]
+        found = getattr(inspected[ITERATIONS - 1].update.normalizer.moments, name)
+        np.testing.assert_array_equal(found, before)
+        assert not np.array_equal(
+            found, checkpoints.read(kept[-1]).state[f"learner.normalizer.moments.{name}"]
+        )
+    # Of one iteration before it: rows are counted, some 2,000 an iteration.
+    assert 1900 < inspected[1].update.normalizer.moments.seen <= 2048
+
+
+SET_UP = """
+import json, os, pathlib, sys
+import surefoot, surefoot.resuming as resuming
+path = pathlib.Path(sys.argv[1])
+config = json.loads((path / "config.json").read_text())
+resuming.compute_as(config, path)
+print(os.environ["NPROC"], resuming.differences(config))
+import jax
+jax.devices()
+config["versions"]["NPROC"] = "3"
+resuming.compute_as(config, path)
+print(os.environ["NPROC"], resuming.differences(config))
+"""
+
+
+def test_a_replay_computes_on_as_many_cores_as_the_run(short, tmp_path, monkeypatch):
+    folder = shutil.copytree(short, tmp_path / "run")
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    assert config["versions"]["NPROC"] == runtime.cores()
+    config["versions"]["NPROC"] = "2"
+    path.write_text(json.dumps(config))
+    clean = {k: v for k, v in os.environ.items() if k != "NPROC"}
+    command = [sys.executable, "-c", SET_UP, str(folder)]
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+    # Once JAX has computed it is too late.
+    assert done.stdout == "2 \n2 NPROC 3 then, 2 now\n"
+    asked = []
+    monkeypatch.setattr(replaying, "compute_as", lambda *given: asked.append(given))
+    assert sf.inspect(folder, 4).update.differences == f"NPROC 2 then, {runtime.cores()} now"
+    assert asked == [(config, folder)]
+
+
+@pytest.mark.parametrize(("name", "cores"), [("seed-4", [3]), ("seed-x", [1]), ("run", [1])])
+def test_a_run_that_does_not_say_on_how_many_cores_counts_the_seeds_beside_it(
+    name, cores, tmp_path, monkeypatch
+):
+    for path in ("seed-0", "seed-4", "seed-11", "seed-x", "run"):
+        (tmp_path / path).mkdir()
+        (tmp_path / path / "config.json").touch()
+    (tmp_path / "seed-7").mkdir()
+    said = []
+    monkeypatch.setattr(runtime, "side_by_side", said.append)
+    resuming.compute_as({"versions": {}}, tmp_path / name)
+    assert said == cores
+
+
+def test_a_run_that_is_being_written_can_be_looked_at(short, tmp_path, monkeypatch):
+    folder = shutil.copytree(short, tmp_path / "run")
+    path = folder / "metrics.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"iteration": 5, "ste')
+    read = checkpoints.read
+    taken = []
+
+    def taken_off(path):
+        """As where the run writes a checkpoint meanwhile, and takes the oldest one off."""
+        if not taken:
+            taken.append(path)
+            shutil.rmtree(path)
+        return read(path)
+
+    monkeypatch.setattr(checkpoints, "read", taken_off)
+    with FileLock(folder / ".lock"):
+        update = sf.inspect(folder).update
+    assert [path.name for path in taken] == ["00000004"]
+    assert (update.iteration, update.began, update.exact) == (4, 3, True)
+
+
+def test_a_run_of_worker_processes_is_replayed_bit_for_bit(ppo, tmp_path):
+    folder = train(tmp_path / "run", "ppo_clip", vectorization="async", iterations=2, **PPO)
+    assert rows_of(folder)[0]["kl_mean"] > 0
+    update = sf.inspect(folder, 1).update
+    assert (update.began, update.exact) == (1, True)
+
+
+def test_the_clip_of_a_learner_of_ones_own_is_read_off_it(short):
+    recipe = sf.recipes.PPOClip(clip=0.3)
+    assert replaying._clip(recipe.build()) == pytest.approx(0.3)
+    plain = sf.Algorithm(sf.Step(sf.Clipped(0.25), sf.Euclidean(), sf.Fixed(0.1)))
+    assert replaying._clip(plain) == 0.25
+    assert sf.inspect(short, 4).update.clip is None
+
+
 def test_episodes_that_began_anew_in_between_cannot_be_replayed(tmp_path):
     pytest.importorskip("envpool")
     folder = train(tmp_path / "run", "ppo_clip", backend="envpool", iterations=2, **PPO)
@@ -206,17 +404,18 @@ def test_episodes_that_began_anew_in_between_cannot_be_replayed(tmp_path):
 
 
 def test_a_refused_update_cannot_be_looked_at(short, monkeypatch):
-    rows = replaying._rows(short, 2)
-    monkeypatch.setattr(replaying, "_rows", lambda *_: [{**row, "refused": True} for row in rows])
+    rows = rows_of(short)[:3]
+    refused = [{**row, "refused": True} for row in rows]
+    monkeypatch.setattr(comparing, "read", lambda *_: refused)
     with pytest.raises(sf.UsageError, match=r"iteration 2 of .* was refused and changed nothing"):
         sf.inspect(short, 2)
 
 
 def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, monkeypatch):
-    plain = replaying._rows(short, 4)
+    plain = rows_of(short)
     for told, expected in (({"kl_penalty": 0.5}, 0.5), ({"beta": 2.0}, 2.0), ({}, 1.0)):
         rows = [*plain[:4], {**plain[4], **told}]
-        monkeypatch.setattr(replaying, "_rows", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(comparing, "read", lambda *_, rows=rows: rows)
         curves = sf.inspect(short, 4).curves
         assert curves.beta == expected
         np.testing.assert_array_equal(curves.penalized, curves.surrogate - expected * curves.kl)
@@ -283,7 +482,7 @@ def test_a_figure_without_matplotlib_is_refused_before_anything_is_replayed(
     short, capsys, monkeypatch
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(replaying, "replay", None)
+    monkeypatch.setattr(inspecting, "replay", None)
     assert main(["inspect", str(short), "--iteration", "1", "--out", "x.pdf"]) == 2
     assert "a figure needs matplotlib: pip install 'surefoot[figures]'" in capsys.readouterr().err
 

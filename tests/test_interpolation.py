@@ -146,7 +146,7 @@ def test_the_old_distribution_is_computed_anew():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"discount": 1.0}, "discount is 1, and the bound divides by 1 − discount; accepted"),
+        ({"discount": 1.5}, "discount is 1.5; accepted is a number from 0 to 1"),
         ({"discount": -0.1}, "discount is -0.1"),
         ({"clip": -0.2}, "clip is -0.2; accepted is a finite number >= 0"),
         ({"beta": float("nan")}, "beta is nan; accepted is a finite number >= 0"),
@@ -169,6 +169,19 @@ def test_the_figure_shows_every_curve(curves, tmp_path):
         assert any(np.array_equal(values, getattr(made, name)) for values in shown), name
     for suffix in ("png", "svg"):
         figure.savefig(tmp_path / f"curves.{suffix}")
+
+
+def test_without_discounting_there_is_no_bound_and_every_other_curve():
+    old, new, batch = update(HEADS["categorical"])
+    one, other = (
+        interpolate(old, new, batch, discount=x, clip=CLIP, beta=BETA) for x in (DISCOUNT, 1.0)
+    )
+    for name in ("surrogate", "clipped", "clip_fraction", "kl", "penalized"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert np.isnan(other.lower_bound).all()
+    assert other.bound_constant == math.inf
+    titles = [panel.get_title() for panel in draw_interpolation(other).axes]
+    assert "no lower bound at γ = 1" in titles
 
 
 def test_a_figure_without_matplotlib_names_the_extra(curves, monkeypatch):

@@ -6,6 +6,7 @@ from scipy.special import rel_entr
 from test_theory_mdp import random_policies
 
 from surefoot import theory
+from surefoot.errors import UsageError
 from surefoot.theory.divergences import expected, kl, tv
 
 
@@ -138,3 +139,33 @@ def test_without_a_future_the_surrogate_is_exact_at_any_distance():
         found = bound(old, np.array([[0.0, 1.0]] * 3))
         assert found.penalty == 0
         assert found.improvement == found.surrogate
+
+
+def test_policies_may_be_lists_and_what_is_none_is_one_line():
+    mdp = theory.garnet(3, states=4, actions=3, branching=2, discount=0.8)
+    pi, new = random_policies(5, 2, 4, 3)
+    old = mdp.evaluate(pi)
+    for function in (theory.surrogate, theory.kl_bound, theory.tv_bound, theory.max_kl_bound):
+        np.testing.assert_array_equal(function(old, new.tolist()), function(old, new))
+        for mistake, says in (
+            (2 * new, r"policy\[0\] sums to 2; "),
+            (new[:3], r"policy has shape \[3, 3\]; accepted is \[4, 3\], with any leading"),
+            (-new, r"policy\[0, 0\] is -"),
+            ("policy", "policy is no table of numbers"),
+        ):
+            with pytest.raises(UsageError, match=says) as caught:
+                function(old, mistake)
+            assert "\n" not in str(caught.value)
+    for bound in (theory.kl_bound, theory.tv_bound, theory.max_kl_bound):
+        assert bound(old, old.policy).distance == 0
+    several = mdp.evaluate([pi, new])
+    with pytest.raises(UsageError, match=r"leading dimensions \[3\]; accepted are \[2\], those"):
+        theory.kl_bound(several, [new, new, new])
+
+
+def test_evaluations_of_two_mdps_are_not_compared():
+    pi = random_policies(5, 1, 4, 3)[0]
+    sizes = {"states": 4, "actions": 3, "branching": 2}
+    one, other = (theory.garnet(3, discount=x, **sizes).evaluate(pi) for x in (0.8, 0.9))
+    with pytest.raises(UsageError, match=r"have discount 0.8 and 0.9; accepted are two of one MDP"):
+        theory.performance_difference(one, other)

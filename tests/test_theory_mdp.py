@@ -207,7 +207,7 @@ def test_other_environments_have_their_known_optima():
     before = env.encode(0, 0, 4, 0)
     best = taxi.optimal()
     assert best.V[before] == pytest.approx(20)
-    assert best.V[env.encode(0, 0, 0, 0)] == 0
+    assert best.V[env.encode(0, 0, 0, 0)] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_state_that_ends_an_episode_only_sometimes_is_refused():
@@ -291,12 +291,43 @@ def make(P=MDP.P, R=MDP.R, discount=0.9, initial=MDP.initial):
             lambda: theory.garnet(0, states=2, actions=2, branching=3, discount=0.9),
             "branching is 3; accepted is 1 to 2",
         ),
+        (
+            lambda: theory.garnet(-1, states=2, actions=2, branching=1, discount=0.9),
+            "seed is -1; accepted is an integer from 0 up",
+        ),
+        (
+            lambda: theory.garnet(0, states=3.5, actions=2, branching=1, discount=0.9),
+            "states is 3.5; accepted is an integer from 1 up",
+        ),
+        (lambda: make(P=[[[1.0]], [[1.0, 0.0]]]), "P is no table of numbers; accepted is an array"),
+        (lambda: make(P="table"), "P is no table of numbers"),
+        (lambda: make(R=[[1.0], [1.0, 2.0]]), "R is no table of numbers"),
+        (lambda: make(initial="start"), "initial is no table of numbers"),
+        (lambda: MDP.evaluate([[0.5], [0.2, 0.8]]), "policy is no table of numbers"),
+        (lambda: MDP.evaluate(None), r"policy has shape \[\]; accepted is \[5, 3\]"),
+        (
+            lambda: theory.from_gymnasium("FrozenLake-v1", discount=0.9, is_slipery=True),
+            "environment 'FrozenLake-v1' has no option 'is_slipery'",
+        ),
+        (
+            lambda: theory.from_gymnasium("Taxi-v4", discount=0.9, fickle_passenger=True),
+            "fickle_passenger is True, and the table of 'Taxi-v4' does not have",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(mistake, says):
     with pytest.raises(UsageError, match=says) as raised:
         mistake()
     assert "\n" not in str(raised.value)
+
+
+def test_sparse_rewards_are_those_of_an_array():
+    R = np.where(MDP.R > 0, MDP.R, 0.0)
+    for P in (MDP.P, FLAT):
+        found = make(P=P, R=scipy.sparse.csr_array(R))
+        np.testing.assert_array_equal(found.R, R)
+    each = scipy.sparse.csr_array(np.repeat(R.reshape(-1, 1), STATES, axis=1))
+    np.testing.assert_allclose(make(P=FLAT, R=each).R, R, rtol=1e-12)
 
 
 def test_what_single_precision_leaves_is_divided_out():

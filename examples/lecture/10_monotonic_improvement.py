@@ -2,8 +2,8 @@
 
 π_{k+1} = argmax L − C √(E KL) never lowers J, nor does conservative policy iteration: both follow
 a bound. TRPO replaces the penalty by a constraint KL ≤ δ, which no longer follows from it, and
-gets somewhere. FrozenLake, exactly, from random policies; `worst` is the largest fall of J in an
-iteration.
+gets somewhere. FrozenLake, exactly, from random policies; `least change` is that of J in any
+iteration, negative where J fell.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def main(out="10_monotonic_improvement.svg", iterations=200, starts=5):
             )
             axis.plot(mean, label=name)
         axis.set(title=f"γ = {discount:g}")
-    names = "γ", "update", "J/J* at first", "after 10", f"after {iterations}", "worst"
+    names = "γ", "update", "J/J* at first", "after 10", f"after {iterations}", "least change"
     page.table(names, rows)
     page.save(figure, out)
     return rows

@@ -25,7 +25,8 @@ class Inspect:
     out: Path | None = None
     """A file for the figure (.png, .pdf, .svg) or for the curves (.csv)."""
     clip: float | None = None
-    """The clipped surrogate's ε, if not the method's own, or 0.2."""
+    """The clipped surrogate's ε, if not that of the method's clipped objective, or 0.2 for a method
+    without one."""
     beta: float | None = None
     """The penalty's β, if not the method's own in that iteration, or 1."""
 

@@ -6,6 +6,7 @@ with one is found when it is read, and the one before is taken.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -109,6 +110,28 @@ def newest(folder: Path, rows: Path, *, upto: int | None = None) -> tuple[Checkp
             return checkpoint, wrong
     reasons = "; ".join(wrong) or "it has none"
     raise UsageError(f"{folder} has no intact checkpoint ({reasons}): train anew")
+
+
+def nearest(folder: Path, rows: Path, *, upto: int) -> Checkpoint | None:
+    """`newest` of a run that may go on meanwhile; `None` if there is none."""
+    there = paths(folder)
+    try:
+        return newest(folder, rows, upto=upto)[0]
+    except UsageError:
+        if all(path.exists() for path in there):
+            return None
+    # One was taken off while it was read; what is there now stays for longer than that.
+    with contextlib.suppress(UsageError):
+        return newest(folder, rows, upto=upto)[0]
+    return None
+
+
+def began_anew(folder: Path) -> list[int]:
+    """`Checkpoint.began_anew` of the newest one whose manifest can be read; arrays are not."""
+    for path in reversed(paths(folder)):
+        with contextlib.suppress(UsageError):
+            return list(store.manifest(path)["began_anew"])
+    return []
 
 
 def paths(folder: Path) -> list[Path]:

@@ -104,6 +104,16 @@ def load(
         raise UsageError(f"{folder} is no intact {what}: {error!r}") from None
 
 
+def manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved folder alone, without a look at whether the folder is intact. Raises
+    `UsageError` where it cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} has no readable {_MANIFEST}: {error!r}") from None
+    return found
+
+
 def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,27 @@ from surefoot.errors import UsageError
 TOLERANCE = 1e-6
 
 
+def numbers(name: str, x: Any) -> np.ndarray:
+    """`x` as an array in float64."""
+    try:
+        return np.asarray(x, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{name} is no table of numbers; accepted is an array, or lists of equal length"
+        ) from None
+
+
+def policies(p: Any, shape_of_one: tuple[int, ...]) -> Float[np.ndarray, "*batch S A"]:
+    """π(a|s) [*batch, S, A] of an MDP with `shape_of_one`, [S, A]."""
+    p = numbers("policy", p)
+    accepted = f"{list(shape_of_one)}, with any leading dimensions"
+    shape("policy", p.shape, accepted, fits=p.shape[-2:] == shape_of_one)
+    return distributions("policy", p)
+
+
 def distributions(name: str, p: Any) -> Float[np.ndarray, "*batch K"]:
     """`p` in float64 with its last axis divided by its sum, which must be 1 within `TOLERANCE`."""
-    p = np.asarray(p, np.float64)
+    p = numbers(name, p)
     entry = _first(~(p >= 0))
     if entry is not None:
         raise _negative(name, entry, p[entry])
@@ -59,6 +78,17 @@ def discount(value: Any) -> float:
         raise UsageError(
             f"discount is {value!r}; accepted is a number from 0 to below 1, 0.99 for instance"
         )
+    return number
+
+
+def integer(name: str, value: Any, *, least: int) -> int:
+    """`value` if it is an integer from `least` up."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"{name} is {value!r}; accepted is an integer from {least} up")
     return number
 
 

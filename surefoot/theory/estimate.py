@@ -21,7 +21,15 @@ from jaxtyping import Bool, Float
 from surefoot.agent import Agent
 from surefoot.errors import UsageError
 from surefoot.theory.playing import play
-from surefoot.theory.sampling import Estimate, compared, discounts, error, mean, whole
+from surefoot.theory.sampling import (
+    Estimate,
+    compared,
+    discounts,
+    error,
+    mean,
+    unless_missed,
+    whole,
+)
 from surefoot.types import Trajectory
 
 __all__ = [
@@ -55,11 +63,12 @@ class WeightVariance(NamedTuple):
     one_step: Float[np.ndarray, " T"]
     """Of π′(a_t|s_t)/π(a_t|s_t); once an episode has ended, that is 1."""
     one_step_error: Float[np.ndarray, " T"]
-    """Its standard error."""
+    """Its standard error; infinite where the mean of the weights, which is 1, is not met within its
+    own error, so that the sample lacks the columns that would carry it."""
     trajectory: Float[np.ndarray, " T"]
     """Of the product of those up to and with step t."""
     trajectory_error: Float[np.ndarray, " T"]
-    """Its standard error; where few columns carry the product, too small itself."""
+    """The same of the product; where few columns carry that, too small itself."""
 
 
 class Gap(NamedTuple):
@@ -104,29 +113,42 @@ def mean_kl(trajectory: Trajectory, other: Agent, *, discount: float = 1.0) -> E
 
 def effective_sample_size(trajectory: Trajectory, other: Agent) -> Estimate:
     """(Σ w)²/(n Σ w²) of the one-step weights w = π′(a|s)/π(a|s) of the n transitions, in (0, 1]:
-    the share of them that an average with these weights is worth (Kish 1965). Raises `UsageError`
-    where π′, `other`, has other spaces."""
-    w = compared(trajectory, other).ratio
+    the share of them that an average with these weights is worth (Kish 1965). The error is infinite
+    where the weights' mean, which is 1, is not met within its own error: the sample lacks the rows
+    that would carry it. Raises `UsageError` where π′, `other`, has other spaces."""
+    log_w = compared(trajectory, other).log_ratio
     valid = np.asarray(trajectory.valid)
-    first, second, count = ((valid * x).sum(axis=0) for x in (w, w**2, np.ones_like(w)))
+    # Relative to the largest: a factor on all weights changes nothing, and none overflows.
+    largest = log_w[valid].max()
+    w = np.exp(np.where(valid, log_w - largest, -np.inf))
+    first, second, count = (x.sum(axis=0) for x in (w, w**2, valid))
     value = first.sum() ** 2 / (second.sum() * count.sum())
     relative = 2 * first / first.sum() - second / second.sum() - count / count.sum()
-    return Estimate(float(value), float(error(value * relative)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        share = first * np.exp(largest) / count.sum()
+        spread = unless_missed(error(value * relative), share)
+    return Estimate(float(value), float(spread))
 
 
 def weight_variance(trajectory: Trajectory, other: Agent) -> WeightVariance:
     """Variance of importance weights from π, which collected the trajectory, to `other`, π′, as the
     horizon grows from the trajectory's first row to its last: of one step's, and of the product
     over all steps so far. Raises `UsageError` where π′ has other spaces."""
-    w = compared(trajectory, other).ratio
-    one_step, product = ((x.T - 1.0) ** 2 for x in (w, np.cumprod(w, axis=0)))
-    n = w.shape[1]
-    return WeightVariance(
-        one_step=one_step.mean(axis=0),
-        one_step_error=error(one_step / n),
-        trajectory=product.mean(axis=0),
-        trajectory_error=error(product / n),
-    )
+    log_w = compared(trajectory, other).log_ratio
+    one_step, one_step_error = _variance(log_w)
+    product, product_error = _variance(np.cumsum(log_w, axis=0))
+    return WeightVariance(one_step, one_step_error, product, product_error)
+
+
+def _variance(
+    log_w: Float[np.ndarray, "T N"],
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """E[(w − 1)²] and its standard error, at each step."""
+    n = log_w.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        w = np.exp(log_w.T)
+        square = (w - 1.0) ** 2
+        return square.mean(axis=0), unless_missed(error(square / n), w / n)
 
 
 def gap(
@@ -162,7 +184,7 @@ def gap(
     advantage = _advantages(reward, valid, discount)
     new = compared(before, other)
     earned = (weights * reward).sum(axis=0)
-    predicted = (weights * (new.ratio - 1.0) * advantage).sum(axis=0)
+    predicted = (weights * np.expm1(new.log_ratio) * advantage).sum(axis=0)
     theirs, ours = performance(after, discount=discount), mean(earned)
     # π's episodes give both J and L, which go together.
     explained = mean(earned + predicted)

@@ -34,12 +34,15 @@ def draw_interpolation(curves: Interpolation, *, title: str = "") -> Figure:
     kl.set(title="KL(old‖new)", ylabel="nats")
     outside.plot(curves.alpha, curves.clip_fraction)
     outside.set(title=f"share of rows with |r − 1| > {curves.clip:g}", ylim=(0.0, None))
-    predicted = curves.surrogate / (1.0 - curves.discount)
-    bound.plot(curves.alpha, predicted, label="surrogate/(1 − γ)")
-    bound.plot(curves.alpha, curves.lower_bound, label="surrogate/(1 − γ) − C √KL")
-    bound.set(title=f"lower bound, C = {curves.bound_constant:.3g}", ylabel="units of Σ γᵗ Â")
-    for panel in (gains, bound):
-        panel.legend()
+    if curves.discount < 1.0:
+        predicted = curves.surrogate / (1.0 - curves.discount)
+        bound.plot(curves.alpha, predicted, label="surrogate/(1 − γ)")
+        bound.plot(curves.alpha, curves.lower_bound, label="surrogate/(1 − γ) − C √KL")
+        bound.set(title=f"lower bound, C = {curves.bound_constant:.3g}", ylabel="units of Σ γᵗ Â")
+        bound.legend()
+    else:
+        bound.set(title="no lower bound at γ = 1")
+    gains.legend()
     for panel in (gains, kl, outside, bound):
         panel.axhline(0.0, color="gray", linewidth=0.5)
         for alpha in (0.0, 1.0):

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from surefoot.errors import UsageError
+from surefoot.theory import checks
 from surefoot.theory.mdp import TabularMDP
 from surefoot.theory.storage import fitting
 
@@ -15,12 +16,14 @@ def garnet(seed: int, *, states: int, actions: int, branching: int, discount: fl
     replacement, with probabilities uniform on the simplex; rewards R(s, a) are standard normal,
     s_0 is uniform. The same seed gives the same MDP.
 
-    Raises `UsageError` for sizes below 1, and for a branching above the number of states.
+    Raises `UsageError` for sizes that are no integers or below 1, for a branching above the number
+    of states, and for a seed that is no integer or negative.
     """
-    for name, size in (("states", states), ("actions", actions)):
-        if size < 1:
-            raise UsageError(f"{name} is {size}; accepted is an integer from 1 up")
-    if not 1 <= branching <= states:
+    seed = checks.integer("seed", seed, least=0)
+    states = checks.integer("states", states, least=1)
+    actions = checks.integer("actions", actions, least=1)
+    branching = checks.integer("branching", branching, least=1)
+    if branching > states:
         raise UsageError(
             f"branching is {branching}; accepted is 1 to {states}, the number of states"
         )

@@ -21,14 +21,33 @@ def from_gymnasium(env_id: str, *, discount: float, **options: Any) -> TabularMD
 
     A state that a terminated transition leads to is absorbing with reward zero, whatever the table
     says of it. The time limit that Gymnasium wraps around the environment is no part of it. Raises
-    `UsageError` for an unknown id, for an environment without a table, and where a state that can
-    be reached both ends an episode and goes on with it.
+    `UsageError` for an unknown id or option, for an environment without a table or with moves that
+    its table does not have, and where a state that can be reached both ends an episode and goes on
+    with it.
     """
     import gymnasium
 
     from surefoot.envs.make import check_env_id
 
-    env = gymnasium.make(check_env_id(env_id), **options)
+    check_env_id(env_id)
+    try:
+        env = gymnasium.make(env_id, **options)
+    except TypeError as error:
+        unknown = [
+            name for name in options if f"unexpected keyword argument '{name}'" in str(error)
+        ]
+        if not unknown:
+            raise
+        raise UsageError(
+            f"environment {env_id!r} has no option {unknown[0]!r}; accepted are those of its own "
+            "documentation"
+        ) from None
+    if getattr(env.unwrapped, "fickle_passenger", False):
+        env.close()
+        raise UsageError(
+            f"fickle_passenger is True, and the table of {env_id!r} does not have the passenger's "
+            "change of mind; accepted is False"
+        )
     table = getattr(env.unwrapped, "P", None)
     initial = getattr(env.unwrapped, "initial_state_distrib", None)
     env.close()

@@ -46,8 +46,12 @@ class Interpolation(NamedTuple):
     penalized: Float[np.ndarray, " n"]
     """surrogate − beta·kl, in units of Â."""
     lower_bound: Float[np.ndarray, " n"]
-    """surrogate/(1 − γ) − C √kl: with exact advantages and ε, J(π_θ) − J(π_k) is at least that
-    (Achiam et al. 2017), in units of a discounted sum of Â."""
+    """surrogate/(1 − γ) − C √kl, in units of a discounted sum of Â; NaN at γ = 1, where there is no
+    bound. J(π_θ) − J(π_k) is at least that (Achiam et al. 2017) where the means are over d^π, the
+    discounted distribution of states, and Â and ε are exact. A batch has the states as they are
+    visited, without γ^t, its Â is an estimate, and its KL is KL(old‖new) where the bound has
+    KL(new‖old), alike for small steps: the curve shows how large the bound is, and guarantees
+    nothing."""
     clip: float
     """The clipped curve's interval is [1 − clip, 1 + clip]."""
     beta: float
@@ -57,7 +61,7 @@ class Interpolation(NamedTuple):
     advantage_max: float
     """ε, the batch's largest |Â|: an estimate, as Â is."""
     bound_constant: float
-    """C = √2 γ ε/(1 − γ)²."""
+    """C = √2 γ ε/(1 − γ)²; infinite at γ = 1."""
 
 
 def interpolate(
@@ -73,7 +77,7 @@ def interpolate(
     """The curves along the line from the policy `old` through the policy `new`, on the batch that
     led from one to the other.
 
-    Raises `UsageError` where `discount` is not in [0, 1), where `clip` or `beta` is negative, or
+    Raises `UsageError` where `discount` is not in [0, 1], where `clip` or `beta` is negative, or
     where `alphas` is no vector of finite numbers.
     """
     alphas = np.asarray(alphas, np.float64)
@@ -93,7 +97,10 @@ def interpolate(
         largest = jnp.max(jnp.where(batch.weight > 0, jnp.abs(batch.advantage), 0.0))
     # Where two distributions agree, rounding may leave a KL below zero.
     kl = np.maximum(kl, 0.0)
-    constant = math.sqrt(2.0) * discount * float(largest) / (1.0 - discount) ** 2
+    constant, lower_bound = math.inf, np.full_like(kl, np.nan)
+    if discount < 1.0:
+        constant = math.sqrt(2.0) * discount * float(largest) / (1.0 - discount) ** 2
+        lower_bound = surrogate / (1.0 - discount) - constant * np.sqrt(kl)
     return Interpolation(
         alpha=alphas,
         surrogate=surrogate,
@@ -101,7 +108,7 @@ def interpolate(
         clip_fraction=clip_fraction,
         kl=kl,
         penalized=surrogate - beta * kl,
-        lower_bound=surrogate / (1.0 - discount) - constant * np.sqrt(kl),
+        lower_bound=lower_bound,
         clip=float(clip),
         beta=float(beta),
         discount=float(discount),
@@ -136,11 +143,8 @@ def _doubled(tree: Any) -> Any:
 
 
 def _check(discount: float, clip: float, beta: float, alphas: Float[np.ndarray, "..."]) -> None:
-    if not 0.0 <= discount < 1.0:
-        raise UsageError(
-            f"discount is {discount:g}, and the bound divides by 1 − discount; accepted is a "
-            "number >= 0 and < 1"
-        )
+    if not 0.0 <= discount <= 1.0:
+        raise UsageError(f"discount is {discount:g}; accepted is a number from 0 to 1")
     check_nonnegative("clip", clip)
     check_nonnegative("beta", beta)
     if alphas.ndim != 1 or alphas.size == 0 or not np.isfinite(alphas).all():

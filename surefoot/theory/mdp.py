@@ -74,7 +74,7 @@ class TabularMDP:
             self.P = checks.sparse_distributions("P", P, actions)
             self._rows = self.P
         else:
-            P = np.asarray(P, np.float64)
+            P = checks.numbers("P", P)
             fits = P.ndim == 3 and P.size > 0 and P.shape[0] == P.shape[2]
             checks.shape("P", P.shape, "[S, A, S] of S states and A actions", fits=fits)
             states, actions, _ = P.shape
@@ -82,12 +82,15 @@ class TabularMDP:
             self._rows = self.P.reshape(states * actions, states)
         self.R = self._expected(R, states, actions)
         self.discount = checks.discount(discount)
-        initial = np.asarray(initial, np.float64)
+        initial = checks.numbers("initial", initial)
         checks.shape("initial", initial.shape, f"[{states}]", fits=initial.shape == (states,))
         self.initial = checks.distributions("initial", initial)
 
     def _expected(self, R: Any, states: int, actions: int) -> Float[np.ndarray, "S A"]:
-        R = R if scipy.sparse.issparse(R) else np.asarray(R, np.float64)
+        # Rewards that are not mentioned are 0, in a sparse table as in an array.
+        sparse = scipy.sparse.issparse(R)
+        R = R.toarray() if sparse and R.shape == (states, actions) else R
+        R = R if scipy.sparse.issparse(R) else checks.numbers("R", R)
         accepted = f"[{states}, {actions}], or the shape of P, {list(self.P.shape)}"
         fits = R.shape in {(states, actions), self.P.shape}
         checks.shape("R", R.shape, accepted, fits=fits)
@@ -111,10 +114,7 @@ class TabularMDP:
     def evaluate(self, policy: Any) -> PolicyEvaluation:
         """J, V, Q, A and d^π of π(a|s) [*batch, S, A]. Raises `UsageError` for what is no policy
         of this MDP."""
-        policy = np.asarray(policy, np.float64)
-        accepted = f"[{self.states}, {self.actions}], with any leading dimensions"
-        checks.shape("policy", policy.shape, accepted, fits=policy.shape[-2:] == self.R.shape)
-        policy = checks.distributions("policy", policy)
+        policy = checks.policies(policy, self.R.shape)
         batch = policy.shape[:-2]
         if batch and scipy.sparse.issparse(self.P):
             found = [self._solve(pi) for pi in policy.reshape(-1, *self.R.shape)]
@@ -123,7 +123,10 @@ class TabularMDP:
             V, d = self._solve(policy)
         Q = self._backup(V)
         J = V @ self.initial
-        return PolicyEvaluation(policy, self.discount, J, V, Q, Q - V[..., None], d)
+        # V is the solver's, up to rounding: this way the action of a deterministic policy has an
+        # advantage of 0 to the last digit, and no step is made of rounding.
+        A = Q - (policy * Q).sum(axis=-1, keepdims=True)
+        return PolicyEvaluation(policy, self.discount, J, V, Q, A, d)
 
     def optimal(self) -> PolicyEvaluation:
         """An optimal deterministic policy, by policy iteration (Howard 1960)."""

@@ -3,21 +3,23 @@ that they were drawn from: what `estimate` estimates from."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
+from gymnasium import spaces
 from jaxtyping import PRNGKeyArray
 
 from surefoot.agent import Agent, Source
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
-from surefoot.envs.spaces import ActionMap, action_map
+from surefoot.envs.spaces import ActionMap, action_map, space_to_json
 from surefoot.errors import UsageError
 from surefoot.rollout import HostRollout, Transitions, device_rollout, with_old
-from surefoot.types import Trajectory
+from surefoot.types import Acting, Trajectory
 
 #: Rows that are collected at a time, until all episodes have ended.
 CHUNK = 128
@@ -57,7 +59,14 @@ def play(
     ]
     whole = jax.tree.map(lambda *x: np.concatenate(x, axis=1)[:, :episodes], *padded)
     made: Trajectory = eqx.filter_jit(with_old)(whole, agent.policy, agent.normalizer)
-    return made
+    return made._replace(acting=acting(agent))
+
+
+def acting(agent: Agent) -> Acting:
+    """What the agent's actions mean."""
+    space = json.dumps(space_to_json(agent.action_space), sort_keys=True)
+    bounded = isinstance(agent.action_space, spaces.Box)
+    return Acting(space, agent.shape.action_map if bounded else "none")
 
 
 def _on_device(

@@ -13,6 +13,7 @@ from surefoot.agent import Agent
 from surefoot.distributions import Distribution
 from surefoot.envs.spaces import observation_size
 from surefoot.errors import UsageError
+from surefoot.theory.playing import acting
 from surefoot.types import Trajectory
 
 
@@ -26,8 +27,8 @@ class Estimate(NamedTuple):
 class Compared(NamedTuple):
     """Another policy π′ at the states of a trajectory of π, float64."""
 
-    ratio: Float[np.ndarray, "T N"]
-    """π′(a|s)/π(a|s); 1 on rows that are no transition."""
+    log_ratio: Float[np.ndarray, "T N"]
+    """log π′(a|s)/π(a|s); 0 on rows that are no transition."""
     kl: Float[np.ndarray, "T N"]
     """KL(π‖π′), nats; 0 on rows that are no transition."""
     reverse_kl: Float[np.ndarray, "T N"]
@@ -36,7 +37,7 @@ class Compared(NamedTuple):
 
 def compared(trajectory: Trajectory, other: Agent) -> Compared:
     """π′, the policy of `other`, at the trajectory's states. Raises `UsageError` where it has other
-    spaces than the agent that collected the trajectory."""
+    spaces than the agent that collected the trajectory, or its actions mean something else."""
     size = observation_size(other.observation_space)
     dist: Any = None
     if trajectory.obs.shape[-1] == size:
@@ -46,12 +47,18 @@ def compared(trajectory: Trajectory, other: Agent) -> Compared:
             f"the other agent sees {other.observation_space} and acts in {other.action_space}; "
             "accepted is one with the spaces of the agent that collected the trajectory"
         )
+    if trajectory.acting not in (None, acting(other)):
+        raise UsageError(
+            f"the other agent acts in {other.action_space} with the action map "
+            f"{other.shape.action_map!r}, and the trajectory's did otherwise: the same number is "
+            "another action; accepted is an agent with the same bounds and map"
+        )
     valid = np.asarray(trajectory.valid)
     log_ratio, kl, reverse_kl = (
         np.where(valid, np.asarray(x, np.float64), 0.0)
         for x in _compared(dist, trajectory.old, trajectory.action)
     )
-    return Compared(np.exp(log_ratio), kl, reverse_kl)
+    return Compared(log_ratio, kl, reverse_kl)
 
 
 @eqx.filter_jit
@@ -103,3 +110,14 @@ def error(parts: Float[np.ndarray, "N *shape"]) -> Float[np.ndarray, "*shape"]:
         raise UsageError("one episode has no standard error; accepted are two or more columns")
     spread = ((parts - parts.mean(axis=0)) ** 2).sum(axis=0)
     return np.asarray(np.sqrt(n / (n - 1) * spread))
+
+
+def unless_missed(
+    standard_error: Float[np.ndarray, "*shape"], weights: Float[np.ndarray, "N *shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """A standard error, made infinite where these parts of the mean of importance weights do not
+    sum to 1, which it is, within four standard errors of their own: the sample lacks the rows that
+    carry it, or a weight is beyond what a number holds."""
+    # Single precision's log-probabilities leave a mean that is not 1 to the last digit.
+    missed = np.abs(weights.sum(axis=0) - 1.0) > 4.0 * error(weights) + 1e-4
+    return np.where(missed | ~np.isfinite(standard_error), np.inf, standard_error)
