@@ -36,7 +36,9 @@ _outside: dict[str, str] = {}
 def on_files(files: Files, config: Any) -> Files:
     """Add a page for every file outside docs/ that is linked to, from these pages, too."""
     _outside.clear()
-    waiting = [(file.src_uri, Path(file.abs_src_path).read_text()) for file in files if _is_page(file)]
+    waiting = [
+        (file.src_uri, Path(file.abs_src_path).read_text()) for file in files if _is_page(file)
+    ]
     while waiting:
         uri, text = waiting.pop()
         before = set(_outside)
@@ -51,6 +53,16 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Resolve a page's marks and links."""
     return _resolved(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Take out the script that mkdocs' offline plugin fetches; `worker.js` does what it is for."""
+    return re.sub(r'<script src="https://unpkg[^"]*"></script>', "", output)
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for what is no page."""
+    return on_post_page(output_content)
 
 
 def _is_page(file: File) -> bool:

@@ -11,12 +11,8 @@ of surefoot run in this process. What installs, and what another test runs alrea
 (`CHECKED`) but not run.
 """
 
-import ast
-import importlib.metadata
-import importlib.util
 import re
 import shlex
-import sys
 import textwrap
 import tomllib
 from pathlib import Path
