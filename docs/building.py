@@ -56,8 +56,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Take out the script that mkdocs' offline plugin fetches; `worker.js` does what it is for."""
-    return re.sub(r'<script src="https://unpkg[^"]*"></script>', "", output)
+    """Take `worker.js` instead of the script that mkdocs' offline plugin fetches for the same."""
+    above = re.search(r'(?:src|href)="([^"]*)assets/', output)
+    place = f'src="{above[1] if above else ""}worker.js"'
+    return re.sub(r'src="https://unpkg[^"]*"', place, output)
 
 
 def on_post_template(output_content: str, **_: Any) -> str:
