@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint bench-speed clean
+.PHONY: demo docs test lint bench-speed clean
 
 # Dependencies are installed again only when pyproject.toml changed; the package itself every time,
 # so that what runs and what is tested is the installed package.
@@ -21,7 +21,7 @@ $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet '.[dev]'
-	touch $@ $(VENV)/.demo
+	touch $@ $(VENV)/.demo $(VENV)/.docs
 
 define install
 $(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
@@ -33,6 +33,18 @@ demo: $(VENV)/.demo
 	$(BIN)/surefoot train trpo HalfCheetah-v5 --steps 1000000 --out $(RUN)
 	$(BIN)/surefoot evaluate $(RUN)
 	@echo "the run lies in $(RUN)"
+
+$(VENV)/.docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet '.[docs]'
+	touch $@
+
+# The documentation as a site, to be read from its files.
+docs: $(VENV)/.docs
+	$(install)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "the site begins at build/site/index.html"
 
 lint: $(VENV)/.dev
 	$(install)

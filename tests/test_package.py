@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import surefoot as sf
-from surefoot.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -50,29 +49,9 @@ def test_the_readmes_trpo_by_hand_runs_in_at_most_15_lines_and_is_the_recipe():
         assert (by_hand == by_name).all()
 
 
-def test_the_readmes_face_of_the_library_runs(tmp_path, monkeypatch):
-    (block,) = [b for b in BLOCKS if "agent.predict" in b]
-    monkeypatch.chdir(tmp_path)
-    block = block.replace("HalfCheetah-v5", "Pendulum-v1")
-    block = re.sub(r"steps=[\d_]+", "steps=2048", block)
-    names = {"observation": [1.0, 0.0, 0.0]}
-    exec(block, names)
-    assert len(names["result"].returns) == 20
-
-
-def test_the_readmes_table_is_the_recipes_own():
-    text = README.read_text()
-    for name, kind in RECIPES.items():
-        assert f"| `{name}` | {' | '.join(kind.parts)} |" in text
-
-
 def test_the_example_of_a_new_method_is_short_and_learns():
     path = ROOT / "examples" / "new_method.py"
     assert len(path.read_text().splitlines()) <= 30
     names = runpy.run_path(str(path))
     agent = sf.train(names["ClippedKFAC"](), "CartPole-v1", backend="device", steps=100_000)
     assert agent.evaluate(20).mean >= 400
-
-
-def test_the_page_on_extending_runs_from_top_to_bottom():
-    exec("\n".join(blocks(ROOT / "docs" / "extending.md")), {"__name__": "extending"})

@@ -1,0 +1,146 @@
+"""What the documentation shows is what there is: every block runs, every link and option exists,
+and the site is built from the pages without a warning."""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+
+import pages
+import pytest
+
+import surefoot as sf
+from surefoot import cli
+from surefoot.recipes import RECIPES
+
+sys.path.append(str(pages.ROOT / "docs"))
+import generated
+
+#: Options of commands that are not surefoot's, and the two that only show how options look.
+FOREIGN = {"--strict", "--name-with-dashes", "--name", "--no-name"}
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    pages.scaled(monkeypatch)
+    before = set(sys.modules)
+    pages.play(page, tmp_path)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_every_block_says_what_it_is_and_hardly_any_is_left_out():
+    found = [fence for page in pages.PAGES for fence in pages.fences(page)]
+    unknown = [f"{f}" for f in found if f.language not in {"python", "sh"} | pages.SHOWN]
+    assert not unknown, "blocks of no known language"
+    left_out = [f"{f}: {f.reason}" for f in found if f.reason]
+    print(*left_out, sep="\n")
+    assert len(left_out) <= 2
+
+
+def prose(page):
+    """A page's text without its blocks."""
+    lines, inside = [], False
+    for line in page.read_text().splitlines():
+        if re.match(r"\s*(```|~~~)", line):
+            inside = not inside
+        elif not inside:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+def test_every_file_that_a_page_names_exists(page):
+    text = prose(page)
+    links = re.findall(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)\s]*)?\)", text)
+    links += re.findall(r"<!-- include: ([^#\n]+?)(?:#.+?)? -->", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    named = re.findall(r"`((?:docs|tests|examples|benchmarks|surefoot)/[\w./*-]+)`", text)
+    missing += [path for path in named if not list(pages.ROOT.glob(path.rstrip("/")))]
+    assert not missing
+
+
+@pytest.fixture(scope="module")
+def options():
+    """Every option of every command, as its help shows them."""
+    commands = [[name] for name in cli.COMMANDS if name != "train"]
+    commands += [["train", recipe] for recipe in RECIPES]
+    found = {}
+    for command in commands:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+            cli.main([*command, "--help"])
+        found[" ".join(command)] = set(re.findall(r"--[a-z][\w-]*", shown.getvalue()))
+    return found
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+def test_every_option_that_a_page_names_exists(page, options):
+    every = set().union(*options.values()) | FOREIGN
+    for code in re.findall(r"`([^`\n]*--[^`\n]*)`", prose(page)):
+        named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code))
+        if code.startswith("python -m "):
+            continue
+        command = re.match(r"surefoot ((?:train )?[\w-]+)", code)
+        accepted = options.get(command[1], every) if command else every
+        assert named <= accepted, f"{code}: {named - accepted}"
+
+
+def test_the_readmes_recipe_table_is_the_generated_one():
+    assert generated.recipe_table() in (pages.ROOT / "README.md").read_text()
+
+
+def test_every_hyperparameter_is_explained():
+    for table in (generated.setup_table(), generated.hyperparameter_tables()):
+        rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+        assert rows
+        assert [row[0] for row in rows if len(row[-1].strip(" |")) < 5] == []
+
+
+def test_a_field_has_its_own_docstring_and_not_its_neighbors():
+    found = generated._docstrings(RECIPES["a2c"])
+    assert found["horizon"] == "Steps of each environment in a batch."
+    assert found["learning_rate"].startswith("RMSprop's rate")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built strictly."""
+    pytest.importorskip("mkdocstrings", reason="the extra docs is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(pages.ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        command, cwd=pages.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_is_built_without_a_warning_and_fetches_nothing(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert not re.search(r'<(script|img|iframe)[^>]*src="(https?:)?//', text), page
+        assert not re.search(r'<link[^>]*href="(https?:)?//', text), page
+        assert "<!-- generated" not in text
+    assert (site / "examples" / "new_method.py.html").is_file()
+
+
+def test_every_public_name_has_an_entry_in_the_reference(site):
+    text = (site / "reference.html").read_text()
+    for name in set(sf.__all__) - {"__version__"}:
+        assert f'id="surefoot.{name}"' in text, name
+    assert set(sf._WHERE) == set(generated.GROUPS)
+
+
+def test_predict_takes_what_stable_baselines3_passes():
+    """`evaluate_policy` calls `predict` with these names, and nothing else of a model."""
+    import inspect
+
+    accepted = list(inspect.signature(sf.Agent.predict).parameters)[1:]
+    assert accepted == ["observation", "state", "episode_start", "deterministic"]
