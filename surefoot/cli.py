@@ -7,6 +7,9 @@ imported only by the commands that compute, so that help is immediate.
 from __future__ import annotations
 
 import importlib
+import os
+import select
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -80,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             near = closest(command, COMMANDS)
             raise UsageError(f"unknown command {command!r}; accepted are {accepted}.{near}")
         module = importlib.import_module(f"surefoot.commands.{COMMANDS[command].module}")
-        return int(module.main(arguments[1:]))
+        code = int(module.main(arguments[1:]))
+        # Here, where a pipe that nobody reads is told of, and not when the interpreter ends.
+        sys.stdout.flush()
+        return code
     except UsageError as error:
         print(f"surefoot: {error}", file=sys.stderr)
         return 2
@@ -90,6 +96,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return 128 + signal.SIGPIPE
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end was closed, by `head` for instance. From
+    then on it leads nowhere, so that the interpreter can end in peace."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -366,3 +367,15 @@ def test_seeds_at_once_leave_a_run_each(here):
         "train", "trpo", "CartPole-v1", *TINY, "--seeds=2"
     )
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
+
+
+def test_output_that_nobody_reads_ends_a_command_quietly():
+    program = subprocess.Popen(
+        [sys.executable, "-m", "surefoot.cli", "list", "envs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    program.stdout.close()
+    assert program.stderr.read() == ""
+    assert program.wait() == 128 + signal.SIGPIPE
