@@ -370,12 +370,12 @@ def test_seeds_at_once_leave_a_run_each(here):
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
-    program = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "surefoot.cli", "list", "envs"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    program.stdout.close()
-    assert program.stderr.read() == ""
-    assert program.wait() == 128 + signal.SIGPIPE
+    ) as program:
+        program.stdout.close()
+        assert program.stderr.read() == ""
+    assert program.returncode == 128 + signal.SIGPIPE
