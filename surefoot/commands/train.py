@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from surefoot.arguments import parse
+from surefoot.commands.report import report_at_end
 from surefoot.commands.saying import conclude, interrupted, say
 from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
             ("env", tyro.conf.Positional[str]),
             ("out", Path | None, None),
             ("seeds", int, at_least(1, 1)),
+            ("report", bool, True),
             ("run", Setup, dataclasses.field(default=Setup())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         kw_only=True,
         namespace={
             "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
-            "seeds from --seed on at once, on the device.",
+            "seeds from --seed on at once, on the device. --no-report writes no report.html.",
             "__post_init__": validate,
         },
     )
@@ -85,4 +87,6 @@ def _run_training(name: str, options: Any) -> int:
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return interrupted(console, folder, results, signals)
     say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
+    if options.report:
+        report_at_end(console, folder)
     return 0
