@@ -110,7 +110,22 @@ class Browser:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs_in, theirs_out)]
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--mute-audio", "--disable-dev-shm-usage", "--hide-scrollbars", "--enable-unsafe-swiftshader", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows"]
+        flags = (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--mute-audio",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--enable-unsafe-swiftshader",
+            "--disable-background-timer-throttling",
+            "--disable-renderer-backgrounding",
+            "--disable-backgrounding-occluded-windows",
+        )
         place = f'exec "$0" "$@" 3<&{high[0]} 4>&{high[1]}'
         command = ["bash", "-c", place, find(), *flags, f"--user-data-dir={folder}", "about:blank"]
         self._process = subprocess.Popen(

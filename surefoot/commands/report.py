@@ -25,7 +25,8 @@ class Report:
     network."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of runs, or folders that hold runs one or two levels below, as train --seeds makes."""
+    """Folders of runs, or folders that hold runs one or two levels below, as that of train --seeds
+    does."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """The file to write, if not report.html in the folder that is given, or here where several
     are."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from surefoot.reporting.panels import realized, trust_region
 from surefoot.reporting.reading import Log
+from surefoot.reporting.tables import percent
 
 
 class Check(NamedTuple):
@@ -42,38 +43,42 @@ def _checks(log: Log) -> Iterator[Check]:
         beyond = float(np.mean(mean > 2 * allowed[1]))
         yield Check(
             beyond < 0.05,
-            f"the mean KL was above twice the {allowed[0]} of {allowed[1]:g} nats in {beyond:.0%} "
-            "of the iterations",
+            f"the mean KL was above twice the {allowed[0]} of {allowed[1]:g} nats in "
+            f"{percent(beyond)} of the iterations",
         )
     accepted = _finite(log, "accepted")
     if len(accepted) and "backtracks" in log.columns:
         share = float(accepted.mean())
-        yield Check(share >= 0.8, f"the line search took a step in {share:.0%} of the updates")
+        yield Check(share >= 0.8, f"the line search took a step in {percent(share)} of the updates")
     if {"objective_before", "objective_after"} <= set(log.columns) and not _searches(log):
         gain = realized(log)
         gain = gain[np.isfinite(gain)]
         if len(gain):
             risen = float(np.mean(gain >= 0))
             yield Check(
-                risen >= 0.8, f"the update raised its own objective in {risen:.0%} of iterations"
+                risen >= 0.8,
+                f"the update raised its own objective in {percent(risen)} of iterations",
             )
     clipped = _finite(log, "clip_fraction")
     if len(clipped):
         middle = float(np.median(clipped))
-        yield Check(middle <= 0.3, f"half of the updates clipped {middle:.0%} of samples or more")
+        yield Check(
+            middle <= 0.3, f"half of the updates clipped {percent(middle)} of samples or more"
+        )
     size = _finite(log, "effective_sample_size")
     if len(size):
         low = float(np.quantile(size, 0.05))
         yield Check(
             low >= 0.5,
-            f"the effective sample size was {low:.0%} of the batch or more in 95 % of iterations",
+            f"the effective sample size was {percent(low)} of the batch or more in 95 % of "
+            "iterations",
         )
     explained = _finite(log, "explained_variance")
     if len(explained):
         middle = float(np.median(explained[len(explained) // 2 :]))
         yield Check(
             middle > 0,
-            f"the critic explained {middle:.0%} of the variance (median of the second half)"
+            f"the critic explained {percent(middle)} of the variance (median of the second half)"
             if middle > 0
             else "the critic was worse than a constant in most of the second half",
         )

@@ -3,7 +3,7 @@ methods over tasks (Agarwal et al. 2021)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +19,12 @@ from surefoot.reporting.tables import Table, number
 _GRID = 100
 #: Draws for the bands of curves, of which there are hundreds; tables have more.
 _BAND_RESAMPLES = 1000
+_PAIR_RESAMPLES = 2000
 #: Numbers that a bootstrap of curves holds at a time.
 _AT_ONCE = 4_000_000
 #: Methods of which every pair is compared; of more, each against the best.
 _MOST_PAIRED = 5
+_MOST_SAID = 5
 _TAUS = 101
 _TRACES = {
     "kl_mean": (
@@ -152,7 +154,7 @@ def _curves(place: int, task: str, groups: Sequence[Group], styles: dict[str, in
         f"Interquartile mean over the runs, whose number stands in brackets, of each one's mean of "
         f"the last {WINDOW} episodes, and its pointwise 95 % stratified-bootstrap interval. With "
         "few runs such an interval is too narrow.",
-        f"Interquartile means at the end: {'; '.join(said)}.",
+        f"Interquartile means at the end: {_said(said)}",
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),
@@ -184,7 +186,7 @@ def _trace(
         f"{word}-{place}",
         f"{title}: {task}",
         says,
-        f"Medians over the run: {'; '.join(said)}.",
+        f"Medians over the run: {_said(said)}",
         STEPS,
         axis,
         tuple(series),
@@ -231,8 +233,15 @@ def _summary(groups: Sequence[Group]) -> Table:
     )
 
 
-def _range(low: float, high: float) -> str:
-    return "–" if low != low else f"{number(low)} to {number(high)}"
+def _said(parts: Sequence[str]) -> str:
+    """The first few of them as a sentence."""
+    more = len(parts) - _MOST_SAID
+    end = f"; and {more:,} more" if more > 0 else ""
+    return "; ".join(parts[:_MOST_SAID]) + end + "."
+
+
+def _range(low: float, high: float, say: Callable[[float], str] = number) -> str:
+    return "–" if low != low else f"{say(low)} to {say(high)}"
 
 
 class _Scores(NamedTuple):
@@ -308,7 +317,7 @@ def _profile(scores: _Scores, tasks: Sequence[str], styles: dict[str, int]) -> F
         share = statistics.performance_profile(strata, taus)
         band: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if min(map(len, strata)) > 1:
-            band = statistics.profile_interval(strata, taus, resamples=2000)
+            band = statistics.profile_interval(strata, taus, resamples=_PAIR_RESAMPLES)
         series.append(Series(method, "interval", taus, share, *band, styles[method]))
     return Figure(
         "profile",
@@ -337,7 +346,12 @@ def _improvement(scores: _Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
     found = []
     for x, y in pairs:
         chance = statistics.probability_of_improvement(scores.of[x], scores.of[y])
-        low, high = statistics.improvement_interval(scores.of[x], scores.of[y], resamples=2000)
+        low = high = float("nan")
+        # One run, drawn again and again, is no evidence of how much runs differ.
+        if min(map(len, scores.of[x] + scores.of[y])) > 1:
+            low, high = statistics.improvement_interval(
+                scores.of[x], scores.of[y], resamples=_PAIR_RESAMPLES
+            )
         found.append((chance, low, high))
     middle, low_, high_ = np.array(found, float).T
     labels = tuple(f"{x} > {y}" for x, y in pairs)
@@ -349,8 +363,7 @@ def _improvement(scores: _Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
         "P(X > Y): how likely a run of X scores higher than one of Y, mean over "
         f"{', '.join(tasks)}, ties counted half, with 95 % intervals{against}. One half is no "
         "difference; an interval that holds it has not shown one.",
-        "; ".join(f"{label} {value:.2f}" for label, value in zip(labels, middle, strict=True))
-        + ".",
+        _said([f"{label}: {value:.2f}" for label, value in zip(labels, middle, strict=True)]),
         Axis("probability of improvement P(X > Y) (–)", low=-0.02, high=1.02),
         Axis("", labels=labels[::-1]),
         (
@@ -363,10 +376,11 @@ def _improvement(scores: _Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
             ),
             Series("probability, 95 % interval", "bars", middle, places, low_, high_, style=0),
         ),
+        wide=len(pairs) > _MOST_SAID,
         rows=len(pairs),
     )
     rows = [
-        (x, y, f"{p:.3f}", f"{low:.3f} to {high:.3f}")
+        (x, y, f"{p:.3f}", _range(low, high, "{:.3f}".format))
         for (x, y), (p, low, high) in zip(pairs, found, strict=True)
     ]
     table = Table(

@@ -46,8 +46,8 @@ def draw(figure: Figure) -> dict[str, Any]:
     return {
         "data": data,
         "layout": {
-            "xaxis": _axis(figure.x),
-            "yaxis": _axis(figure.y),
+            "xaxis": _axis(figure.x, [series.x for series in figure.series]),
+            "yaxis": _axis(figure.y, [series.y for series in figure.series]),
             "showlegend": several,
             "hovermode": "closest" if figure.y.labels else "x unified",
         },
@@ -55,11 +55,10 @@ def draw(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, values: list[np.ndarray]) -> dict[str, Any]:
     drawn: dict[str, Any] = {"title": {"text": escape(axis.title)}}
     if axis.log:
-        drawn.update(type="log", exponentformat="power", dtick=1, minor={"ticks": "outside"})
-        drawn.pop("dtick")
+        drawn.update(type="log", exponentformat="power", dtick=_log_ticks(values))
     if axis.low is not None or axis.high is not None:
         drawn["range"] = [axis.low, axis.high]
     if axis.labels:
@@ -69,6 +68,13 @@ def _axis(axis: Axis) -> dict[str, Any]:
             range=[-0.5, len(axis.labels) - 0.5],
         )
     return drawn
+
+
+def _log_ticks(values: list[np.ndarray]) -> float | str:
+    """A tick a decade where there are several, else at 1, 2 and 5."""
+    every = np.concatenate(values)
+    every = every[np.isfinite(every) & (every > 0)]
+    return 1 if len(every) and every.max() > 50 * every.min() else "D2"
 
 
 def _traces(series: Series, figure: Figure) -> list[dict[str, Any]]:
@@ -87,8 +93,8 @@ def _traces(series: Series, figure: Figure) -> list[dict[str, Any]]:
     match series.kind:
         case "line" | "interval":
             if series.faint:
-                trace["line"]["width"] = 1
-                trace["opacity"] = 0.55
+                trace["line"].update(width=1, dash="solid")
+                trace["opacity"] = 0.7
             if len(series.x) <= 40 and not series.faint:
                 trace.update(mode="lines+markers", marker=_marker(series, color, 6))
             if series.kind == "interval" and series.low is not None and series.high is not None:

@@ -94,16 +94,18 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: text, family: getComputedStyle(document.body).fontFamily, size: 12 },
       margin: { l: 48, r: 12, t: 6, b: 40 },
-      legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom" },
+      legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", traceorder: "normal" },
       hoverlabel: { bgcolor: card, bordercolor: grid, font: { color: text } },
+      modebar: { bgcolor: card, color: faint, activecolor: text },
       dragmode: narrow.matches ? false : "zoom",
     });
     return { data, layout, rows };
   }
 
   const config = {
-    responsive: true, displaylogo: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    responsive: true, displaylogo: false, displayModeBar: narrow.matches ? false : "hover",
+    // Nothing that asks the network; dragging zooms anyway.
+    modeBarButtons: [["toImage", "resetScale2d"]],
   };
 
   async function draw(holder) {

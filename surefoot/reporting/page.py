@@ -149,8 +149,8 @@ def table(given: Table, name: str, *, words: bool = False) -> str:
 def checks(found: Sequence[Check]) -> str:
     """Findings as a list, each with a word for how it is."""
     items = "".join(
-        f'<li class="{"good" if one.good else "look"}"><b>{"Good" if one.good else "Look"}</b> '
-        f"{escape(one.says[:1].upper() + one.says[1:])}.</li>\n"
+        f'<li class="{"good" if one.good else "look"}"><b>{"Good" if one.good else "Look"}</b>'
+        f"<span>{escape(one.says[:1].upper() + one.says[1:])}.</span></li>\n"
         for one in found
     )
     return f'<div class="card"><ul class="checks">\n{items}</ul></div>\n'

@@ -9,7 +9,7 @@ import numpy as np
 
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean, thin
 from surefoot.reporting.reading import Log
-from surefoot.reporting.tables import number
+from surefoot.reporting.tables import number, percent
 
 #: Episodes that a mean return runs over, as on the terminal.
 WINDOW = 100
@@ -182,7 +182,7 @@ def _kl(log: Log) -> Figure | None:
     if allowed is not None:
         series.append(_level(log, f"{allowed[0]} = {allowed[1]:g}", allowed[1]))
         share = float(np.mean(mean[np.isfinite(mean)] > allowed[1]))
-        beyond = f"; above {allowed[1]:g} nats in {share:.0%} of the iterations"
+        beyond = f"; above {allowed[1]:g} nats in {percent(share)} of the iterations"
     return Figure(
         "kl",
         "How far each step moved the policy",
@@ -229,8 +229,8 @@ def _search(log: Log) -> Figure | None:
         "How often each step was shortened before it was accepted; a cross is an update that found "
         "no step and left the policy as it was. Bad: crosses often, or backtracks near the number "
         "of tries: the quadratic model of the KL does not hold.",
-        f"Accepted: {1 - given_up.mean():.1%} of the updates; {finite.mean():.2g} backtracks in "
-        "the mean.",
+        f"Accepted: {percent(1 - given_up.mean())} of the updates; "
+        f"{finite.mean():.2g} backtracks in the mean.",
         STEPS,
         Axis("backtracks (number)", low=-0.2),
         tuple(series),
@@ -438,7 +438,7 @@ def time_parts(log: Log) -> dict[str, np.ndarray]:
         # The first call of the program includes its compilation.
         parts["compiled program"] = np.maximum(parts["compiled program"] - compiling, 0)
     rest = np.nan_to_num(total) - compiling - sum(parts.values(), np.zeros(len(total)))
-    parts["the rest, waiting for the critic included"] = np.maximum(rest, 0)
+    parts["the rest"] = np.maximum(rest, 0)
     parts["compiling"] = compiling
     return parts
 
@@ -460,8 +460,8 @@ def _time(log: Log) -> Figure | None:
     return Figure(
         "time",
         "Where the time went",
-        "Time of an iteration by its parts, stacked; compiling is left out and stands in the "
-        "table. Bad: a height that grows with the run.",
+        "Time of an iteration by its parts, stacked; the rest holds what is left of the "
+        "critic's fit; compiling stands in the table. Bad: a height that grows with the run.",
         f"Environment steps per second: {_quantiles(rate)}.",
         STEPS,
         Axis("time of an iteration (ms)", low=0.0),

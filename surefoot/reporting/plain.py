@@ -87,7 +87,15 @@ def _draw(axes: Axes, series: Series, figure: Figure) -> None:
             width, alpha = (0.8, 0.55) if faint else (1.6, 1.0)
             few = len(series.x) <= 40 and not faint
             look["marker"] = marker if few else None
-            axes.plot(series.x, series.y, ls=dash, lw=width, alpha=alpha, markersize=4, **look)
+            axes.plot(
+                series.x,
+                series.y,
+                ls="-" if faint else dash,
+                lw=width,
+                alpha=alpha,
+                markersize=4,
+                **look,
+            )
             if series.kind == "interval" and series.low is not None and series.high is not None:
                 axes.fill_between(
                     series.x, series.low, series.high, color=color, alpha=0.2, linewidth=0

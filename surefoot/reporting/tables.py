@@ -23,12 +23,23 @@ class Table:
     """Whether it is shown when asked for."""
 
 
+def percent(share: float) -> str:
+    """A share in whole percent, with a tenth where it is near none or all but is neither."""
+    digits = 1 if 0 < share < 0.01 or 0.99 < share < 1 else 0
+    return f"{100 * share:.{digits}f} %"
+
+
 def html(table: Table) -> str:
     """The table with a caption, and with scopes for its headers; scrolls if it is too wide."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    # Words begin where the column does; numbers end where it ends.
+    words = [i for i in range(len(table.header)) if any(row[i][:1].isalpha() for row in table.rows)]
+    head = "".join(
+        f'<th scope="col"{_side(i in words)}>{escape(cell)}</th>'
+        for i, cell in enumerate(table.header)
+    )
     rows = "".join(
         f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + "".join(f"<td{_side(i in words)}>{escape(cell)}</td>" for i, cell in enumerate(rest, 1))
         + "</tr>\n"
         for first, *rest in table.rows
     )
@@ -38,6 +49,10 @@ def html(table: Table) -> str:
         f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody>"
         "</table></div>"
     )
+
+
+def _side(words: bool) -> str:
+    return ' class="text"' if words else ""
 
 
 def markdown(table: Table) -> str:
@@ -93,6 +108,8 @@ def number(value: float) -> str:
     """Four digits, whole from 1,000 on; a dash for what is not there."""
     if value != value:
         return "–"
+    if abs(value) == float("inf"):
+        return "∞" if value > 0 else "−∞"
     if abs(value) >= 1e6 or (value and abs(value) < 1e-3):
         return f"{value:.3g}".replace("-", "−", 1) if value < 0 else f"{value:.3g}"
     text = f"{value:,.0f}" if abs(value) >= 999.95 else f"{value:.4g}"

@@ -18,7 +18,7 @@ from surefoot.reporting.finding import find_runs
 from surefoot.reporting.page import Fact, Section
 from surefoot.reporting.panels import best_mean, figures, final_score, time_parts
 from surefoot.reporting.reading import Log, read
-from surefoot.reporting.tables import Table, number
+from surefoot.reporting.tables import Table, number, percent
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -167,7 +167,7 @@ def _provenance(log: Log) -> str:
     whole = sum(parts.values())
     if whole:
         rows = [
-            (name, f"{number(seconds * log.every)} s", f"{seconds / whole:.1%}")
+            (name, f"{number(seconds * log.every)} s", percent(seconds / whole))
             for name, seconds in parts.items()
         ]
         spent = Table("Where the time of the run went", ("part", "time", "share"), rows)
@@ -223,7 +223,7 @@ def _several(folders: Sequence[Path], picture: Callable[[Figure], str], named: s
         Fact("Tasks", f"{len(tasks):,}"),
         Fact("Steps", f"{sum(log.total for log in logs):,}", "of all runs together"),
     ]
-    title = f"{_names(methods)} on {_names(tasks)}"
+    title = f"{_names(methods, 'methods')} on {_names(tasks, 'tasks')}"
     subtitle = f"{len(logs):,} runs compared over their seeds"
     return page.page(title, subtitle, facts, sections, plotly=_moves(picture))
 
@@ -233,8 +233,8 @@ def _broken(logs: Sequence[Log]) -> list[str]:
     return found if len(found) <= _FEW else [*found[:_FEW], f"… and {len(found) - _FEW:,} more"]
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} methods or tasks"
+def _names(names: Sequence[str], kind: str) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} {kind}"
 
 
 def _runs(shown: Comparison) -> Table:
