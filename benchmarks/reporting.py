@@ -20,7 +20,30 @@ import numpy as np
 METHODS = ("trpo", "ppo_clip", "npg", "acktr", "ppo_kl")
 TASKS = ("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "Swimmer-v5")
 ROWS = 2048
-NAMES = ["objective_before", "objective_after", "predicted_improvement", "kl_mean", "kl_max", "entropy", "grad_norm", "relative_residual", "step_scale", "d_fisher_d", "beta", "explained_variance", "value_mean", "reward_scale", "effective_sample_size", "critic_objective_before", "critic_objective_after", "critic_predicted_improvement", "critic_kl_mean", "critic_kl_max", "critic_entropy", "critic_grad_norm"]
+NAMES = (
+    "objective_before",
+    "objective_after",
+    "predicted_improvement",
+    "kl_mean",
+    "kl_max",
+    "entropy",
+    "grad_norm",
+    "relative_residual",
+    "step_scale",
+    "d_fisher_d",
+    "beta",
+    "explained_variance",
+    "value_mean",
+    "reward_scale",
+    "effective_sample_size",
+    "critic_objective_before",
+    "critic_objective_after",
+    "critic_predicted_improvement",
+    "critic_kl_mean",
+    "critic_kl_max",
+    "critic_entropy",
+    "critic_grad_norm",
+)
 
 
 def write_runs(folder, runs, iterations):
@@ -83,8 +106,8 @@ def write_run(folder, method, task, seed, iterations, per_iteration=4):
 
 
 def measure(folder, out):
-    """Seconds, megabytes of the page, and peak resident megabytes of a process that writes the
-    report of what lies in `folder`."""
+    """Seconds, processor seconds, megabytes of the page and peak resident megabytes of a process
+    that writes the report of what lies in `folder`."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "surefoot.cli", "report", str(folder), "--out", str(out)]
     child = os.spawnvp(os.P_NOWAIT, command[0], command)
@@ -92,7 +115,12 @@ def measure(folder, out):
     seconds = time.perf_counter() - started
     if status:
         raise SystemExit("the report failed")
-    return seconds, out.stat().st_size / 1e6, usage.ru_maxrss / 1024
+    return (
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        out.stat().st_size / 1e6,
+        usage.ru_maxrss / 1024,
+    )
 
 
 def main():
@@ -106,8 +134,11 @@ def main():
         if not folder.exists():
             write_runs(folder, given.runs, given.iterations)
         read = sum(path.stat().st_size for path in folder.rglob("metrics.jsonl")) / 1e6
-        seconds, page, memory = measure(folder, Path(temporary) / "report.html")
-    print(f"{read:.0f} MB read, {seconds:.1f} s, a page of {page:.1f} MB, peak {memory:.0f} MB")
+        seconds, busy, page, memory = measure(folder, Path(temporary) / "report.html")
+    print(
+        f"{read:.0f} MB read in {seconds:.1f} s ({busy:.1f} s of a processor), a page of "
+        f"{page:.1f} MB, peak {memory:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

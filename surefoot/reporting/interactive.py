@@ -156,7 +156,7 @@ def _band(series: Series, color: str, name: str) -> list[dict[str, Any]]:
         "type": "scatter",
         "mode": "lines",
         "x": _array(series.x[there]),
-        "line": {"width": 0},
+        "line": {"width": 0, "color": color},
         "hoverinfo": "skip",
         "showlegend": False,
         "legendgroup": name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def picture(figure: Figure) -> str:
         "grid.linewidth": 0.6,
         "axes.grid": True,
         "legend.frameon": False,
+        "text.parse_math": False,
     }
     with matplotlib.rc_context(style):
         height = 1.1 + 0.35 * figure.rows if figure.rows else 3.3
@@ -66,7 +68,10 @@ def picture(figure: Figure) -> str:
             _draw(axes, series, figure)
         _dress(axes, figure)
         text = io.StringIO()
-        drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        with warnings.catch_warnings():
+            # The browser has other fonts; words that leave no room for axes are a user's own.
+            warnings.simplefilter("ignore", UserWarning)
+            drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     return (
         f'<div class="drawn" role="img" aria-labelledby="{figure.name}-title">'
         f"{_embedded(text.getvalue(), figure.name)}</div>\n"
