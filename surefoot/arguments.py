@@ -2,7 +2,7 @@
 makes every mistake one line that names the value, what is accepted, and the closest match.
 
 Options are `--field-name value`; booleans are `--flag` and `--no-flag`; a tuple takes
-several values.
+several values, and as the last positional one all that are left.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def _check(
     options: dict[str, Any], arguments: list[str], prog: str, positionals: dict[str, Any]
 ) -> None:
     missing = list(positionals)
+    taking = ""
     flags = {name for name, hint in options.items() if hint is bool}
     while arguments:
         token = arguments.pop(0)
@@ -61,9 +62,10 @@ def _check(
                 raise UsageError(
                     f"unknown option {token}; options begin with --, '{prog} --help' lists them"
                 )
-            if not missing:
+            if not missing and not taking:
                 raise UsageError(f"unexpected argument {token!r}; '{prog} --help' shows the usage")
-            name = missing.pop(0)
+            name = missing.pop(0) if missing else taking
+            taking = name if typing.get_origin(positionals[name]) is tuple else ""
             _check_value(name, positionals[name], token)
             continue
         name, equals, value = token[2:].replace("_", "-").partition("=")

@@ -44,6 +44,9 @@ COMMANDS = {
     "inspect": Command(
         "inspect", "RUN [--iteration K]", "what one update did, along the line on which it lies"
     ),
+    "report": Command(
+        "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared"
+    ),
     "list": Command("listing", "algorithms|envs", "what there is"),
     "check-env": Command("check_env", "ID|MODULE:FACTORY", "look for defects of an environment"),
     "doctor": Command("doctor", "", "versions, devices, and whether they compute correctly"),

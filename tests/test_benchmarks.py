@@ -17,9 +17,10 @@ import scipy.stats
 # At the end: surefoot itself is to be the installed one, wherever the tests start.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks.learning import lines, matrix, overall, plot, rows, runner, single, statistics
+from benchmarks.learning import lines, matrix, overall, plot, rows, runner, single
 from benchmarks.learning.__main__ import main, options
 from benchmarks.learning.table import TASKS, table
+from surefoot import statistics
 from surefoot.errors import UsageError
 
 SKEWED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0])

@@ -177,7 +177,9 @@ def test_a_run_writes_its_folder_and_says_where_and_how_much_it_trained(trained)
         "checkpoints",
         "config.json",
         "metrics.jsonl",
+        "report.html",
     ]
+    assert "report: run/report.html" in ran.out
 
 
 def test_the_config_says_what_the_run_was(trained):
@@ -358,7 +360,9 @@ def test_seeds_at_once_leave_a_run_each(here):
     assert ran.code == 0, ran.err
     assert "seeds 7 to 8 at once" in ran.out
     assert "over the seeds" in ran.out
-    assert sorted(path.name for path in Path("both").iterdir()) == ["seed-7", "seed-8"]
+    assert sorted(path.name for path in Path("both").iterdir()) == [
+        *["report.html", "seed-7", "seed-8"]
+    ]
     for seed in (7, 8):
         config = json.loads(Path(f"both/seed-{seed}/config.json").read_text())
         assert config["setup"]["seed"] == seed

@@ -23,7 +23,6 @@ from gymnasium.vector.utils import batch_space
 import surefoot as sf
 from surefoot.agent import Shape
 from surefoot.cli import main
-from surefoot.exporting.card import student_interval
 from surefoot.exporting.export import FORMATS
 from surefoot.exporting.markdown import block, code, quoted
 from surefoot.exporting.onnx_graph import to_onnx
@@ -31,6 +30,7 @@ from surefoot.exporting.origin import origin_of
 from surefoot.exporting.ports import inputs
 from surefoot.exporting.stablehlo import to_stablehlo
 from surefoot.networks import Policy
+from surefoot.statistics import t_interval
 from surefoot.training import prepare
 
 ROWS = 1000
@@ -299,7 +299,7 @@ def test_the_card_tells_returns_with_their_interval(run, exported):
     (found,) = head["model-index"][0]["results"]
     assert found["dataset"]["type"] == "CartPole-v1"
     assert found["metrics"][0]["value"] == pytest.approx(result.mean, abs=1e-4)
-    low, high = student_interval(result.returns)
+    low, high = t_interval(result.returns)
     assert f"| 20 | {result.mean:.2f} | {low:.2f} to {high:.2f} |" in text
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     last = np.array([x for row in rows for x in row["episode_returns"]][-100:])
@@ -307,13 +307,6 @@ def test_the_card_tells_returns_with_their_interval(run, exported):
     assert f"| {len(last)} | {last.mean():.2f} |" in text
     assert "| `baseline` | `false` |" in text
     assert "512 environment steps" in text
-
-
-def test_the_interval_is_students():
-    # The quantile of four degrees of freedom is in every table.
-    low, high = student_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
-    half = 2.776445 * np.sqrt(2.5 / 5)
-    assert (low, high) == pytest.approx((3 - half, 3 + half), abs=1e-5)
 
 
 def test_an_agent_that_knows_nothing_gets_a_card_that_says_so(tmp_path, monkeypatch):

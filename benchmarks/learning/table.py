@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.learning import statistics
 from benchmarks.learning.lines import Line
 from benchmarks.learning.overall import Overall, over_tasks
 from benchmarks.learning.rows import RANDOM
+from surefoot import statistics
 
 TASKS = (
     "label",

@@ -9,6 +9,7 @@ from pathlib import Path
 import tyro
 
 from surefoot.arguments import parse
+from surefoot.commands.report import PAGE, report_at_end
 from surefoot.commands.saying import conclude, interrupted, say
 
 
@@ -43,4 +44,6 @@ def main(arguments: Sequence[str]) -> int:
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return interrupted(console, options.run, results, signals)
     say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
+    if (options.run / PAGE).is_file():
+        report_at_end(console, options.run)
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from surefoot.arguments import parse
+from surefoot.commands.report import report_at_end
 from surefoot.commands.saying import conclude, interrupted, say
 from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             ("out", Path | None, None),
             ("seeds", int, at_least(1, 1)),
             ("live", bool, False),
+            ("report", bool, True),
             ("run", Setup, dataclasses.field(default=Setup())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         namespace={
             "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
             "seeds from --seed on at once, on the device. --live shows the dashboard of 'surefoot "
-            "watch' in place of the progress bar.",
+            "watch' in place of the progress bar. --no-report writes no report.html.",
             "__post_init__": validate,
         },
     )
@@ -93,4 +95,6 @@ def _run_training(name: str, options: Any) -> int:
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return interrupted(console, folder, results, signals)
     say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
+    if options.report:
+        report_at_end(console, folder)
     return 0

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 from gymnasium import spaces
 
 from surefoot.envs.spaces import component, observation_size
@@ -23,6 +22,7 @@ from surefoot.exporting.origin import Origin
 from surefoot.exporting.ports import Port, inputs, output
 from surefoot.exporting.usage import usage
 from surefoot.normalize import ObservationNormalizer
+from surefoot.statistics import t_interval
 
 if TYPE_CHECKING:
     from surefoot.agent import Agent
@@ -133,7 +133,7 @@ def _statistics(returns: np.ndarray) -> list[str]:
     interval = spread = "–"
     if number > 1:
         spread = f"{returns.std(ddof=1):.2f}"
-        low, high = student_interval(returns)
+        low, high = t_interval(returns)
         interval = f"{low:.2f} to {high:.2f}"
     return [
         str(number),
@@ -142,13 +142,6 @@ def _statistics(returns: np.ndarray) -> list[str]:
         spread,
         f"{returns.min():.2f} to {returns.max():.2f}",
     ]
-
-
-def student_interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of two values or more, by Student's t."""
-    n = len(values)
-    half = scipy.stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _ports(agent: Agent, kind: str) -> str:

@@ -1,0 +1,61 @@
+"""Runs that differ in nothing but their seed are one group; a method is what groups of several
+tasks have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from surefoot.reporting.reading import Log
+
+#: Settings that change no number of a run, or the seed's alone.
+_NO_MATTER = frozenset(
+    ["seed", "checkpoint_every", "env_timeout", "max_env_restarts", "env_threads", "evaluate_every"]
+)
+
+
+class Group(NamedTuple):
+    """Runs of one method on one task."""
+
+    method: str
+    """The algorithm, and what tells it from others of that name."""
+    task: str
+    runs: list[Log]
+
+
+def group(logs: Sequence[Log]) -> list[Group]:
+    """The groups, by task and method, in the order in which they first come."""
+    settings = [_settings(log) for log in logs]
+    methods = _labels([log.config["algorithm"] for log in logs], settings)
+    groups: dict[tuple[str, str], Group] = {}
+    for log, method in zip(logs, methods, strict=True):
+        task = log.config["environment"]
+        groups.setdefault((task, method), Group(method, task, [])).runs.append(log)
+    tasks = list(dict.fromkeys(task for task, _ in groups))
+    return sorted(groups.values(), key=lambda one: tasks.index(one.task))
+
+
+def _settings(log: Log) -> dict[str, Any]:
+    setup = {k: v for k, v in log.config["setup"].items() if k not in _NO_MATTER}
+    return {**setup, **log.config["hyperparameters"]}
+
+
+def _labels(algorithms: Sequence[str], settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Each run's method: its algorithm with the settings in which runs of the algorithm differ."""
+    labels = []
+    differing: dict[str, list[str]] = {}
+    for algorithm in dict.fromkeys(algorithms):
+        own = [one for name, one in zip(algorithms, settings, strict=True) if name == algorithm]
+        names = dict.fromkeys(name for one in own for name in one)
+        differing[algorithm] = [
+            name for name in names if len({_text(one.get(name)) for one in own}) > 1
+        ]
+    for algorithm, one in zip(algorithms, settings, strict=True):
+        parts = [f"{name}={_text(one.get(name))}" for name in differing[algorithm]]
+        labels.append(" ".join([algorithm, *parts]))
+    return labels
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

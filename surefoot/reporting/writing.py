@@ -1,0 +1,263 @@
+"""`write`: from run folders to a page in a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from surefoot.errors import UsageError
+from surefoot.reporting import interactive, page, plain, repeating
+from surefoot.reporting.checks import checks
+from surefoot.reporting.comparison import Comparison, compare
+from surefoot.reporting.figures import Figure
+from surefoot.reporting.finding import find_runs
+from surefoot.reporting.page import Fact, Section
+from surefoot.reporting.panels import best_mean, figures, final_score, time_parts
+from surefoot.reporting.reading import Log, read
+from surefoot.reporting.tables import Table, number, percent
+
+#: Runs that are all named; of more, the table of them is folded.
+_FEW = 12
+
+
+def write(paths: Sequence[str | Path], out: str | Path) -> Path:
+    """Write the page of the runs that `paths` stand for, replacing one that is there.
+
+    Args:
+        paths: folders of runs, or folders that hold such folders one or two levels below; one run
+            is shown in detail, several are compared.
+        out: the file to write, `.html`.
+
+    Raises:
+        UsageError: a path is no run's and holds none, the file cannot be written, or neither
+            plotly nor matplotlib is installed.
+    """
+    out = check_file(Path(out))
+    picture = _picture()
+    folders = find_runs([Path(path) for path in paths])
+    if len(folders) == 1:
+        text = _one(read(folders[0]), picture)
+    else:
+        text = _several(folders, picture, {Path(path).resolve() for path in paths})
+    _replace(out, text)
+    return out
+
+
+def check_file(path: Path) -> Path:
+    """The path, if a page can be written there and there is something to draw with; `UsageError`
+    otherwise."""
+    if path.suffix not in (".html", ".htm"):
+        raise UsageError(
+            f"{path} ends in {path.suffix or 'nothing'!r}; accepted is .html, report.html for "
+            "instance"
+        )
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; accepted is a file, report.html for instance")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}; make it")
+    _picture()
+    return path
+
+
+def _picture() -> Callable[[Figure], str]:
+    if interactive.available():
+        return page.interactive_picture
+    if plain.available():
+        return plain.picture
+    raise UsageError(
+        "a report needs plotly, or matplotlib for one that does not move: "
+        "pip install 'surefoot[report]' or 'surefoot[figures]'"
+    )
+
+
+def _replace(out: Path, text: str) -> None:
+    """Write beside the file's place and rename, so that no half page is ever there."""
+    try:
+        handle, beside = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}; pass another path") from None
+    try:
+        with open(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        os.chmod(beside, 0o644)
+        os.replace(beside, out)
+    except OSError as error:
+        Path(beside).unlink(missing_ok=True)
+        raise UsageError(f"{out} cannot be written: {error.strerror}; pass another path") from None
+
+
+def _one(log: Log, picture: Callable[[Figure], str]) -> str:
+    config = log.config
+    title = f"{config['algorithm']} on {config['environment']}"
+    drawn = figures(log)
+    sections = []
+    found = checks(log)
+    if found:
+        sections.append(Section("What stands out", page.checks(found)))
+    if drawn:
+        shown = page.figures(drawn, picture)
+        every = f"figures show one row of {log.every:,}" if log.every > 1 else ""
+        sections.append(
+            Section("The run", page.notes([*log.notes, *[every] * bool(every)]) + shown)
+        )
+    else:
+        none = "the run has no iteration yet: there is nothing to draw"
+        sections.append(Section("The run", page.notes([none, *log.notes])))
+    sections.append(Section("What made it", _provenance(log)))
+    return page.page(
+        title, f"{_state(log)} · {log.folder}", _facts(log), sections, plotly=_moves(picture)
+    )
+
+
+def _moves(picture: Callable[[Figure], str]) -> bool:
+    return picture is page.interactive_picture
+
+
+def _state(log: Log) -> str:
+    seed = log.config["setup"].get("seed")
+    seed_text = "" if seed is None else f"seed {seed}, "
+    if log.complete:
+        return f"{seed_text}{log.total:,} steps"
+    return f"{seed_text}{log.total:,} of {log.planned:,} steps: running, or interrupted"
+
+
+def _facts(log: Log) -> list[Fact]:
+    facts = []
+    if len(log.returns):
+        last = min(len(log.returns), 100)
+        facts += [
+            Fact("Return", number(final_score(log)), f"mean of the last {last} episodes"),
+            Fact("Best", number(best_mean(log)), "running mean of 100 episodes"),
+        ]
+    if log.evaluations is not None:
+        at = log.evaluations
+        facts.append(Fact("Evaluation", number(at.mean[-1]), f"the last of {len(at.mean)}"))
+    facts.append(Fact("Steps", f"{log.total:,}", f"{len(log.steps):,} iterations"))
+    total = log.columns.get("timing.total")
+    if total is not None and np.isfinite(total).any():
+        seconds = float(np.nansum(total)) * log.every
+        facts.append(Fact("Time", _duration(seconds), "of training, compiling included"))
+    if "kl_mean" in log.columns:
+        middle = log.columns["kl_mean"]
+        middle = middle[np.isfinite(middle)]
+        if len(middle):
+            facts.append(Fact("KL of a step", f"{np.median(middle):.2g}", "nats, median"))
+    return facts
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
+
+
+def _provenance(log: Log) -> str:
+    config = log.config
+    text = ""
+    command = repeating.command(config)
+    if command is not None:
+        text += page.command(command)
+    parts = {name: float(values.sum()) for name, values in time_parts(log).items()}
+    whole = sum(parts.values())
+    if whole:
+        rows = [
+            (name, f"{number(seconds * log.every)} s", percent(seconds / whole))
+            for name, seconds in parts.items()
+        ]
+        spent = Table("Where the time of the run went", ("part", "time", "share"), rows)
+        text += page.table(spent, "time-table")
+    pairs = [
+        _settings("Hyperparameters of the method", config["hyperparameters"]),
+        _settings("What the run was, beside its method", config["setup"]),
+        _settings("Versions that its numbers depend on", config["versions"]),
+    ]
+    shown = [page.table(one, "settings", words=True) for one in pairs if one.rows]
+    return f'{text}<div class="pair">{"".join(shown)}</div>\n'
+
+
+def _settings(caption: str, values: dict[str, object]) -> Table:
+    return Table(caption, ("name", "value"), [(name, _say(v)) for name, v in values.items()])
+
+
+def _say(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(_say, value))
+        case None:
+            return "–"
+        case _:
+            return str(value)
+
+
+def _several(folders: Sequence[Path], picture: Callable[[Figure], str], named: set[Path]) -> str:
+    logs, left = [], []
+    for folder in folders:
+        try:
+            logs.append(read(folder, detail=0))
+        except UsageError as error:
+            if folder.resolve() in named:
+                raise
+            left.append(f"left out: {error}")
+    if not logs:
+        raise UsageError(f"none of {len(folders)} runs can be read: {left[0]}")
+    shown = compare(logs)
+    methods = list(dict.fromkeys(one.method for one in shown.groups))
+    tasks = list(dict.fromkeys(one.task for one in shown.groups))
+    notes = [*left, *shown.notes, *_broken(logs)]
+    results = "".join(page.table(table, f"table-{i}") for i, table in enumerate(shown.tables))
+    sections = [Section("Results", page.notes(notes) + results)]
+    if shown.figures:
+        sections.append(Section("Figures", page.figures(shown.figures, picture)))
+    sections.append(Section("The runs", page.table(_runs(shown), "runs")))
+    facts = [
+        Fact("Runs", f"{len(logs):,}"),
+        Fact("Methods", f"{len(methods):,}"),
+        Fact("Tasks", f"{len(tasks):,}"),
+        Fact("Steps", f"{sum(log.total for log in logs):,}", "of all runs together"),
+    ]
+    title = f"{_names(methods, 'methods')} on {_names(tasks, 'tasks')}"
+    subtitle = f"{len(logs):,} runs compared over their seeds"
+    return page.page(title, subtitle, facts, sections, plotly=_moves(picture))
+
+
+def _broken(logs: Sequence[Log]) -> list[str]:
+    found = [f"{log.folder}: {note}" for log in logs for note in log.notes]
+    return found if len(found) <= _FEW else [*found[:_FEW], f"… and {len(found) - _FEW:,} more"]
+
+
+def _names(names: Sequence[str], kind: str) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} {kind}"
+
+
+def _runs(shown: Comparison) -> Table:
+    rows = [
+        (
+            str(log.folder),
+            one.method,
+            one.task,
+            _say(log.config["setup"].get("seed")),
+            f"{log.total:,}" + ("" if log.complete else f" of {log.planned:,}"),
+            f"{len(log.returns):,}",
+            number(final_score(log)),
+            number(best_mean(log)),
+            f"{len(log.refused):,}",
+        )
+        for one in shown.groups
+        for log in one.runs
+    ]
+    header = ("run", "method", "task", "seed", "steps", "episodes", "last 100", "best 100")
+    return Table(
+        "Every run: mean return of the last 100 episodes, highest running mean of 100, refused "
+        "updates",
+        (*header, "refused"),
+        rows,
+        folded=len(rows) > _FEW,
+    )
