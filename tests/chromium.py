@@ -40,7 +40,8 @@ class Page:
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning"):
             self.errors.append(str([arg.get("value") for arg in parameters["args"]]))
-        elif method == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+        # A driver warns of what a screenshot costs.
+        elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
             self.errors.append(parameters["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])

@@ -600,7 +600,8 @@ def browser(tmp_path_factory):
 def written(one, many, tmp_path_factory):
     """Pages by what they show."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, path in (("one", one), ("many", many)):
+    synthetic.write_run(folder / "dense", "npg", "Ant-v5", 0, iterations=100, per_iteration=30)
+    for name, path in (("one", one), ("many", many), ("dense", folder / "dense")):
         reporting.write([path], folder / f"{name}.html")
     return folder
 
@@ -617,8 +618,16 @@ BOXES = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("name", ["one", "many"])
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [
+        ("one", 1280, False),
+        ("one", 390, True),
+        ("many", 1280, False),
+        ("many", 390, True),
+        ("dense", 1280, True),
+    ],
+)
 def test_a_page_is_drawn_whole_and_asks_nobody(browser, written, name, width, dark):
     path = written / f"{name}.html"
     shown = browser.show(path, width=width, dark=dark, mobile=width < 600)

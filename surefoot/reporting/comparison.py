@@ -64,7 +64,9 @@ def compare(logs: Sequence[Log]) -> Comparison:
     tasks = list(dict.fromkeys(one.task for one in groups))
     scored = {task: [g for g in groups if g.task == task and _scores(g).size] for task in tasks}
     figures = [
-        _curves(i, task, scored[task], styles) for i, task in enumerate(tasks) if scored[task]
+        _curves(i, task, scored[task], styles, wide=len(tasks) < 3)
+        for i, task in enumerate(tasks)
+        if scored[task]
     ]
     tables, notes = [_summary(groups)], _notes(groups)
     methods, common = _common(scored)
@@ -138,7 +140,9 @@ def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return middle, low, high
 
 
-def _curves(place: int, task: str, groups: Sequence[Group], styles: dict[str, int]) -> Figure:
+def _curves(
+    place: int, task: str, groups: Sequence[Group], styles: dict[str, int], *, wide: bool
+) -> Figure:
     end = max(log.total for one in groups for log in one.runs)
     ends = np.linspace(0, end, _GRID + 1)[1:]
     series, said = [], []
@@ -158,7 +162,7 @@ def _curves(place: int, task: str, groups: Sequence[Group], styles: dict[str, in
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),
-        wide=True,
+        wide=wide,
     )
 
 

@@ -95,6 +95,8 @@ def _traces(series: Series, figure: Figure) -> list[dict[str, Any]]:
             if series.faint:
                 trace["line"].update(width=1, dash="solid")
                 trace["opacity"] = 0.7
+            elif len(series.x) > 300:
+                trace["line"]["width"] = 1.2
             if len(series.x) <= 40 and not series.faint:
                 trace.update(mode="lines+markers", marker=_marker(series, color, 6))
             if series.kind == "interval" and series.low is not None and series.high is not None:

@@ -103,7 +103,7 @@
   }
 
   const config = {
-    responsive: true, displaylogo: false, displayModeBar: narrow.matches ? false : "hover",
+    responsive: true, displaylogo: false, displayModeBar: !narrow.matches,
     // Nothing that asks the network; dragging zooms anyway.
     modeBarButtons: [["toImage", "resetScale2d"]],
   };

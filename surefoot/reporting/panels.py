@@ -176,8 +176,8 @@ def _kl(log: Log) -> Figure | None:
     series = []
     if _has(log, "kl_max"):
         largest = _positive(log.columns["kl_max"])
-        series.append(Series("largest over the states", "line", x, largest, style=4, faint=True))
-    series.append(Series("mean over the states", "line", x, _positive(mean), style=0))
+        series.append(Series("largest", "line", x, largest, style=4, faint=True))
+    series.append(Series("mean", "line", x, _positive(mean), style=0))
     allowed, beyond = trust_region(log), ""
     if allowed is not None:
         series.append(_level(log, f"{allowed[0]} = {allowed[1]:g}", allowed[1]))
@@ -191,7 +191,7 @@ def _kl(log: Log) -> Figure | None:
         "length have no place on this axis.",
         f"Mean KL: {_quantiles(mean)} nats{beyond}.",
         STEPS,
-        Axis("KL(old‖new) (nats)", log=True),
+        Axis("KL(old‖new) over the states (nats)", log=True),
         tuple(series),
     )
 
@@ -232,7 +232,7 @@ def _search(log: Log) -> Figure | None:
         f"Accepted: {percent(1 - given_up.mean())} of the updates; "
         f"{finite.mean():.2g} backtracks in the mean.",
         STEPS,
-        Axis("backtracks (number)", low=-0.2),
+        Axis("backtracks (number)", low=-0.1, high=max(1.0, float(finite.max())) + 0.1),
         tuple(series),
     )
 
@@ -260,7 +260,7 @@ def _improvement(log: Log) -> Figure | None:
         (
             _line(log, "predicted_improvement", "predicted", 1),
             Series("realized", "line", log.columns["steps"], gain, style=0),
-            _level(log, "none", 0.0),
+            _level(log, "no change", 0.0),
         ),
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, thin
+from surefoot.reporting.figures import PLAIN, Figure, Series, thin
 from surefoot.reporting.interactive import COLORS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _draw(axes: Axes, series: Series, figure: Figure) -> None:
         case "points":
             shown = thin(len(series.x), _MOST_DOTS)
             x, y = series.x[shown], series.y[shown]
-            axes.plot(x, y, ls="none", marker=".", ms=3, alpha=0.35, mew=0, **look)
+            axes.plot(x, y, ls="none", marker="o", ms=2.2, alpha=0.45, mew=0, **look)
         case "crosses":
             axes.plot(series.x, series.y, ls="none", marker="x", ms=6, mew=2, **look)
         case "bars":
@@ -139,29 +139,42 @@ def _stack(axes: Axes, areas: list[Series]) -> None:
 
 
 def _dress(axes: Axes, figure: Figure) -> None:
+    from matplotlib import ticker
+
     axes.set_xlabel(figure.x.title)
     axes.set_ylabel(figure.y.title)
     for scale, limits, axis in (
         (axes.set_xscale, axes.set_xlim, figure.x),
         (axes.set_yscale, axes.set_ylim, figure.y),
     ):
-        if axis.log and _any_positive(figure, axis):
+        if axis.log and (ends := _ends(figure)) is not None:
             scale("log")
+            steps = (1.0,) if ends[1] > 50 * ends[0] else (1.0, 2.0, 5.0)
+            axes.yaxis.set_major_locator(ticker.LogLocator(subs=steps))
+            axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:.1g}"))
+            axes.yaxis.set_minor_formatter(ticker.NullFormatter())
         if axis.low is not None or axis.high is not None:
             limits(axis.low, axis.high)
     if figure.y.labels:
         axes.set_yticks(range(len(figure.y.labels)), figure.y.labels)
         axes.set_ylim(-0.5, len(figure.y.labels) - 0.5)
-    else:
-        axes.ticklabel_format(axis="x", style="plain") if not figure.x.log else None
+    if _largest(figure) >= 10_000:
+        axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     if len(figure.series) > 1:
         # Above the axes, as wide as they are.
         columns = 3 if figure.wide else 2
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, fontsize=9)
 
 
-def _any_positive(figure: Figure, axis: Axis) -> bool:
-    return axis is figure.y and any(np.any(one.y > 0) for one in figure.series)
+def _ends(figure: Figure) -> tuple[float, float] | None:
+    """The lowest and the highest value that a logarithmic y axis has a place for."""
+    values = np.concatenate([one.y for one in figure.series])
+    values = values[np.isfinite(values) & (values > 0)]
+    return (float(values.min()), float(values.max())) if len(values) else None
+
+
+def _largest(figure: Figure) -> float:
+    return max((float(np.abs(one.x).max()) for one in figure.series if len(one.x)), default=0.0)
 
 
 def _embedded(svg: str, name: str) -> str:
