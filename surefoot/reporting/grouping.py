@@ -11,7 +11,16 @@ from surefoot.reporting.reading import Log
 
 #: Settings that change no number of a run, or the seed's alone.
 _NO_MATTER = frozenset(
-    ["seed", "checkpoint_every", "env_timeout", "max_env_restarts", "env_threads", "evaluate_every"]
+    [
+        "seed",
+        "checkpoint_every",
+        "env_timeout",
+        "max_env_restarts",
+        "env_threads",
+        "evaluate_every",
+        "evaluation_episodes",
+        "log",
+    ]
 )
 
 
