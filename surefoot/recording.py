@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from surefoot.agent import Agent
@@ -219,6 +220,6 @@ def reason(iteration: Iteration, space: Any) -> str:
         case "a reward":
             return f"a reward of {where} is not finite"
         case _:
-            names = [name for name, x in row.items() if x != x or abs(x) == float("inf")]
+            names = [name for name, x in row.items() if not np.all(np.isfinite(x))]
             found = f" ({', '.join(names)})" if names else ""
             return f"advantages, a gradient or new parameters are not finite{found}"
