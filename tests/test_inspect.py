@@ -5,12 +5,10 @@ import importlib.util
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -485,11 +483,3 @@ def test_a_figure_without_matplotlib_is_refused_before_anything_is_replayed(
     monkeypatch.setattr(inspecting, "replay", None)
     assert main(["inspect", str(short), "--iteration", "1", "--out", "x.pdf"]) == 2
     assert "a figure needs matplotlib: pip install 'surefoot[figures]'" in capsys.readouterr().err
-
-
-def test_the_page_on_inspecting_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    page = Path(__file__).parents[1] / "docs" / "inspecting.md"
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
-    monkeypatch.chdir(tmp_path)
-    exec(code, {"__name__": "inspecting"})
-    assert (tmp_path / "update.png").is_file()
