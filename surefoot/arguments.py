@@ -122,7 +122,9 @@ def _accepted(hint: Any) -> str:
     kind = _element(hint)
     if _is_literal(kind):
         return " or ".join(map(repr, typing.get_args(kind)))
-    return _KINDS.get(kind, "a value")
+    accepted = _KINDS.get(kind, "a value")
+    several = typing.get_origin(hint) is tuple
+    return f"{accepted}, or several with spaces between them" if several else accepted
 
 
 def _converts(hint: Any, value: str) -> bool:

@@ -58,6 +58,7 @@ def usage() -> str:
     calls = {f"{name} {command.arguments}": command for name, command in COMMANDS.items()}
     width = max(map(len, calls)) + 2
     lines = [f"  surefoot {call:<{width}}{command.purpose}" for call, command in calls.items()]
+    lines.append(f"  surefoot {'--version':<{width}}the version")
     return "\n".join(
         [
             f"surefoot {__version__}: policy optimization that knows how far it steps",

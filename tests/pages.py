@@ -141,8 +141,9 @@ def _is_installed_by_pip(arguments):
     if arguments[0] != "install":
         return False
     known = _project()["optional-dependencies"]
+    named = {re.match(r"[\w-]+", one)[0] for extra in known.values() for one in extra}
     for word in arguments[1:]:
-        if word in ("-e", "--upgrade"):
+        if word in {"-e", "--upgrade", *named} - {"surefoot"}:
             continue
         match = re.fullmatch(r"(surefoot|\.)(?:\[([\w,]+)\])?", word)
         if not match or not set((match[2] or "").split(",")) - {""} <= set(known):

@@ -76,7 +76,7 @@ def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alone(tmp_path):
 SCRIPT = """
 import sys, time
 from surefoot.runs import signals
-signals.PATIENCE = float(sys.argv[1])
+signals.PATIENCE, signals.ECHO = float(sys.argv[1]), 1.0
 with signals.Signals() as asked:
     print("ready", flush=True)
     time.sleep(120)
@@ -90,6 +90,9 @@ def test_a_second_signal_ends_at_once(sent):
     process.send_signal(sent)
     assert process.stderr.readline() == "\n"
     assert "once more ends at once" in process.stderr.readline()
+    process.send_signal(sent)  # An echo: `timeout` signals a process, and then its group.
+    time.sleep(1.2)
+    assert process.poll() is None
     process.send_signal(sent)
     assert "ended at once" in process.communicate()[1]
     assert process.returncode == 128 + sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -34,25 +34,36 @@ def main(arguments: Sequence[str]) -> int:
     command = dataclasses.make_dataclass(
         "Train",
         [
-            ("env", tyro.conf.Positional[str]),
-            ("out", Path | None, None),
-            ("seeds", int, at_least(1, 1)),
-            ("live", bool, False),
-            ("report", bool, True),
+            (
+                "env",
+                _option(tyro.conf.Positional[str], "Gymnasium id, HalfCheetah-v5 for instance."),
+            ),
+            ("out", _option(Path | None, "The run's folder, if not a new one below runs/."), None),
+            (
+                "seeds",
+                _option(int, "Seeds to train at once, from --seed on (device)."),
+                at_least(1, 1),
+            ),
+            ("live", _option(bool, "Show the dashboard of 'surefoot watch' meanwhile."), False),
+            ("report", _option(bool, "Write report.html at the end."), True),
             ("run", Setup, dataclasses.field(default=Setup())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
         frozen=True,
         kw_only=True,
         namespace={
-            "__doc__": f"{doc}\n\nENV is a Gymnasium id such as HalfCheetah-v5. --seeds N trains N "
-            "seeds from --seed on at once, on the device. --live shows the dashboard of 'surefoot "
-            "watch' in place of the progress bar. --no-report writes no report.html.",
+            "__doc__": f"{doc}\n\nFor instance: surefoot train {name} CartPole-v1 --steps 100000",
             "__post_init__": validate,
         },
     )
     options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
     return _run_training(name, options)
+
+
+def _option(kind: Any, explained: str) -> Any:
+    """The type of an option, with its line in the help."""
+    metavar = "ENV" if kind == tyro.conf.Positional[str] else None
+    return Annotated[kind, tyro.conf.arg(help=explained, metavar=metavar)]
 
 
 def _run_training(name: str, options: Any) -> int:

@@ -18,6 +18,9 @@ from typing import Any
 
 #: Seconds from the first signal to the end of the process.
 PATIENCE = 9.0
+#: Seconds within which a second signal is the first one's echo: GNU's `timeout` signals a process,
+#: and then the group that it is in.
+ECHO = 0.1
 
 
 class Signals:
@@ -51,13 +54,16 @@ class Signals:
         self._written.close()
 
     def _watch(self) -> None:
+        first = 0.0
         while received := self._read.recv(1):
             number = received[0]
             if number not in self._before:
                 continue
             if self.received is not None:
+                if time.monotonic() - first < ECHO:
+                    continue
                 _end(number, "ended at once")
-            self.received = number
+            self.received, first = number, time.monotonic()
             threading.Thread(target=self._wait, args=(number,), daemon=True).start()
             name = signal.Signals(number).name
             _say(f"\nsurefoot: {name}: finishing the iteration; once more ends at once")
