@@ -23,6 +23,7 @@ from gymnasium.vector.utils import batch_space
 import surefoot as sf
 from surefoot.agent import Shape
 from surefoot.cli import main
+from surefoot.exporting.card import card
 from surefoot.exporting.export import FORMATS
 from surefoot.exporting.markdown import block, code, quoted
 from surefoot.exporting.onnx_graph import to_onnx
@@ -354,6 +355,47 @@ def test_a_card_says_what_files_hold_and_nothing_else(tmp_path):
     assert "5 environment steps" in text
 
 
+#: What a run's last row tells of is not what an older policy was trained with: steps, as the card
+#: says them and as the file's metadata do, and the last of the episodes before.
+TRAINED = {
+    "checkpoint": (
+        {"trained_steps": 250, "steps": 1000},
+        ("250 of 1,000 planned environment steps.", {"steps": "250"}, 2),
+    ),
+    "extended": (
+        {"trained_steps": 400, "steps": 300},
+        ("with 400 environment steps.", {"steps": "400"}, 4),
+    ),
+    "best": (
+        {"evaluated": {"steps": 300}, "steps": 1000},
+        ("300 of 1,000 planned environment steps.", {"steps": "300"}, 3),
+    ),
+    "old": (
+        {"steps": 1000},
+        (
+            "Its run tells of 400 of 1,000 planned environment steps; which of them it was "
+            "trained with is not known.",
+            {"planned_steps": "1000"},
+            4,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_steps_are_the_policys_own(case, tmp_path):
+    provenance, (told, facts, last) = TRAINED[case]
+    rows = [{"steps": 100 * i, "episode_returns": [i] * 200} for i in (1, 2, 3, 4)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=provenance)
+    origin = origin_of(agent, tmp_path)
+    assert origin.returns == [last] * 100
+    assert {k: v for k, v in origin.facts().items() if "steps" in k} == facts
+    text = card(agent, origin, file="p.onnx", kind="onnx", played=None, env_id=None)
+    assert told in text
+    assert ("maybe later than this policy" in text) == (case == "old")
+
+
 def test_text_is_quoted_for_what_it_stands_in():
     assert code("a") == "`a`"
     assert code("a`b") == "``a`b``"
@@ -368,7 +410,7 @@ def test_the_last_episodes_are_a_hundred(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     origin = origin_of(made("action box"), tmp_path)
     assert origin.returns == [1] * 10 + [2] * 30 + [3] * 30 + [4] * 30
-    assert origin.steps == 4
+    assert (origin.steps, origin.run_steps) == (None, 4)
     (tmp_path / "metrics.jsonl").write_text("{}\n")
     with pytest.raises(sf.UsageError, match="no intact file of metrics"):
         origin_of(made("action box"), tmp_path)
