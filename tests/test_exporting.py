@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import io
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from surefoot.exporting.origin import origin_of
 from surefoot.exporting.ports import inputs
 from surefoot.exporting.stablehlo import to_stablehlo
 from surefoot.networks import Policy
+from surefoot.new_files import beside
 from surefoot.statistics import t_interval
 from surefoot.training import prepare
 
@@ -462,6 +465,67 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(sf.UsageError, match="No space left on device"):
         made("action box").export(tmp_path / "p.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def fails_at(number, function):
+    """That fails when it is called that many times."""
+    calls = itertools.count(1)
+
+    def call(*arguments, **options):
+        if next(calls) == number:
+            raise OSError(28, "No space left on device")
+        return function(*arguments, **options)
+
+    return call
+
+
+#: fsync: of the policy, the card, and their folder.
+FAILURES = {
+    **{f"fsync {i}": (os, "fsync", i) for i in (1, 2, 3)},
+    **{f"rename {i}": (Path, "rename", i) for i in (1, 2)},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_policy_and_its_card_are_both_written_or_neither(failure, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    where, name, number = FAILURES[failure]
+    agent = made("action box")
+    with monkeypatch.context() as patch:
+        if name == "rename":
+            patch.setattr(os, "link", no_links)
+        patch.setattr(where, name, fails_at(number, getattr(where, name)))
+        with pytest.raises(sf.UsageError, match=r"p\.onnx cannot be made: No space left"):
+            agent.export(tmp_path / "p.onnx")
+        assert list(tmp_path.iterdir()) == []
+        # The next one is not refused, without links neither.
+        agent.export(tmp_path / "p.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["card.md", "p.onnx"]
+    assert (tmp_path / "p.onnx").stat().st_nlink == 1
+    assert (tmp_path / "p.onnx").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_appears_meanwhile_is_kept(links, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    def appear(*_, **__):
+        (tmp_path / "card.md").write_text("mine")
+        return "card"
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(sys.modules["surefoot.exporting.export"], "card", appear)
+    with pytest.raises(sf.UsageError, match=r"card\.md was made by another process"):
+        made("action box").export(tmp_path / "p.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["card.md"]
+    assert (tmp_path / "card.md").read_text() == "mine"
+    with beside(tmp_path / "card.md", replace=True) as part:
+        part.write_text("new")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["new"]
 
 
 def test_the_command_line_refuses_what_is_there(run, exported):
