@@ -358,6 +358,19 @@ def test_a_card_says_what_files_hold_and_nothing_else(tmp_path):
     assert "5 environment steps" in text
 
 
+def test_half_a_character_is_no_failure(tmp_path):
+    half = "half \ud800"
+    inner = {half: half, "surefoot": half}
+    told = {"algorithm": half, "environment": half, "hyperparameters": inner, "versions": inner}
+    agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=told)
+    written = agent.export(tmp_path / "p.onnx")
+    assert "`half ?` on `half ?`" in written.card.read_text()
+    facts = {p.key: p.value for p in onnx.load(written.policy).metadata_props}
+    assert facts["task"] == facts["recipe"] == facts["surefoot_version"] == "half ?"
+    with pytest.raises(sf.UsageError, match=r"'observation\.half \\ud800'"):
+        inputs(spaces.Dict({half: OBSERVATIONS["box"]}))
+
+
 #: What a run's last row tells of is not what an older policy was trained with: steps, as the card
 #: says them and as the file's metadata do, and the last of the episodes before.
 TRAINED = {
@@ -414,9 +427,10 @@ def test_the_last_episodes_are_a_hundred(tmp_path):
     origin = origin_of(made("action box"), tmp_path)
     assert origin.returns == [1] * 10 + [2] * 30 + [3] * 30 + [4] * 30
     assert (origin.steps, origin.run_steps) == (None, 4)
-    (tmp_path / "metrics.jsonl").write_text("{}\n")
-    with pytest.raises(sf.UsageError, match="no intact file of metrics"):
-        origin_of(made("action box"), tmp_path)
+    for row in ("{}", '{"steps": 1e999, "episode_returns": []}', "[" * 100_000):
+        (tmp_path / "metrics.jsonl").write_text(f"{row}\n")
+        with pytest.raises(sf.UsageError, match="no intact file of metrics"):
+            origin_of(made("action box"), tmp_path)
 
 
 MISTAKES = {

@@ -101,7 +101,7 @@ def export(
     try:
         with all_beside(path, told) as (policy_part, card_part):
             policy_part.write_bytes(data)
-            # Names in files may hold half a character, which UTF-8 has none of.
+            # What files tell may hold half a character, which UTF-8 has none of.
             card_part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"{path} cannot be made: {error.strerror}; pass another path") from None

@@ -50,7 +50,7 @@ class Origin(NamedTuple):
             "surefoot_version": self.versions.get("surefoot"),
             "exported_by_surefoot": self.exported_by,
         }
-        return {name: str(value) for name, value in found.items() if value is not None}
+        return {name: _encodable(str(value)) for name, value in found.items() if value is not None}
 
 
 def origin_of(agent: Agent, run: Path | None) -> Origin:
@@ -99,7 +99,7 @@ def _training(path: Path, *, upto: int | None) -> tuple[int | None, list[float]]
                     del returns[:-LAST]
     except FileNotFoundError:
         return None, []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no intact file of metrics: {error!r}") from None
     return steps, returns
 
@@ -122,7 +122,12 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return _encodable(value) if isinstance(value, str) else None
+
+
+def _encodable(text: str) -> str:
+    # JSON may hold half a character, which UTF-8 has none of.
+    return text.encode(errors="replace").decode()
 
 
 def _integer(value: Any) -> int | None:
