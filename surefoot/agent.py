@@ -153,7 +153,8 @@ class Agent:
         `video` is a new .mp4 file that shows the first `video_episodes` of them, one after another,
         at the environment's own frame rate; results are the same with and without it. It needs
         an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
-        is made so), and `pip install 'surefoot[video]'`.
+        is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
+        were played, the `UsageError` has their `evaluation`.
         """
         actor = self._actor(deterministic)
         if video is None:

@@ -52,11 +52,12 @@ class Best:
         run, (arrays, facts) = self._run, self.saved
         state = run.state
         parts = filled(arrays, policy=state.policy, normalizer=state.normalizer)
+        provenance = {**run.config(), "trained_steps": facts["steps"], "evaluated": facts}
         Agent(
             parts["policy"],
             parts["normalizer"],
             run.shape,
             environment=run.environment,
-            provenance={**run.config(), "evaluated": facts},
+            provenance=provenance,
         ).write(self._path)
         self._written = True

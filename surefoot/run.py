@@ -105,6 +105,8 @@ class Run:
             )
             self._to_env = action_map(source.action_space, setup.action_map)
             self._start = BEGINNING
+            #: Environment steps that `state` has behind it.
+            self.trained = 0
             self.budget = setup.steps
             self._closing = on_error.pop_all()
 
@@ -115,7 +117,7 @@ class Run:
         they are not. Raises `ValueError` where `place` is of other environments."""
         seed = np.random.SeedSequence([self._seeds.environment, iterations]).generate_state(1)
         environments, reason = self._source.restore(place, seed=int(seed[0] >> 1))
-        self.state, self.budget = state, budget
+        self.state, self.budget, self.trained = state, budget, steps
         self._start = Start(iterations, steps, environments)
         return reason
 
@@ -131,7 +133,7 @@ class Run:
                 start=self._start,
                 ask=ask,
             ):
-                self.state = iteration.state
+                self.state, self.trained = iteration.state, iteration.steps
                 yield iteration
 
     def complete(self, steps: int) -> bool:
@@ -172,17 +174,17 @@ class Run:
             ask=ask,
         ):
             for run, iteration in zip(runs, told, strict=True):
-                run.state = iteration.state
+                run.state, run.trained = iteration.state, iteration.steps
             yield told
 
     def agent(self) -> Agent:
-        """The agent as it is now."""
+        """The agent as it is now; its provenance tells how many steps it was trained with."""
         return Agent(
             self.state.policy,
             self.state.normalizer,
             self.shape,
             environment=self.environment,
-            provenance=self.config(),
+            provenance={**self.config(), "trained_steps": self.trained},
         )
 
     def config(self) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def test_the_best_agent_is_that_of_the_best_mean_the_earliest_of_equals(backend,
     agent = sf.load(evaluated / "best")
     facts = agent.provenance["evaluated"]
     assert facts == {"steps": AT[int(np.argmax(means))], "mean": max(means), "episodes": 3}
+    assert agent.provenance["trained_steps"] == facts["steps"]
+    assert sf.load(evaluated).provenance["trained_steps"] == AT[-1]
     run = prepare(METHOD[backend], "CartPole-v1", {**SMALL, "backend": backend})
     run.close()
     assert agent.evaluate(3, run.evaluation_seed, env=ENV[backend]).mean == max(means)

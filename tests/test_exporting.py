@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import io
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from gymnasium.vector.utils import batch_space
 import surefoot as sf
 from surefoot.agent import Shape
 from surefoot.cli import main
+from surefoot.exporting.card import card
 from surefoot.exporting.export import FORMATS
 from surefoot.exporting.markdown import block, code, quoted
 from surefoot.exporting.onnx_graph import to_onnx
@@ -30,6 +33,7 @@ from surefoot.exporting.origin import origin_of
 from surefoot.exporting.ports import inputs
 from surefoot.exporting.stablehlo import to_stablehlo
 from surefoot.networks import Policy
+from surefoot.new_files import beside
 from surefoot.statistics import t_interval
 from surefoot.training import prepare
 
@@ -354,6 +358,60 @@ def test_a_card_says_what_files_hold_and_nothing_else(tmp_path):
     assert "5 environment steps" in text
 
 
+def test_half_a_character_is_no_failure(tmp_path):
+    half = "half \ud800"
+    inner = {half: half, "surefoot": half}
+    told = {"algorithm": half, "environment": half, "hyperparameters": inner, "versions": inner}
+    agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=told)
+    written = agent.export(tmp_path / "p.onnx")
+    assert "`half ?` on `half ?`" in written.card.read_text()
+    facts = {p.key: p.value for p in onnx.load(written.policy).metadata_props}
+    assert facts["task"] == facts["recipe"] == facts["surefoot_version"] == "half ?"
+    with pytest.raises(sf.UsageError, match=r"'observation\.half \\ud800'"):
+        inputs(spaces.Dict({half: OBSERVATIONS["box"]}))
+
+
+#: What a run's last row tells of is not what an older policy was trained with: steps, as the card
+#: says them and as the file's metadata do, and the last of the episodes before.
+TRAINED = {
+    "checkpoint": (
+        {"trained_steps": 250, "steps": 1000},
+        ("250 of 1,000 planned environment steps.", {"steps": "250"}, 2),
+    ),
+    "extended": (
+        {"trained_steps": 400, "steps": 300},
+        ("with 400 environment steps.", {"steps": "400"}, 4),
+    ),
+    "best": (
+        {"evaluated": {"steps": 300}, "steps": 1000},
+        ("300 of 1,000 planned environment steps.", {"steps": "300"}, 3),
+    ),
+    "old": (
+        {"steps": 1000},
+        (
+            "Its run tells of 400 of 1,000 planned environment steps; which of them it was "
+            "trained with is not known.",
+            {"planned_steps": "1000"},
+            4,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_steps_are_the_policys_own(case, tmp_path):
+    provenance, (told, facts, last) = TRAINED[case]
+    rows = [{"steps": 100 * i, "episode_returns": [i] * 200} for i in (1, 2, 3, 4)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=provenance)
+    origin = origin_of(agent, tmp_path)
+    assert origin.returns == [last] * 100
+    assert {k: v for k, v in origin.facts().items() if "steps" in k} == facts
+    text = card(agent, origin, file="p.onnx", kind="onnx", played=None, env_id=None)
+    assert told in text
+    assert ("maybe later than this policy" in text) == (case == "old")
+
+
 def test_text_is_quoted_for_what_it_stands_in():
     assert code("a") == "`a`"
     assert code("a`b") == "``a`b``"
@@ -368,10 +426,11 @@ def test_the_last_episodes_are_a_hundred(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     origin = origin_of(made("action box"), tmp_path)
     assert origin.returns == [1] * 10 + [2] * 30 + [3] * 30 + [4] * 30
-    assert origin.steps == 4
-    (tmp_path / "metrics.jsonl").write_text("{}\n")
-    with pytest.raises(sf.UsageError, match="no intact file of metrics"):
-        origin_of(made("action box"), tmp_path)
+    assert (origin.steps, origin.run_steps) == (None, 4)
+    for row in ("{}", '{"steps": 1e999, "episode_returns": []}', "[" * 100_000):
+        (tmp_path / "metrics.jsonl").write_text(f"{row}\n")
+        with pytest.raises(sf.UsageError, match="no intact file of metrics"):
+            origin_of(made("action box"), tmp_path)
 
 
 MISTAKES = {
@@ -420,6 +479,67 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(sf.UsageError, match="No space left on device"):
         made("action box").export(tmp_path / "p.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def fails_at(number, function):
+    """That fails when it is called that many times."""
+    calls = itertools.count(1)
+
+    def call(*arguments, **options):
+        if next(calls) == number:
+            raise OSError(28, "No space left on device")
+        return function(*arguments, **options)
+
+    return call
+
+
+#: fsync: of the policy, the card, and their folder.
+FAILURES = {
+    **{f"fsync {i}": (os, "fsync", i) for i in (1, 2, 3)},
+    **{f"rename {i}": (Path, "rename", i) for i in (1, 2)},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_policy_and_its_card_are_both_written_or_neither(failure, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    where, name, number = FAILURES[failure]
+    agent = made("action box")
+    with monkeypatch.context() as patch:
+        if name == "rename":
+            patch.setattr(os, "link", no_links)
+        patch.setattr(where, name, fails_at(number, getattr(where, name)))
+        with pytest.raises(sf.UsageError, match=r"p\.onnx cannot be made: No space left"):
+            agent.export(tmp_path / "p.onnx")
+        assert list(tmp_path.iterdir()) == []
+        # The next one is not refused, without links neither.
+        agent.export(tmp_path / "p.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["card.md", "p.onnx"]
+    assert (tmp_path / "p.onnx").stat().st_nlink == 1
+    assert (tmp_path / "p.onnx").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_appears_meanwhile_is_kept(links, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    def appear(*_, **__):
+        (tmp_path / "card.md").write_text("mine")
+        return "card"
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(sys.modules["surefoot.exporting.export"], "card", appear)
+    with pytest.raises(sf.UsageError, match=r"card\.md was made by another process"):
+        made("action box").export(tmp_path / "p.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["card.md"]
+    assert (tmp_path / "card.md").read_text() == "mine"
+    with beside(tmp_path / "card.md", replace=True) as part:
+        part.write_text("new")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["new"]
 
 
 def test_the_command_line_refuses_what_is_there(run, exported):

@@ -95,6 +95,8 @@ def same(one, other):
     assert ours.keys() == theirs.keys()
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    for folder in (one, other):
+        assert sf.load(folder).provenance["trained_steps"] == rows(folder)[-1]["steps"]
 
 
 CASES = {

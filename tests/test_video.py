@@ -230,6 +230,25 @@ def test_the_command_line_says_where_the_video_is(cartpole, tmp_path):
     assert told[1] == f"{told[0]}video: {tmp_path / 'a.mp4'}\n"
 
 
+def noisy(render_mode=None):
+    return Drawing(noisy=True)
+
+
+def test_a_refused_video_loses_no_evaluation(cartpole, tmp_path):
+    gymnasium.register("Noisy-v0", entry_point=noisy)
+    cartpole.save(tmp_path / "agent")
+    out, err = io.StringIO(), io.StringIO()
+    arguments = ["--env", "Noisy-v0", "--episodes", "2", "--video", str(tmp_path / "a.mp4")]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            assert main(["evaluate", str(tmp_path / "agent"), *arguments]) == 2
+    finally:
+        del gymnasium.registry["Noisy-v0"]
+    assert re.fullmatch(r"2 episodes: return .*\n", out.getvalue())
+    assert re.fullmatch(r"surefoot: .* with the same seed and actions: .*\n", err.getvalue())
+    assert [p.name for p in tmp_path.iterdir()] == ["agent"]
+
+
 def test_where_nothing_draws_the_line_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -267,6 +286,8 @@ def test_mujoco_draws_without_a_display(tmp_path, monkeypatch):
     try:
         opengl.choose_opengl()
     except sf.UsageError as error:
+        if os.environ.get("SUREFOOT_REQUIRE_OPENGL"):
+            pytest.fail(f"SUREFOOT_REQUIRE_OPENGL is set, and there is none: {error}")
         pytest.skip(f"no OpenGL without a display: {error}")
     agent = make_agent("HalfCheetah-v5")
     short = {"max_episode_steps": 4, "width": 64, "height": 64}

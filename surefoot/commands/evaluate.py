@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from surefoot.arguments import parse
 from surefoot.commands.play import Play
 from surefoot.config import at_least
+
+if TYPE_CHECKING:
+    from surefoot.evaluation import Evaluation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,21 +29,31 @@ def main(arguments: Sequence[str]) -> int:
     """Evaluate an agent, and return the exit code."""
     options = parse(Evaluate, arguments, prog="surefoot evaluate", positionals=["run"])
     from surefoot.training import load
+    from surefoot.video import UnfilmedError
 
     agent = load(options.run)
-    result = agent.evaluate(
-        options.episodes,
-        options.seed,
-        env=options.env,
-        deterministic=not options.stochastic,
-        video=options.video,
-        video_episodes=options.video_episodes,
-    )
-    print(
-        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
-        f"(standard deviation over episodes), {result.returns.min():.1f} to "
-        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}"
-    )
+    try:
+        result = agent.evaluate(
+            options.episodes,
+            options.seed,
+            env=options.env,
+            deterministic=not options.stochastic,
+            video=options.video,
+            video_episodes=options.video_episodes,
+        )
+    except UnfilmedError as error:
+        _tell(error.evaluation)
+        raise
+    _tell(result)
     if options.video is not None:
         print(f"video: {options.video}")
     return 0
+
+
+def _tell(result: Evaluation) -> None:
+    print(
+        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
+        f"(standard deviation over episodes), {result.returns.min():.1f} to "
+        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}",
+        flush=True,  # Before what is said of the video.
+    )

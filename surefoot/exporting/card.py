@@ -117,7 +117,8 @@ def _returns(origin: Origin, played: Played | None) -> str:
         what = f"most probable actions{on}, played for this card with seed {played.seed}"
         rows.append([what, *_statistics(played.result.returns)])
     if origin.returns:
-        what = f"the last {len(origin.returns)} episodes of training, with sampled actions"
+        of = "training" if origin.steps is not None else "the run, maybe later than this policy"
+        what = f"the last {len(origin.returns)} episodes of {of}, with sampled actions"
         rows.append([what, *_statistics(np.array(origin.returns))])
     if not rows:
         return "None is known: no episode was played for this card."
@@ -230,15 +231,24 @@ def _training(origin: Origin) -> str:
     facts += [f"the task {code(origin.task)}"] if origin.task else []
     facts += [f"seed {origin.seed}"] if origin.seed is not None else []
     if origin.steps is not None:
-        of = "" if origin.planned in (None, origin.steps) else f" of {origin.planned:,} planned"
-        facts.append(f"{origin.steps:,}{of} environment steps")
-    elif origin.planned is not None:
+        facts.append(f"{_of_planned(origin.steps, origin.planned)} environment steps")
+    elif origin.run_steps is None and origin.planned is not None:
         facts.append(f"{origin.planned:,} environment steps planned")
-    if not facts:
+    told = f"It was trained with {', '.join(facts)}." if facts else ""
+    if origin.steps is None and origin.run_steps is not None:
+        steps = _of_planned(origin.run_steps, origin.planned)
+        told = f"{told} Its run tells of {steps} environment steps; which of them it was trained "
+        told = f"{told}with is not known.".strip()
+    if not told:
         return "Nothing is known of its training."
-    told = f"It was trained with {', '.join(facts)}."
     command = block(shlex.join(origin.command), "sh") if origin.command else ""
     return "\n\n".join(part for part in (told, command) if part)
+
+
+def _of_planned(steps: int, planned: int | None) -> str:
+    # A run that was extended has more steps than were planned.
+    more = planned is not None and steps < planned
+    return f"{steps:,} of {planned:,} planned" if more else f"{steps:,}"
 
 
 def _numbers(values: dict[str, Any]) -> str:

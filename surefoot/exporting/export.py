@@ -12,7 +12,7 @@ from surefoot.exporting.card import Played, card
 from surefoot.exporting.onnx_graph import to_onnx
 from surefoot.exporting.origin import Origin, origin_of
 from surefoot.exporting.stablehlo import to_stablehlo
-from surefoot.new_files import beside, check_new_file
+from surefoot.new_files import all_beside, check_new_file
 
 if TYPE_CHECKING:
     from surefoot.agent import Agent
@@ -99,9 +99,10 @@ def export(
     text = card(agent, origin, file=path.name, kind=format, played=played, env_id=env_id)
     told = path.with_name(_CARD)
     try:
-        with beside(path) as policy_part, beside(told) as card_part:
+        with all_beside(path, told) as (policy_part, card_part):
             policy_part.write_bytes(data)
-            card_part.write_text(text, encoding="utf-8")
+            # What files tell may hold half a character, which UTF-8 has none of.
+            card_part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"{path} cannot be made: {error.strerror}; pass another path") from None
     return Exported(path, told, 0 if played is None else len(played.result.returns))

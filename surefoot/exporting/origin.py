@@ -26,13 +26,16 @@ class Origin(NamedTuple):
     planned: int | None
     """Environment steps that the run was to take."""
     steps: int | None
-    """Environment steps that the last row of the run's metrics tells of."""
+    """Environment steps that the agent was trained with, if its provenance tells them."""
+    run_steps: int | None
+    """Those that the last row of the run's metrics tells of, of rows that are not later than the
+    agent."""
     hyperparameters: dict[str, Any]
     setup: dict[str, Any]
     versions: dict[str, Any]
     command: list[str]
     returns: list[float]
-    """Raw returns of the last training episodes, at most `LAST`."""
+    """Raw returns of the last training episodes in these rows, at most `LAST`."""
     exported_by: str
     """Version of surefoot that writes the file."""
 
@@ -42,11 +45,12 @@ class Origin(NamedTuple):
             "task": self.task,
             "recipe": self.recipe,
             "seed": self.seed,
-            "steps": self.planned if self.steps is None else self.steps,
+            "steps": self.steps,
+            "planned_steps": self.planned if self.steps is None else None,
             "surefoot_version": self.versions.get("surefoot"),
             "exported_by_surefoot": self.exported_by,
         }
-        return {name: str(value) for name, value in found.items() if value is not None}
+        return {name: _encodable(str(value)) for name, value in found.items() if value is not None}
 
 
 def origin_of(agent: Agent, run: Path | None) -> Origin:
@@ -57,13 +61,18 @@ def origin_of(agent: Agent, run: Path | None) -> Origin:
     task = told.get("environment")
     if task is None and isinstance(agent.environment, str):
         task = agent.environment
-    steps, returns = (None, []) if run is None else _training(run / "metrics.jsonl")
+    steps = _integer(told.get("trained_steps"))
+    if steps is None:
+        # An older run's best agent has them there alone, and its last one nowhere.
+        steps = _integer(_dict(told.get("evaluated")).get("steps"))
+    run_steps, returns = (None, []) if run is None else _training(run / "metrics.jsonl", upto=steps)
     return Origin(
         task=_text(task),
         recipe=_text(told.get("algorithm")),
         seed=_integer(setup.get("seed")),
         planned=_integer(told.get("steps")),
         steps=steps,
+        run_steps=run_steps,
         hyperparameters=_dict(told.get("hyperparameters")),
         setup=setup,
         versions=_dict(told.get("versions")),
@@ -73,21 +82,24 @@ def origin_of(agent: Agent, run: Path | None) -> Origin:
     )
 
 
-def _training(path: Path) -> tuple[int | None, list[float]]:
-    """Steps and last returns of a run's metrics; a last line that is not whole counts for
-    nothing."""
+def _training(path: Path, *, upto: int | None) -> tuple[int | None, list[float]]:
+    """Steps and last returns of a run's metrics, of rows of at most `upto` steps if that is given;
+    a last line that is not whole counts for nothing."""
     steps, returns = None, []
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
                 if line.endswith("\n"):
                     row = json.loads(line)
-                    steps = int(row["steps"])
+                    after = int(row["steps"])
+                    if upto is not None and after > upto:
+                        break
+                    steps = after
                     returns += [float(x) for x in row["episode_returns"]]
                     del returns[:-LAST]
     except FileNotFoundError:
         return None, []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no intact file of metrics: {error!r}") from None
     return steps, returns
 
@@ -110,7 +122,12 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return _encodable(value) if isinstance(value, str) else None
+
+
+def _encodable(text: str) -> str:
+    # JSON may hold half a character, which UTF-8 has none of.
+    return text.encode(errors="replace").decode()
 
 
 def _integer(value: Any) -> int | None:

@@ -46,8 +46,14 @@ class Port(NamedTuple):
 
 def inputs(space: spaces.Space) -> list[Port]:
     """The parts of an observation, in the order in which `encode` has them. Raises `UsageError`
-    where two of them would have one name."""
+    where two of them would have one name, or one that no file can hold."""
     ports = _parts(space, ())
+    for port in ports:
+        if port.name != port.name.encode(errors="replace").decode():
+            raise UsageError(
+                f"a part of the observation is named {port.name!r}, which UTF-8 cannot encode: "
+                "rename it"
+            )
     most = Counter(port.name for port in ports).most_common(1)
     if most and most[0][1] > 1:
         raise UsageError(

@@ -56,6 +56,15 @@ class Script:
                 self._at[i] += step.terminated[i] | step.truncated[i]
 
 
+class UnfilmedError(UsageError):
+    """A video that could not be made of episodes that were played."""
+
+    def __init__(self, message: str, evaluation: Evaluation) -> None:
+        super().__init__(message)
+        self.evaluation = evaluation
+        """What was played."""
+
+
 class Film:
     """A video that an evaluation is to leave at `path`, of its first `episodes` episodes. Raises
     `UsageError` where none can be made, before anything is played."""
@@ -82,7 +91,8 @@ class Film:
         self, actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
     ) -> Evaluation:
         """`evaluation.evaluate`, filmed. Of an environment on the device, the video shows episodes
-        of Gymnasium's on the host. Raises `UsageError` if the video cannot be made."""
+        of Gymnasium's on the host. Raises `UsageError` if the video cannot be made; once all is
+        played, one that has the evaluation, `UnfilmedError`."""
         if not 1 <= self.episodes <= episodes:
             raise UsageError(
                 f"video episodes is {self.episodes}; accepted is an integer from 1 to the number "
@@ -98,23 +108,28 @@ class Film:
             script = Script(env.num_envs, episodes=episodes, filmed=self.episodes)
             result = evaluate(actor, env, episodes=episodes, seed=seed, watch=script.add)
         try:
-            with (
-                beside(self.path) as part,
-                Encoder(part, self._stage.first, fps=self.fps) as encoder,
-            ):
-                for frame in self._again(script, seed):
-                    if frame.shape != encoder.shape:
-                        raise UsageError(
-                            f"{self._stage.name} draws frames of {frame.shape} after some of "
-                            f"{encoder.shape}; accepted for a video is one size"
-                        )
-                    encoder.write(frame)
-                self.frames = encoder.frames
+            self._write(script, seed)
         except OSError as error:
-            raise UsageError(
-                f"{self.path} cannot be made: {error.strerror}; pass another path"
+            raise UnfilmedError(
+                f"{self.path} cannot be made: {error.strerror}; pass another path", result
             ) from None
+        except UsageError as error:
+            raise UnfilmedError(str(error), result) from None
         return result
+
+    def _write(self, script: Script, seed: int) -> None:
+        with (
+            beside(self.path) as part,
+            Encoder(part, self._stage.first, fps=self.fps) as encoder,
+        ):
+            for frame in self._again(script, seed):
+                if frame.shape != encoder.shape:
+                    raise UsageError(
+                        f"{self._stage.name} draws frames of {frame.shape} after some of "
+                        f"{encoder.shape}; accepted for a video is one size"
+                    )
+                encoder.write(frame)
+            self.frames = encoder.frames
 
     def _again(self, script: Script, seed: int) -> Iterator[np.ndarray]:
         for i, takes in enumerate(script.takes):
