@@ -14,7 +14,7 @@ import pytest
 import surefoot as sf
 from surefoot.runs.appending import Appending
 from surefoot.runs.progress import Silent
-from surefoot.runs.sinks import Entry, tags
+from surefoot.runs.sinks import Entry, tags, weights_and_biases
 from surefoot.runs.sinks.table import Table
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
@@ -317,6 +317,10 @@ def wandb(monkeypatch):
     module.login = lambda prompt: module.logged_in
 
     def init(**options):
+        # The real one's default outside of notebooks: a run that is not finished is given again.
+        active = [run for run in module.runs if not run.finished]
+        if active and options["settings"].get("reinit", "return_previous") == "return_previous":
+            return active[-1]
         extra = {"fail": lambda step: module.fail(step), "errors": module.errors}
         module.runs.append(FakeRun({**options, **extra}))
         return module.runs[-1]
@@ -357,6 +361,25 @@ def test_weights_and_biases_is_given_every_row_once_on_the_axis_of_steps(wandb, 
     assert second.options["resume"] == "allow"
     assert [step for step, _ in second.logged] == list(range(6))
     assert second.logged[:3] == first.logged
+
+
+def test_seeds_at_once_have_a_run_each_of_weights_and_biases(wandb, tmp_path):
+    config = {"algorithm": "trpo", "environment": "CartPole-v1"}
+    sinks = []
+    for seed in range(2):
+        sinks.append(weights_and_biases.make(tmp_path / f"seed-{seed}", config))
+    for iteration in range(2):
+        for seed, sink in enumerate(sinks):
+            row = {"iteration": iteration, "steps": 8 * iteration, "kl_mean": float(seed)}
+            row |= {"episode_returns": [], "episode_lengths": []}
+            sink.write(Entry(row, None, 0.0))
+    for sink in sinks:
+        sink.close()
+    assert [run.options["name"] for run in wandb.runs] == ["seed-0", "seed-1"]
+    for seed, run in enumerate(wandb.runs):
+        assert [step for step, _ in run.logged] == [0, 1]
+        assert {numbers["train/approx_kl"] for _, numbers in run.logged} == {seed}
+        assert run.finished
 
 
 def test_what_a_sink_lacks_is_told_before_anything_is_written(wandb, tmp_path, monkeypatch):
