@@ -365,9 +365,7 @@ def test_weights_and_biases_is_given_every_row_once_on_the_axis_of_steps(wandb, 
 
 def test_seeds_at_once_have_a_run_each_of_weights_and_biases(wandb, tmp_path):
     config = {"algorithm": "trpo", "environment": "CartPole-v1"}
-    sinks = []
-    for seed in range(2):
-        sinks.append(weights_and_biases.make(tmp_path / f"seed-{seed}", config))
+    sinks = [weights_and_biases.make(tmp_path / f"seed-{seed}", config) for seed in range(2)]
     for iteration in range(2):
         for seed, sink in enumerate(sinks):
             row = {"iteration": iteration, "steps": 8 * iteration, "kl_mean": float(seed)}
