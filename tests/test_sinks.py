@@ -7,6 +7,7 @@ import json
 import struct
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,6 +254,33 @@ def test_a_table_has_one_header_though_a_later_row_brings_a_field(tmp_path):
         "1,0.5,0.25,0,nan,7.5",
         "2,0.5,0.25,1,,",
     ]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_disk_that_is_full_when_a_table_is_widened_loses_no_cell(again, tmp_path, monkeypatch):
+    """Whether another row comes, or the end."""
+    path, full = tmp_path / "metrics.csv", [True]
+    written = Path.write_bytes
+
+    def write_bytes(self, data):
+        if full.pop():
+            written(self, data[:5])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    sink = Table(path)
+    sink.write(Entry({"iteration": 0}, None, 0.0))
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(Entry({"iteration": 1, "value": 0.5}, None, 0.0))
+    assert path.read_text() == "iteration\n0\n"
+    assert list(tmp_path.iterdir()) == [path]
+    full.append(False)
+    if again:
+        sink.write(Entry({"iteration": 2, "value": 0.25}, None, 0.0))
+    sink.close()
+    lines = ["iteration,value", "0,", "1,0.5", "2,0.25"]
+    assert path.read_text().splitlines() == (lines if again else lines[:-1])
 
 
 def test_tags_are_the_fields_own():
