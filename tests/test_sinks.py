@@ -7,6 +7,7 @@ import json
 import struct
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import surefoot as sf
 from surefoot.runs.appending import Appending
 from surefoot.runs.progress import Silent
-from surefoot.runs.sinks import Entry, tags
+from surefoot.runs.sinks import Entry, tags, weights_and_biases
 from surefoot.runs.sinks.table import Table
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
@@ -255,6 +256,33 @@ def test_a_table_has_one_header_though_a_later_row_brings_a_field(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_a_disk_that_is_full_when_a_table_is_widened_loses_no_cell(again, tmp_path, monkeypatch):
+    """Whether another row comes, or the end."""
+    path, full = tmp_path / "metrics.csv", [True]
+    written = Path.write_bytes
+
+    def write_bytes(self, data):
+        if full.pop():
+            written(self, data[:5])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    sink = Table(path)
+    sink.write(Entry({"iteration": 0}, None, 0.0))
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(Entry({"iteration": 1, "value": 0.5}, None, 0.0))
+    assert path.read_text() == "iteration\n0\n"
+    assert list(tmp_path.iterdir()) == [path]
+    full.append(False)
+    if again:
+        sink.write(Entry({"iteration": 2, "value": 0.25}, None, 0.0))
+    sink.close()
+    lines = ["iteration,value", "0,", "1,0.5", "2,0.25"]
+    assert path.read_text().splitlines() == (lines if again else lines[:-1])
+
+
 def test_tags_are_the_fields_own():
     row = {
         "iteration": 3,
@@ -317,6 +345,10 @@ def wandb(monkeypatch):
     module.login = lambda prompt: module.logged_in
 
     def init(**options):
+        # The real one's default outside of notebooks: a run that is not finished is given again.
+        active = [run for run in module.runs if not run.finished]
+        if active and options["settings"].get("reinit", "return_previous") == "return_previous":
+            return active[-1]
         extra = {"fail": lambda step: module.fail(step), "errors": module.errors}
         module.runs.append(FakeRun({**options, **extra}))
         return module.runs[-1]
@@ -357,6 +389,23 @@ def test_weights_and_biases_is_given_every_row_once_on_the_axis_of_steps(wandb, 
     assert second.options["resume"] == "allow"
     assert [step for step, _ in second.logged] == list(range(6))
     assert second.logged[:3] == first.logged
+
+
+def test_seeds_at_once_have_a_run_each_of_weights_and_biases(wandb, tmp_path):
+    config = {"algorithm": "trpo", "environment": "CartPole-v1"}
+    sinks = [weights_and_biases.make(tmp_path / f"seed-{seed}", config) for seed in range(2)]
+    for iteration in range(2):
+        for seed, sink in enumerate(sinks):
+            row = {"iteration": iteration, "steps": 8 * iteration, "kl_mean": float(seed)}
+            row |= {"episode_returns": [], "episode_lengths": []}
+            sink.write(Entry(row, None, 0.0))
+    for sink in sinks:
+        sink.close()
+    assert [run.options["name"] for run in wandb.runs] == ["seed-0", "seed-1"]
+    for seed, run in enumerate(wandb.runs):
+        assert [step for step, _ in run.logged] == [0, 1]
+        assert {numbers["train/approx_kl"] for _, numbers in run.logged} == {seed}
+        assert run.finished
 
 
 def test_what_a_sink_lacks_is_told_before_anything_is_written(wandb, tmp_path, monkeypatch):

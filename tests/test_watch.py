@@ -6,14 +6,19 @@ import os
 import shutil
 import time
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 import surefoot as sf
 from surefoot.cli import main
+from surefoot.evaluation import Evaluation
+from surefoot.loop import Iteration, Timing, merged
 from surefoot.runs.dashboard import LiveDashboard, of_run, sparkline
+from surefoot.runs.progress import Lines
 from surefoot.runs.reading import Tail
-from surefoot.runs.watched import STILL, Watched
+from surefoot.runs.summary import Summary
+from surefoot.runs.watched import STILL, Watched, find
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
 
@@ -149,6 +154,115 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
     assert "0.004 of 0.01" in drawn(of_run(run), 40)
 
 
+def test_what_is_no_finite_number_counts_in_nothing(tmp_path):
+    summary = Summary()
+    timing = {"total": "nan", "steps_per_s": "inf", "update": 2.0, "act": "nan"}
+    summary.add(row(0, episode_returns=[100.0, "nan"], episode_lengths=[5, None], kl_mean="nan"))
+    summary.add(row(1, episode_returns=["-inf"], accepted="nan", backtracks=None, timing=timing))
+    assert summary.mean_return == 100.0
+    assert list(summary.courses["return"]) == [100.0]
+    assert list(summary.courses["kl_mean"]) == [0.001]
+    assert summary.rate == 128.0
+    assert summary.spent == {"update": 2.75, "act": 0.25}
+    assert not summary.accepted
+    assert not summary.backtracks
+    # What the newest row says is told, though.
+    run = Watched(fabricated(tmp_path / "run", json.dumps(row(0, kl_mean="nan")) + "\n"))
+    (run.folder / "evaluations.jsonl").write_text('{"mean": "nan"}\n{"mean": 30.0}\n')
+    run.look()
+    text = drawn(of_run(run), 80)
+    assert "nan of 0.01" in text
+    assert "30.0, best 30.0" in text
+
+
+ODD = {
+    "timing": row(0, timing=None),
+    "times": row(0, timing={"update": [1], "steps_per_s": {}}),
+    "returns": row(0, episode_returns=None, episode_lengths=3),
+    "one-return": row(0, episode_returns=[None, [1], {}, "x"], episode_lengths=[]),
+    "kl": row(0, kl_mean=[0.5], entropy={}, explained_variance="x"),
+    "steps": row(0, steps="inf", refused="inf", accepted=[]),
+    "huge": row(0, steps=10**400, kl_mean=10**400, refused=10**400),
+    "far": [row(0, kl_mean=1.7e308), row(1, kl_mean=-1.7e308)],
+}
+ODD_CONFIGS = {
+    "numbers": {"hyperparameters": ["max_kl"]},
+    "names": {"algorithm": ["trpo"], "environment": "\ud800", "setup": {"steps": 1280, "seed": []}},
+    "unlimited": {"setup": {"steps": float("inf"), "seed": 0}},
+    "none": {"setup": None},
+}
+
+
+def test_odd_files_end_neither_their_own_dashboard_nor_the_table(tmp_path, capsys):
+    for name, rows in ODD.items():
+        rows = rows if isinstance(rows, list) else [rows]
+        fabricated(tmp_path / name, "".join(json.dumps(one) + "\n" for one in rows))
+    for name, change in ODD_CONFIGS.items():
+        path = fabricated(tmp_path / name, lines(0)) / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    deep = "[" * 100_000 + "]" * 100_000
+    (fabricated(tmp_path / "deep", deep + "\n") / "evaluations.jsonl").write_text(
+        '{}\n{"mean": []}\n{"mean": 30.0}\n{"mean": null}\n'
+    )
+    (fabricated(tmp_path / "deep-config", lines(0)) / "config.json").write_text(deep)
+    (fabricated(tmp_path / "list", lines(0)) / "config.json").write_text("[]")
+    no_runs = {"unlimited", "none", "deep-config", "list"}
+    for path in tmp_path.iterdir():
+        run = Watched(path)
+        assert run.look()
+        assert bool(run.config) == (path.name not in no_runs)
+        if run.config:
+            assert "on " in drawn(of_run(run), 80)
+    assert main(["watch", str(tmp_path)]) == 0
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert shown == sorted({p.name for p in tmp_path.iterdir()} - no_runs)
+    run = Watched(tmp_path / "deep")
+    assert run.look()
+    assert run.evaluations == [30.0]
+
+
+def test_seeds_are_in_the_order_of_their_numbers(tmp_path):
+    for name in ("seed-10", "seed-2"):
+        fabricated(tmp_path / "both" / name, "")
+    # It has no row yet.
+    (fabricated(tmp_path / "alone", "") / "metrics.jsonl").unlink()
+    found = [str(path.relative_to(tmp_path)) for path in find(tmp_path)]
+    assert found == ["alone", "both/seed-2", "both/seed-10"]
+    run = Watched(tmp_path / "alone")
+    assert run.look()
+    assert run.state == "starting"
+
+
+def iteration(refused, evaluated, kl):
+    timing = Timing(total=1.0, steps_per_s=128.0, program=1.0)
+    metrics = {"kl_mean": kl, "refused": refused, "entropy": 0.6, "learned_rows": 64}
+    evaluation = Evaluation(np.array([evaluated]), np.array([5]))
+    returns = np.array([evaluated - 1.0])
+    return Iteration(0, 64, None, metrics, returns, np.array([3]), timing, evaluation=evaluation)
+
+
+def test_several_seeds_are_shown_as_their_mean(tmp_path):
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=True, color_system=None)
+    config = {
+        "algorithm": "trpo",
+        "environment": "CartPole-v1",
+        "hyperparameters": {},
+        "setup": {"seed": 3},
+    }
+    shown = LiveDashboard(console, config, 1280, seeds=range(3, 5))
+    shown.show(merged([iteration(True, 10.0, 0.25), iteration(True, 20.0, 0.75)]))
+    shown.show(merged([iteration(False, 10.0, 0.25), iteration(True, 60.0, 0.75)]))
+    shown.close()
+    for told in ("seeds 3 to 4", "3 updates: not finite", "35.0, best 35.0", "24.0 of 4", "0.5"):
+        assert told in screen.getvalue()
+    line = io.StringIO()
+    lines = Lines(Console(file=line, width=200))
+    lines.show(merged([iteration(False, 10.0, 0.25), iteration(False, 20.0, 0.75)]))
+    assert "evaluated 15.0" in line.getvalue()
+    assert "REFUSED" not in line.getvalue()
+
+
 def test_a_sparkline_is_the_course_of_the_means():
     assert sparkline([], 10) == ""
     assert sparkline([3.0, 3.0], 10) == "▁▁"
@@ -182,6 +296,11 @@ def test_one_run_is_a_dashboard_and_no_run_is_said(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["watch", str(tmp_path / "empty"), "--once"]) == 0
     assert "no runs in" in capsys.readouterr().out
+    (tmp_path / "q[" / "x]").mkdir(parents=True)
+    assert main(["watch", str(tmp_path / "q[" / "x]"), "--once"]) == 0
+    assert "q[/x] yet" in capsys.readouterr().out.replace("\n", "")
+    assert main(["watch", "x" * 300]) == 2
+    assert "can be no folder: File name too long" in capsys.readouterr().err
     assert main(["watch", str(tmp_path / "none")]) == 2
     assert "is no folder: pass a run's, or one that holds runs" in capsys.readouterr().err
     assert main(["watch", str(tmp_path), "--every", "0"]) == 2

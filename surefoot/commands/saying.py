@@ -12,7 +12,7 @@ from surefoot.recipes.base import Offline
 
 def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
     """Say what came of a run, or of several."""
-    from surefoot.runs.progress import WINDOW
+    from surefoot.runs.summary import WINDOW
 
     several = len(results) > 1
     recent = [result.returns[-WINDOW:] for result in results]

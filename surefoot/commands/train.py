@@ -96,7 +96,7 @@ def _run_training(name: str, options: Any) -> int:
     if options.live and console.is_terminal:
         from surefoot.runs.dashboard import LiveDashboard
 
-        shown: Display = LiveDashboard(console, run.config(), total)
+        shown: Display = LiveDashboard(console, run.config(), total, seeds=seeds)
     else:
         shown = make_display(console, total)
     with Signals() as signals:

@@ -33,7 +33,11 @@ class Watch:
 def main(arguments: Sequence[str]) -> int:
     """Watch, and return the exit code."""
     options = parse(Watch, arguments, prog="surefoot watch", positionals=["run"])
-    if not options.run.is_dir():
+    try:
+        found = options.run.is_dir()
+    except OSError as error:
+        raise UsageError(f"{options.run} can be no folder: {error.strerror}") from None
+    if not found:
         raise UsageError(f"{options.run} is no folder: pass a run's, or one that holds runs")
     from rich.console import Console
     from rich.live import Live
@@ -64,16 +68,18 @@ class _View:
 
     def look(self, width: int) -> Any:
         """It as it is now."""
+        from rich.text import Text
+
         from surefoot.runs import dashboard
         from surefoot.runs.watched import Watched, find
 
         if self._alone is not None:
             if self._alone.look():
                 return dashboard.of_run(self._alone)
-            return f"{self._folder} is gone"
+            return Text(dashboard.printable(f"{self._folder} is gone"))
         runs = {path: self._runs.get(path) or Watched(path) for path in find(self._folder)}
         self._runs = {path: run for path, run in runs.items() if run.look()}
         shown = [run for run in self._runs.values() if run.config]
         if not shown:
-            return f"no runs in {self._folder} yet"
+            return Text(dashboard.printable(f"no runs in {self._folder} yet"))
         return dashboard.table(shown, self._folder, width=width)

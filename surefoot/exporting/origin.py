@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot import __version__
 from surefoot.errors import UsageError
+from surefoot.runs.summary import WINDOW as LAST
 
 if TYPE_CHECKING:
     from surefoot.agent import Agent
-
-#: Episodes at the end of training that are looked at.
-LAST = 100
 
 
 class Origin(NamedTuple):

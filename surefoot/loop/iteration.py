@@ -103,11 +103,19 @@ BEGINNING = Start()
 
 
 def merged(told: Sequence[Iteration]) -> Iteration:
-    """Iterations of runs side by side as one, to be shown: steps and episodes of all of them, the
-    metrics' means, the state of the first."""
+    """Iterations of runs side by side as one, to be shown: steps, episodes and evaluations of all,
+    the metrics' means, but the number of those that are `refused`, the state of the first."""
     if len(told) == 1:
         return told[0]
     rate = sum(one.timing.steps_per_s for one in told)
+    evaluations = [one.evaluation for one in told if one.evaluation is not None]
+    evaluation = None
+    if evaluations:
+        # Of as many episodes each: their mean is the mean of the runs' means.
+        evaluation = Evaluation(
+            np.concatenate([one.returns for one in evaluations]),
+            np.concatenate([one.lengths for one in evaluations]),
+        )
     return Iteration(
         told[0].number,
         sum(one.steps for one in told),
@@ -115,10 +123,12 @@ def merged(told: Sequence[Iteration]) -> Iteration:
         {
             name: np.mean([one.metrics[name] for one in told], axis=0).tolist()
             for name in told[0].metrics
-        },
+        }
+        | {"refused": sum(one.metrics["refused"] for one in told)},
         np.concatenate([one.episode_returns for one in told]),
         np.concatenate([one.episode_lengths for one in told]),
         told[0].timing._replace(steps_per_s=rate),
+        evaluation=evaluation,
     )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from surefoot import statistics
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean
 from surefoot.reporting.grouping import Group, group
-from surefoot.reporting.panels import STEPS, WINDOW, final_score
+from surefoot.reporting.panels import STEPS, final_score
 from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import Table, number
+from surefoot.runs.summary import WINDOW
 
 #: Points of a curve over seeds.
 _GRID = 100

@@ -10,9 +10,8 @@ import numpy as np
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean, thin
 from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import number, percent
+from surefoot.runs.summary import WINDOW
 
-#: Episodes that a mean return runs over, as on the terminal.
-WINDOW = 100
 #: Dots that an eye, and a telephone, can take.
 MOST_EPISODES = 20_000
 MOST_POINTS = 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
     edges = [i * len(values) // count for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
     low, high = min(means), max(means)
-    if not high > low:
+    # Also where the difference is more than a number can be.
+    if not 0 < high - low < math.inf:
         return _BARS[0] * count
     return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
 
@@ -50,17 +52,21 @@ class Dashboard:
         *,
         total: int,
         state: str = "running",
-        evaluations: Sequence[dict[str, Any]] = (),
+        evaluations: Sequence[float] = (),
+        seeds: Sequence[int] = (),
     ) -> None:
+        """`seeds` are those of several runs at once, which are shown as one."""
         self.config, self.summary, self.total, self.state = config, summary, total, state
-        self.evaluations = evaluations
+        self.evaluations, self.seeds = evaluations, seeds
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         config, summary = self.config, self.summary
-        seed = config.get("setup", {}).get("seed", "?")
-        head = f"{config.get('algorithm')} on {config.get('environment')} · seed {seed} · "
-        yield Text(head).append(self.state, style=_STYLES.get(self.state.split()[0], ""))
+        seed = f"seed {config['setup']['seed']}"
+        if len(self.seeds) > 1:
+            seed = f"seeds {self.seeds[0]} to {self.seeds[-1]}"
+        head = f"{config['algorithm']} on {config['environment']} · {seed} · "
+        yield Text(printable(head)).append(self.state, style=_STYLES.get(self.state.split()[0], ""))
         if not summary.rows:
             yield Text("no iteration yet: compiling", style="dim")
             return
@@ -70,7 +76,8 @@ class Dashboard:
         grid.add_column(width=label, no_wrap=True, overflow="crop")
         grid.add_column(overflow="fold")
         for name, drawn, told in self._lines(course):
-            grid.add_row(Text(name, style="dim"), Text(f"{drawn} {told}" if drawn else told))
+            text = printable(f"{drawn} {told}" if drawn else told)
+            grid.add_row(Text(name, style="dim"), Text(text))
         yield grid
 
     def _lines(self, width: int) -> list[tuple[str, str, str]]:
@@ -89,17 +96,19 @@ class Dashboard:
 
         def told(name: str, field: str, text: str) -> None:
             course = summary.courses[field]
-            if course:
+            if course or field in summary.last:
                 lines.append((name, sparkline(course, width), text))
 
         last = summary.last
         if summary.mean_return is not None:
             told("return", "return", f"{summary.mean_return:.1f} of {len(summary.returns)} ep.")
-            lines.append(("length", "", f"{mean(summary.lengths):.0f} steps"))
+        length = mean(summary.lengths)
+        if length is not None:
+            lines.append(("length", "", f"{length:.0f} steps"))
         if self.evaluations:
-            newest = float(self.evaluations[-1]["mean"])
-            best = max(float(one["mean"]) for one in self.evaluations)
-            lines.append(("evaluated", "", f"{newest:.1f}, best {best:.1f}"))
+            best = max(filter(math.isfinite, self.evaluations), default=None)
+            best_told = "" if best is None else f", best {best:.1f}"
+            lines.append(("evaluated", "", f"{self.evaluations[-1]:.1f}{best_told}"))
         limit = bound(self.config)
         kl = _told(last.get("kl_mean"), ".2g")
         told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
@@ -157,15 +166,18 @@ def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
             "refused": str(summary.refused),
         }
         name = str(run.folder.relative_to(root))
-        shown.add_row(Text(name), *(told[column] for column in columns))
+        shown.add_row(Text(printable(name)), *(told[column] for column in columns))
     shown.expand = True
     return shown
 
 
-def _told(value: Any, form: str) -> str:
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else format(float(value), form)
+def printable(text: str) -> str:
+    """The text without what no terminal can be sent, which names of files may hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _told(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def duration(seconds: float) -> str:
@@ -179,8 +191,16 @@ def duration(seconds: float) -> str:
 class LiveDashboard:
     """The dashboard of the run that this process trains, in place of a progress bar."""
 
-    def __init__(self, console: Console, config: dict[str, Any], total: int) -> None:
-        self._view = Dashboard(config, Summary(), total=total)
+    def __init__(
+        self,
+        console: Console,
+        config: dict[str, Any],
+        total: int,
+        *,
+        seeds: Sequence[int] = (),
+    ) -> None:
+        """`total` are the steps of all runs that are shown."""
+        self._view = Dashboard(config, Summary(), total=total, seeds=seeds)
         self._live = Live(self._view, console=console, auto_refresh=False)
         self._live.start(refresh=True)
 
@@ -190,10 +210,7 @@ class LiveDashboard:
             self.note(notice)
         self._view.summary.add(as_row(iteration))
         if iteration.evaluation is not None:
-            self._view.evaluations = [
-                *self._view.evaluations,
-                {"mean": iteration.evaluation.mean},
-            ]
+            self._view.evaluations = [*self._view.evaluations, iteration.evaluation.mean]
         self._live.refresh()
 
     def note(self, text: str) -> None:

@@ -13,9 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from surefoot.loop import Iteration
-
-#: Episodes that the reported mean return runs over.
-WINDOW = 100
+from surefoot.runs.summary import WINDOW
 
 
 class Display(Protocol):

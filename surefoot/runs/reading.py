@@ -1,13 +1,15 @@
 """A file of JSON lines that somebody else writes, read as it grows.
 
 Only what is new is read. A last line that is not whole yet is left for later, and a file that was
-cut back, as `resume` does, is read again from its beginning.
+cut back, as `resume` does, is read again from its beginning. What a line holds may be of any kind:
+`number`, `numbers` and `fields` take what is of the kind that is meant.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,3 +54,30 @@ class Tail:
                         if isinstance(row, dict):
                             rows.append(row)
         return News(rows, anew)
+
+
+def number(value: Any) -> float | None:
+    """The number that a field holds, as text where it is not finite; `None` where it holds none."""
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def finite(value: Any) -> float | None:
+    """The same where it is finite, `None` otherwise."""
+    found = number(value)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def numbers(values: Any) -> list[float]:
+    """The finite ones of a list; empty for what is no list."""
+    found = map(finite, values if isinstance(values, list) else [])
+    return [value for value in found if value is not None]
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """An object; empty for what is none."""
+    return value if isinstance(value, dict) else {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import deque
 from typing import Any
 
-#: Episodes and iterations that what is called recent runs over.
+from surefoot.runs.reading import fields, finite, number, numbers
+
+#: Episodes, and iterations, that what is called recent runs over, wherever it is told.
 WINDOW = 100
 
 #: Fields whose course is kept.
@@ -18,12 +19,14 @@ class Summary:
     """A run so far."""
 
     def __init__(self) -> None:
-        self.last: dict[str, Any] = {}
-        """The newest row; empty before the first."""
+        self.last: dict[str, float] = {}
+        """Numbers of the newest row, finite or not: those of `COURSES`."""
+        self.steps = 0
+        """Environment steps so far."""
         self.rows = 0
         """Rows so far."""
         self.refused = 0
-        """Updates that were refused."""
+        """Updates that were refused; of runs side by side, of all of them."""
         self.batch = 0
         """Steps of the newest iteration."""
         self.returns: deque[float] = deque(maxlen=WINDOW)
@@ -42,33 +45,30 @@ class Summary:
         """A number an iteration; "return" is the mean of the episodes that ended in it."""
 
     def add(self, row: dict[str, Any]) -> None:
-        """One more row. What it lacks, or what is no number, counts in nothing."""
+        """One more row. What it lacks, or what is no finite number, counts in nothing."""
         self.rows += 1
-        self.batch = int(_number(row.get("steps"))) - int(_number(self.last.get("steps")))
-        self.last = row
-        self.refused += row.get("refused") is True
-        returns = [_number(x) for x in row.get("episode_returns", ())]
+        before, self.steps = self.steps, max(0, int(finite(row.get("steps")) or 0))
+        self.batch = self.steps - before
+        last = {name: number(row.get(name)) for name in COURSES}
+        self.last = {name: value for name, value in last.items() if value is not None}
+        self.refused += int(finite(row.get("refused")) or 0)
+        returns = numbers(row.get("episode_returns"))
         self.returns.extend(returns)
-        self.lengths.extend(_number(x) for x in row.get("episode_lengths", ()))
+        self.lengths.extend(numbers(row.get("episode_lengths")))
         if returns:
             self.courses["return"].append(sum(returns) / len(returns))
         for name in COURSES:
-            if name in row:
-                self.courses[name].append(_number(row[name]))
-        for name in ("accepted", "backtracks"):
-            if name in row:
-                getattr(self, name).append(_number(row[name]))
-        timing = row.get("timing", {})
-        if timing.get("steps_per_s"):
-            self.rates.append(_number(timing["steps_per_s"]))
-        for part, seconds in timing.items():
-            if part not in ("total", "steps_per_s") and seconds:
-                self.spent[part] = self.spent.get(part, 0.0) + _number(seconds)
-
-    @property
-    def steps(self) -> int:
-        """Environment steps so far."""
-        return int(_number(self.last.get("steps")))
+            self.courses[name].extend(numbers([row.get(name)]))
+        self.accepted.extend(numbers([row.get("accepted")]))
+        self.backtracks.extend(numbers([row.get("backtracks")]))
+        for part, value in fields(row.get("timing")).items():
+            seconds = finite(value) or 0.0
+            if seconds <= 0 or part == "total":
+                continue
+            if part == "steps_per_s":
+                self.rates.append(seconds)
+            else:
+                self.spent[part] = self.spent.get(part, 0.0) + seconds
 
     @property
     def mean_return(self) -> float | None:
@@ -84,12 +84,3 @@ class Summary:
 def mean(values: Any) -> float | None:
     """The mean, if there is one."""
     return sum(values) / len(values) if values else None
-
-
-def _number(value: Any) -> float:
-    """The number that a row holds: 0 for none, or for one that is not finite."""
-    try:
-        number = float(value or 0.0)
-    except (TypeError, ValueError):
-        return 0.0
-    return number if math.isfinite(number) else 0.0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
-from surefoot.runs.reading import Tail
+from surefoot.runs.reading import Tail, fields, finite, number
 from surefoot.runs.summary import Summary
 
 #: Seconds without a row after which a run may stand still; longer where an iteration takes long.
@@ -20,10 +22,11 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config: dict[str, Any] = {}
-        """What the run is; empty while that cannot be read."""
+        """What the run is; empty while that cannot be read. Method, environment, seed and
+        hyperparameters are there and of their kinds."""
         self.summary = Summary()
-        self.evaluations: list[dict[str, Any]] = []
-        """Its evaluations so far."""
+        self.evaluations: list[float] = []
+        """Mean returns of its evaluations so far."""
         self.age = 0.0
         """Seconds since its newest row, or since it began."""
         self.total = 0
@@ -36,16 +39,17 @@ class Watched:
         """Read what is new; whether the run is still there."""
         try:
             if not self.config:
-                self.config = json.loads((self.folder / "config.json").read_bytes())
-                self.total = int(self.config["setup"]["steps"])
+                config = json.loads((self.folder / "config.json").read_bytes())
+                self.total = int(_steps(config))
+                self.config = _of_kind(config)
             rows = self._rows.read()
             self.age = time.time() - (self.folder / "metrics.jsonl").stat().st_mtime
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, RecursionError):
             # Half-written, or of something else.
             self.config = {}
             return True
         except OSError:
-            return (self.folder / "config.json").is_file()
+            return os.path.isfile(self.folder / "config.json")
         if rows.anew:
             self.summary = Summary()
         for row in rows.rows:
@@ -56,7 +60,8 @@ class Watched:
             pass
         else:
             kept = [] if evaluated.anew else self.evaluations
-            self.evaluations = kept + evaluated.rows
+            means = [number(row.get("mean")) for row in evaluated.rows]
+            self.evaluations = kept + [mean for mean in means if mean is not None]
         if self.state == "finished":
             self._look_further()
         return True
@@ -93,6 +98,35 @@ def find(folder: Path) -> list[Path]:
         path.parent
         for pattern in ("*/config.json", "*/*/config.json")
         for path in folder.glob(pattern)
-        if path.with_name("metrics.jsonl").exists()
     }
-    return sorted(found)
+    return sorted(found, key=lambda path: [_natural(part) for part in path.parts])
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts seed-2 before seed-10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
+
+
+def _steps(config: Any) -> float:
+    """The steps that a run is to take. Raises `ValueError` where it is no run's configuration."""
+    steps = finite(fields(fields(config).get("setup")).get("steps"))
+    if steps is None:
+        raise ValueError("no run's")
+    return steps
+
+
+def _of_kind(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration; "?" stands for a name or a seed that is of another kind."""
+
+    def told(value: Any, kind: type) -> Any:
+        return value if isinstance(value, kind) else "?"
+
+    return {
+        **config,
+        "algorithm": told(config.get("algorithm"), str),
+        "environment": told(config.get("environment"), str),
+        "hyperparameters": fields(config.get("hyperparameters")),
+        "setup": {**config["setup"], "seed": told(config["setup"].get("seed"), int)},
+    }

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from surefoot.new_files import beside
 from surefoot.runs.appending import Appending
 from surefoot.runs.sinks import Entry
 
@@ -52,46 +51,42 @@ class Table:
         self.path = path
         self._columns: list[str] = []
         self._file = Appending(path)
+        self._waiting: list[dict[str, Any]] = []
+        """Rows whose columns are not all there yet."""
 
     def write(self, entry: Entry) -> None:
-        row = cells(entry.row)
-        more = [name for name in row if name not in self._columns]
-        line = _line([row.get(name) for name in [*self._columns, *more]])
+        self._waiting.append(cells(entry.row))
+        self._flush()
+
+    def _flush(self) -> None:
+        names = dict.fromkeys(name for row in self._waiting for name in row)
+        more = [name for name in names if name not in self._columns]
         if more and self._columns:
-            try:
-                self._widen(more)
-            except OSError:
-                # The row is not lost: its columns are, until there is room for them.
-                self._file.add(_line([row.get(name) for name in self._columns]))
-                raise
+            self._widen(more)
         elif more:
             self._file.add(_line(more))
         self._columns += more
-        self._file.add(line)
+        for row in self._waiting:
+            self._file.add(_line([row.get(name) for name in self._columns]))
+        self._waiting.clear()
         self._file.flush()
 
     def _widen(self, more: list[str]) -> None:
-        """Give the lines that are there these columns, empty."""
+        """Give the lines that are there these columns, empty. An `OSError` leaves the file as it
+        is."""
         self._file.flush()
         head, _, lines = self.path.read_bytes().partition(b"\n")
         empty = b"," * len(more) + b"\n"
         wide = head + b"," + _line(more) + lines.replace(b"\n", empty)
-        handle, beside = tempfile.mkstemp(prefix=f".{self.path.name}-", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(wide)
-            os.chmod(beside, 0o644)
-            os.replace(beside, self.path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        with beside(self.path) as part:
+            part.write_bytes(wide)
         self._file.close()
         self._file = Appending(self.path, keep=len(wide))
 
     def close(self) -> None:
         try:
-            if self._file.waiting:
-                self._file.flush()
+            if self._waiting or self._file.waiting:
+                self._flush()
         finally:
             self._file.close()
 

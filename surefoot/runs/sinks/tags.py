@@ -10,9 +10,7 @@ from collections import deque
 from typing import Any
 
 from surefoot.runs.sinks import Entry
-
-#: Episodes that `rollout/ep_rew_mean` runs over.
-WINDOW = 100
+from surefoot.runs.summary import WINDOW
 
 #: Fields of a row with a name of Stable-Baselines3's, or of SB3-contrib's TRPO.
 NAMES = {

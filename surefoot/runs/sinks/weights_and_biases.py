@@ -61,8 +61,9 @@ class WeightsAndBiases:
             dir=str(folder),
             id=known.read_text(encoding="utf-8"),
             resume="allow",
-            # The terminal belongs to the progress display.
-            settings=wandb.Settings(console="off", silent=True),
+            # Seeds at once have a run each in this process, and by default the second of them would
+            # be given the first's. The terminal belongs to the progress display.
+            settings=wandb.Settings(reinit="create_new", console="off", silent=True),
         )
         run.define_metric(AXIS)
         run.define_metric("*", step_metric=AXIS)
