@@ -26,12 +26,12 @@ from surefoot.reporting import (
     panels,
     plain,
     reading,
-    repeating,
     tables,
 )
 from surefoot.reporting import page as pages
 from surefoot.reporting.checks import checks
 from surefoot.reporting.figures import running_mean, thin
+from surefoot.runs import methods, repeating
 
 EVIL = "<script>alert(1)</script>&\"'"
 
@@ -224,6 +224,39 @@ def test_of_a_long_run_rows_are_read_in_detail_evenly_and_all_are_scanned(tmp_pa
     assert log.refused == [800]
 
 
+@pytest.mark.parametrize("value", [None, "x", "5", math.inf, math.nan, -1, 1e300])
+def test_a_damaged_row_is_counted_and_left_out(tmp_path, value):
+    for name, count in (("steps", 2), ("env_restarts", 2)):
+        bad = row(1, **{name: value})
+        log = reading.read(make(tmp_path / name, [row(0), bad, row(2)]))
+        assert log.steps.tolist() == [100, 300]
+        assert len(log.returns) == count
+        assert "a line of metrics.jsonl" in log.notes[0]
+    many = [row(0, env_restarts=10**12)]
+    assert len(reading.read(make(tmp_path / "many", many)).restarts) == 1000
+
+
+def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
+    def longer(name, rows, **config):
+        folder = make(tmp_path / name, [row(i) for i in range(rows)], **config)
+        for number, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
+            (folder / "checkpoints" / number).mkdir(parents=True)
+            manifest = folder / "checkpoints" / number / "manifest.json"
+            # The newest one is half-written.
+            manifest.write_text("{" if budget is None else json.dumps({"budget": budget}))
+        return reading.read(folder)
+
+    short, long = longer("short", 15), longer("long", 20)
+    assert (short.planned, short.complete) == (2000, False)
+    assert (long.planned, long.complete) == (2000, True)
+    assert "1,500 of 2,000 steps" in write(short.folder, out=tmp_path / "report.html")
+    assert "--steps 2050" in (tmp_path / "report.html").read_text()
+    given = {"setup": {"steps": 2050, "seed": 1}, "steps": 2000}
+    whole = reading.read(make(tmp_path / "whole", [row(i) for i in range(20)], **given))
+    (found,) = grouping.group([short, long, whole])
+    assert found.method == "trpo"
+
+
 def test_the_running_mean_is_that_of_a_loop():
     values = np.random.default_rng(0).normal(size=30)
     values[4] = math.nan
@@ -263,6 +296,8 @@ def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
         ({"effective_sample_size": 0.2}, "the effective sample size was 20 %"),
         ({"clip_fraction": 0.5}, "clipped 50 %"),
         ({"refused": True}, "refused"),
+        ({"critic_refused": True}, "9 of 9 fits of the critic were refused"),
+        ({"returns": ["-inf"]}, "9 of 9 episodes had a return that is not finite"),
         ({"env_restarts": 1}, "restarted"),
     ],
 )
@@ -275,6 +310,27 @@ def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
     assert not checks(bad)[0].good
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "held"),
+    [
+        ("trpo", {"max_kl": 0.02}, ("trust region δ", 0.02)),
+        ("acktr", {"max_kl": 0.02, "critic_max_kl": 1.0}, ("trust region δ", 0.02)),
+        ("ppo_kl", {"target_kl": 0.03}, ("target of the KL", 0.03)),
+        # The δ of Wang et al. bounds a rate, not the KL of the step.
+        ("a2c_trust_region", {"max_kl": 1.0}, None),
+        ("trpo", {"max_kl": "x"}, None),
+        ("trpo", {}, None),
+        ("mine", {"max_kl": 1.0}, None),
+    ],
+)
+def test_the_kl_that_a_step_is_held_to_is_the_same_everywhere(name, given, held):
+    from surefoot.runs.dashboard import bound
+
+    config = {"algorithm": name, "hyperparameters": given}
+    assert methods.step_kl(config) == held
+    assert bound(config) == (None if held is None else held[1])
+
+
 def test_the_command_that_repeats_a_run_leaves_its_folder_out():
     config = {
         "algorithm": "trpo",
@@ -284,6 +340,13 @@ def test_the_command_that_repeats_a_run_leaves_its_folder_out():
         "command": ["/x/surefoot", "train", "trpo", "Cart Pole", "--out", "a b", "--seed", "3"],
     }
     assert repeating.command(config) == "surefoot train trpo 'Cart Pole' --seed 3"
+    assert repeating.command(config, steps=9000) == (
+        "surefoot train trpo 'Cart Pole' --seed 3 --steps 9000"
+    )
+    module = ["/x/surefoot/cli.py", "train", "trpo", "E", "--steps=5", "--steps", "6"]
+    assert repeating.made_by({"command": module}) == ["surefoot", *module[1:]]
+    given = {**config, "command": module}
+    assert repeating.command(given, steps=7) == "surefoot train trpo E --steps 7"
     config["command"] = ["my_script.py"]
     assert repeating.command(config) == (
         "surefoot train trpo CartPole-v1 --steps 5000 --seed 3 --hidden 8 --no-scale-rewards "
@@ -303,10 +366,12 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
         log("c", 0, hyperparameters=wide),
         log("d", 0, algorithm="npg"),
         log("e", 0, environment="Other-v0"),
+        # Of an older version, which had fewer settings.
+        log("f", 2, hyperparameters={"damping": 0.1}),
     ]
     found = [(g.method, g.task, len(g.runs)) for g in grouping.group(logs)]
     assert found == [
-        ("trpo max_kl=0.01", "CartPole-v1", 2),
+        ("trpo max_kl=0.01", "CartPole-v1", 3),
         ("trpo max_kl=0.02", "CartPole-v1", 1),
         ("npg", "CartPole-v1", 1),
         ("trpo max_kl=0.01", "Other-v0", 1),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from surefoot.errors import UsageError
-from surefoot.reporting import interactive, page, plain, repeating
+from surefoot.reporting import interactive, page, plain
 from surefoot.reporting.checks import checks
 from surefoot.reporting.comparison import Comparison, compare
 from surefoot.reporting.figures import Figure
@@ -19,6 +19,7 @@ from surefoot.reporting.page import Fact, Section
 from surefoot.reporting.panels import best_mean, figures, final_score, time_parts
 from surefoot.reporting.reading import Log, read
 from surefoot.reporting.tables import Table, number, percent
+from surefoot.runs import repeating
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -160,7 +161,7 @@ def _duration(seconds: float) -> str:
 def _provenance(log: Log) -> str:
     config = log.config
     text = ""
-    command = repeating.command(config)
+    command = repeating.command(config, steps=log.budget if log.made_longer else None)
     if command is not None:
         text += page.command(command)
     parts = {name: float(values.sum()) for name, values in time_parts(log).items()}
