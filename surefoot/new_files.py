@@ -28,7 +28,7 @@ def check_new_file(path: str | Path, *, purpose: str) -> Path:
 
 
 @contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def beside(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """An empty file beside `path`, renamed to it at the end of the `with` block, and gone if that
     raises. Folders above are made. Raises `OSError` if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)

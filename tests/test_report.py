@@ -401,14 +401,62 @@ def test_a_comparison_has_the_statistics_of_its_runs(many):
 
 def test_runs_of_different_length_share_a_curve_as_far_as_each_goes(tmp_path):
     long = make(tmp_path / "a", [row(i, returns=[10.0]) for i in range(10)])
-    short = make(tmp_path / "b", [row(i, returns=[20.0]) for i in range(5)])
+    other = {"setup": {"steps": 1000, "seed": 1}}
+    short = make(tmp_path / "b", [row(i, returns=[20.0]) for i in range(5)], **other)
     logs = [reading.read(folder, detail=0) for folder in (long, short)]
     shown = comparison.compare(logs)
     curve = shown.figures[0].series[0]
     assert curve.y[curve.x < 495][-1] == 15
     assert curve.y[-1] == 10
     assert np.isnan(curve.low[-1])
-    assert any("1 unfinished runs" in note for note in shown.notes)
+    assert any("1 unfinished run counts with the steps that it has" in note for note in shown.notes)
+
+
+def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
+    def log(name, seed, returns, method="trpo"):
+        setup = {"steps": 300, "seed": seed}
+        rows = [row(i, returns=returns) for i in range(3)]
+        folder = make(tmp_path / name, rows, setup=setup, steps=300, algorithm=method)
+        return reading.read(folder, detail=0)
+
+    logs = [
+        log("a", 0, [5.0]),
+        log("b", 1, ["-inf"]),
+        log("c", 2, []),
+        log("d", 3, [7.0, "nan"]),
+        log("e", 0, [2.0], "npg"),
+        log("f", 1, [4.0], "npg"),
+    ]
+    shown = comparison.compare(logs)
+    cells = {cells[0]: cells for cells in shown.tables[0].rows}
+    # The scores are 2 (the lowest), 5 and 7.
+    assert cells["trpo"][4] == tables.number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    assert cells["trpo"][7] == "2"
+    curve = next(s for s in shown.figures[0].series if s.name.startswith("trpo"))
+    assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    for said in (
+        "no episode ended in 1 run: no score",
+        "diverged: 1 run whose last 100 episodes all",
+        "in 1 run some episodes have returns that are not finite",
+    ):
+        assert any(said in note for note in shown.notes)
+    alone = comparison.compare([logs[1]])
+    assert any("no run has a score: left out" in note for note in alone.notes)
+    assert "diverged" in write(*(one.folder for one in logs), out=tmp_path / "report.html")
+
+
+def test_a_seed_counts_once(tmp_path):
+    def folder(name, seed, value, written):
+        path = make(tmp_path / name, [row(0, returns=[value])], setup={"steps": 9, "seed": seed})
+        os.utime(path / "metrics.jsonl", (written, written))
+        return path
+
+    folders = [folder("a", 0, 1.0, 10), folder("b", 1, 3.0, 10), folder("c", 0, 5.0, 20)]
+    shown = comparison.compare([reading.read(path, detail=0) for path in folders])
+    assert [log.folder for log in shown.groups[0].runs] == [folders[2], folders[1]]
+    assert shown.tables[0].rows[0][2] == "2"
+    (note,) = [note for note in shown.notes if "twice" in note]
+    assert note.startswith("seed 0 of trpo on CartPole-v1 is there twice and counts once")
 
 
 def test_tables_as_text():
@@ -567,6 +615,10 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
         ([tmp_path / "odd"], "hyperparameters"),
         ([one, "-o", tmp_path / "x.pdf"], "accepted is .html"),
         ([one, "-o", tmp_path / "no" / "x.html"], "there is no folder"),
+        ([tmp_path / ("x" * 300)], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 300 + ".html")], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 245 + ".html")], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 300) / "y.html"], "File name too long"),
         ([], "missing argument RUNS"),
     ):
         words = words if "-o" in words or not words else [*words, "-o", out]
@@ -574,12 +626,29 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
         assert (code, said) == (2, "")
         assert says in err
         assert err.count("\n") == 1
+    code, _, err = run("report", "x" * 300)
+    assert (code, err.count("\n")) == (2, 1)
     monkeypatch.setattr(interactive, "available", lambda: False)
     monkeypatch.setattr(plain, "available", lambda: False)
     code, _, err = run("report", one, "-o", out)
     assert code == 2
     assert "pip install 'surefoot[report]'" in err
     assert not out.exists()
+
+
+def test_nothing_is_left_of_a_page_that_was_interrupted(one, tmp_path, monkeypatch):
+    out = tmp_path / "report.html"
+    out.write_text("old")
+    monkeypatch.setattr(reporting.writing, "_one", lambda *_: 0)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.write_text", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        reporting.write([one], out)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert out.read_bytes() == b"old"
 
 
 def test_a_report_of_several_runs_lies_here(one, many, tmp_path, monkeypatch):
@@ -595,10 +664,25 @@ TRAIN = "train reinforce CartPole-v1 --num-envs 2 --horizon 32 --steps 128 --hid
 def test_training_ends_with_a_report_and_never_fails_by_it(tmp_path, monkeypatch):
     from surefoot.commands import report
 
-    code, said, _ = run(*TRAIN.split(), "--out", tmp_path / "b", "--no-report")
+    words = [*TRAIN.split(), "--out", str(tmp_path / "b"), "--no-report"]
+    monkeypatch.setattr(sys, "argv", ["/x/surefoot/cli.py", *words])
+    code, said, _ = run(*words)
     assert code == 0
     assert "report" not in said
     assert not (tmp_path / "b" / "report.html").exists()
+
+    # As it was trained, so it is gone on with.
+    longer = run("resume", tmp_path / "b", "--steps", "192")
+    assert longer[0] == 0
+    assert not (tmp_path / "b" / "report.html").exists()
+    (config := tmp_path / "b" / "config.json").write_text(
+        config.read_text().replace("--no-report", "--report")
+    )
+    assert "report: " not in run("resume", tmp_path / "b", "--no-report")[1]
+    assert "report: " in run("resume", tmp_path / "b")[1]
+    text = (tmp_path / "b" / "report.html").read_text()
+    assert "--steps 192" in text
+    assert "192 steps" in text
 
     class Console:
         def print(self, text, **_):

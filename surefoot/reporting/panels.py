@@ -110,10 +110,15 @@ def _learning(log: Log) -> Figure | None:
 
 
 def final_score(log: Log) -> float:
-    """Mean return of the last episodes; NaN if none ended."""
+    """Mean return of the last episodes, of those that are finite; NaN if there are none."""
     last = log.returns[-WINDOW:]
     last = last[np.isfinite(last)]
     return float(last.mean()) if len(last) else float("nan")
+
+
+def diverged(log: Log) -> bool:
+    """Whether the last episodes ended, and none with a finite return."""
+    return len(log.returns) > 0 and not np.isfinite(final_score(log))
 
 
 def best_mean(log: Log) -> float:
