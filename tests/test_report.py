@@ -26,12 +26,12 @@ from surefoot.reporting import (
     panels,
     plain,
     reading,
-    repeating,
     tables,
 )
 from surefoot.reporting import page as pages
 from surefoot.reporting.checks import checks
 from surefoot.reporting.figures import running_mean, thin
+from surefoot.runs import methods, repeating
 
 EVIL = "<script>alert(1)</script>&\"'"
 
@@ -224,6 +224,39 @@ def test_of_a_long_run_rows_are_read_in_detail_evenly_and_all_are_scanned(tmp_pa
     assert log.refused == [800]
 
 
+@pytest.mark.parametrize("value", [None, "x", "5", math.inf, math.nan, -1, 1e300])
+def test_a_damaged_row_is_counted_and_left_out(tmp_path, value):
+    for name, count in (("steps", 2), ("env_restarts", 2)):
+        bad = row(1, **{name: value})
+        log = reading.read(make(tmp_path / name, [row(0), bad, row(2)]))
+        assert log.steps.tolist() == [100, 300]
+        assert len(log.returns) == count
+        assert "a line of metrics.jsonl" in log.notes[0]
+    many = [row(0, env_restarts=10**12)]
+    assert len(reading.read(make(tmp_path / "many", many)).restarts) == 1000
+
+
+def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
+    def longer(name, rows, **config):
+        folder = make(tmp_path / name, [row(i) for i in range(rows)], **config)
+        for number, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
+            (folder / "checkpoints" / number).mkdir(parents=True)
+            manifest = folder / "checkpoints" / number / "manifest.json"
+            # The newest one is half-written.
+            manifest.write_text("{" if budget is None else json.dumps({"budget": budget}))
+        return reading.read(folder)
+
+    short, long = longer("short", 15), longer("long", 20)
+    assert (short.planned, short.complete) == (2000, False)
+    assert (long.planned, long.complete) == (2000, True)
+    assert "1,500 of 2,000 steps" in write(short.folder, out=tmp_path / "report.html")
+    assert "--steps 2050" in (tmp_path / "report.html").read_text()
+    given = {"setup": {"steps": 2050, "seed": 1}, "steps": 2000}
+    whole = reading.read(make(tmp_path / "whole", [row(i) for i in range(20)], **given))
+    (found,) = grouping.group([short, long, whole])
+    assert found.method == "trpo"
+
+
 def test_the_running_mean_is_that_of_a_loop():
     values = np.random.default_rng(0).normal(size=30)
     values[4] = math.nan
@@ -263,6 +296,8 @@ def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
         ({"effective_sample_size": 0.2}, "the effective sample size was 20 %"),
         ({"clip_fraction": 0.5}, "clipped 50 %"),
         ({"refused": True}, "refused"),
+        ({"critic_refused": True}, "9 of 9 fits of the critic were refused"),
+        ({"returns": ["-inf"]}, "9 of 9 episodes had a return that is not finite"),
         ({"env_restarts": 1}, "restarted"),
     ],
 )
@@ -275,6 +310,27 @@ def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
     assert not checks(bad)[0].good
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "held"),
+    [
+        ("trpo", {"max_kl": 0.02}, ("trust region δ", 0.02)),
+        ("acktr", {"max_kl": 0.02, "critic_max_kl": 1.0}, ("trust region δ", 0.02)),
+        ("ppo_kl", {"target_kl": 0.03}, ("target of the KL", 0.03)),
+        # The δ of Wang et al. bounds a rate, not the KL of the step.
+        ("a2c_trust_region", {"max_kl": 1.0}, None),
+        ("trpo", {"max_kl": "x"}, None),
+        ("trpo", {}, None),
+        ("mine", {"max_kl": 1.0}, None),
+    ],
+)
+def test_the_kl_that_a_step_is_held_to_is_the_same_everywhere(name, given, held):
+    from surefoot.runs.dashboard import bound
+
+    config = {"algorithm": name, "hyperparameters": given}
+    assert methods.step_kl(config) == held
+    assert bound(config) == (None if held is None else held[1])
+
+
 def test_the_command_that_repeats_a_run_leaves_its_folder_out():
     config = {
         "algorithm": "trpo",
@@ -284,6 +340,13 @@ def test_the_command_that_repeats_a_run_leaves_its_folder_out():
         "command": ["/x/surefoot", "train", "trpo", "Cart Pole", "--out", "a b", "--seed", "3"],
     }
     assert repeating.command(config) == "surefoot train trpo 'Cart Pole' --seed 3"
+    assert repeating.command(config, steps=9000) == (
+        "surefoot train trpo 'Cart Pole' --seed 3 --steps 9000"
+    )
+    module = ["/x/surefoot/cli.py", "train", "trpo", "E", "--steps=5", "--steps", "6"]
+    assert repeating.made_by({"command": module}) == ["surefoot", *module[1:]]
+    given = {**config, "command": module}
+    assert repeating.command(given, steps=7) == "surefoot train trpo E --steps 7"
     config["command"] = ["my_script.py"]
     assert repeating.command(config) == (
         "surefoot train trpo CartPole-v1 --steps 5000 --seed 3 --hidden 8 --no-scale-rewards "
@@ -303,10 +366,12 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
         log("c", 0, hyperparameters=wide),
         log("d", 0, algorithm="npg"),
         log("e", 0, environment="Other-v0"),
+        # Of an older version, which had fewer settings.
+        log("f", 2, hyperparameters={"damping": 0.1}),
     ]
     found = [(g.method, g.task, len(g.runs)) for g in grouping.group(logs)]
     assert found == [
-        ("trpo max_kl=0.01", "CartPole-v1", 2),
+        ("trpo max_kl=0.01", "CartPole-v1", 3),
         ("trpo max_kl=0.02", "CartPole-v1", 1),
         ("npg", "CartPole-v1", 1),
         ("trpo max_kl=0.01", "Other-v0", 1),
@@ -336,14 +401,62 @@ def test_a_comparison_has_the_statistics_of_its_runs(many):
 
 def test_runs_of_different_length_share_a_curve_as_far_as_each_goes(tmp_path):
     long = make(tmp_path / "a", [row(i, returns=[10.0]) for i in range(10)])
-    short = make(tmp_path / "b", [row(i, returns=[20.0]) for i in range(5)])
+    other = {"setup": {"steps": 1000, "seed": 1}}
+    short = make(tmp_path / "b", [row(i, returns=[20.0]) for i in range(5)], **other)
     logs = [reading.read(folder, detail=0) for folder in (long, short)]
     shown = comparison.compare(logs)
     curve = shown.figures[0].series[0]
     assert curve.y[curve.x < 495][-1] == 15
     assert curve.y[-1] == 10
     assert np.isnan(curve.low[-1])
-    assert any("1 unfinished runs" in note for note in shown.notes)
+    assert any("1 unfinished run counts with the steps that it has" in note for note in shown.notes)
+
+
+def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
+    def log(name, seed, returns, method="trpo"):
+        setup = {"steps": 300, "seed": seed}
+        rows = [row(i, returns=returns) for i in range(3)]
+        folder = make(tmp_path / name, rows, setup=setup, steps=300, algorithm=method)
+        return reading.read(folder, detail=0)
+
+    logs = [
+        log("a", 0, [5.0]),
+        log("b", 1, ["-inf"]),
+        log("c", 2, []),
+        log("d", 3, [7.0, "nan"]),
+        log("e", 0, [2.0], "npg"),
+        log("f", 1, [4.0], "npg"),
+    ]
+    shown = comparison.compare(logs)
+    cells = {cells[0]: cells for cells in shown.tables[0].rows}
+    # The scores are 2 (the lowest), 5 and 7.
+    assert cells["trpo"][4] == tables.number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    assert cells["trpo"][7] == "2"
+    curve = next(s for s in shown.figures[0].series if s.name.startswith("trpo"))
+    assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    for said in (
+        "no episode ended in 1 run: no score",
+        "diverged: 1 run whose last 100 episodes all",
+        "in 1 run some episodes have returns that are not finite",
+    ):
+        assert any(said in note for note in shown.notes)
+    alone = comparison.compare([logs[1]])
+    assert any("no run has a score: left out" in note for note in alone.notes)
+    assert "diverged" in write(*(one.folder for one in logs), out=tmp_path / "report.html")
+
+
+def test_a_seed_counts_once(tmp_path):
+    def folder(name, seed, value, written):
+        path = make(tmp_path / name, [row(0, returns=[value])], setup={"steps": 9, "seed": seed})
+        os.utime(path / "metrics.jsonl", (written, written))
+        return path
+
+    folders = [folder("a", 0, 1.0, 10), folder("b", 1, 3.0, 10), folder("c", 0, 5.0, 20)]
+    shown = comparison.compare([reading.read(path, detail=0) for path in folders])
+    assert [log.folder for log in shown.groups[0].runs] == [folders[2], folders[1]]
+    assert shown.tables[0].rows[0][2] == "2"
+    (note,) = [note for note in shown.notes if "twice" in note]
+    assert note.startswith("seed 0 of trpo on CartPole-v1 is there twice and counts once")
 
 
 def test_tables_as_text():
@@ -502,6 +615,10 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
         ([tmp_path / "odd"], "hyperparameters"),
         ([one, "-o", tmp_path / "x.pdf"], "accepted is .html"),
         ([one, "-o", tmp_path / "no" / "x.html"], "there is no folder"),
+        ([tmp_path / ("x" * 300)], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 300 + ".html")], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 245 + ".html")], "File name too long"),
+        ([one, "-o", tmp_path / ("x" * 300) / "y.html"], "File name too long"),
         ([], "missing argument RUNS"),
     ):
         words = words if "-o" in words or not words else [*words, "-o", out]
@@ -509,12 +626,29 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
         assert (code, said) == (2, "")
         assert says in err
         assert err.count("\n") == 1
+    code, _, err = run("report", "x" * 300)
+    assert (code, err.count("\n")) == (2, 1)
     monkeypatch.setattr(interactive, "available", lambda: False)
     monkeypatch.setattr(plain, "available", lambda: False)
     code, _, err = run("report", one, "-o", out)
     assert code == 2
     assert "pip install 'surefoot[report]'" in err
     assert not out.exists()
+
+
+def test_nothing_is_left_of_a_page_that_was_interrupted(one, tmp_path, monkeypatch):
+    out = tmp_path / "report.html"
+    out.write_text("old")
+    monkeypatch.setattr(reporting.writing, "_one", lambda *_: 0)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.write_text", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        reporting.write([one], out)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert out.read_bytes() == b"old"
 
 
 def test_a_report_of_several_runs_lies_here(one, many, tmp_path, monkeypatch):
@@ -530,10 +664,25 @@ TRAIN = "train reinforce CartPole-v1 --num-envs 2 --horizon 32 --steps 128 --hid
 def test_training_ends_with_a_report_and_never_fails_by_it(tmp_path, monkeypatch):
     from surefoot.commands import report
 
-    code, said, _ = run(*TRAIN.split(), "--out", tmp_path / "b", "--no-report")
+    words = [*TRAIN.split(), "--out", str(tmp_path / "b"), "--no-report"]
+    monkeypatch.setattr(sys, "argv", ["/x/surefoot/cli.py", *words])
+    code, said, _ = run(*words)
     assert code == 0
     assert "report" not in said
     assert not (tmp_path / "b" / "report.html").exists()
+
+    # As it was trained, so it is gone on with.
+    longer = run("resume", tmp_path / "b", "--steps", "192")
+    assert longer[0] == 0
+    assert not (tmp_path / "b" / "report.html").exists()
+    (config := tmp_path / "b" / "config.json").write_text(
+        config.read_text().replace("--no-report", "--report")
+    )
+    assert "report: " not in run("resume", tmp_path / "b", "--no-report")[1]
+    assert "report: " in run("resume", tmp_path / "b")[1]
+    text = (tmp_path / "b" / "report.html").read_text()
+    assert "--steps 192" in text
+    assert "192 steps" in text
 
     class Console:
         def print(self, text, **_):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -39,11 +40,21 @@ def main(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from surefoot import reporting
+    from surefoot.reporting.finding import is_folder
 
     runs = options.runs
-    out = options.out or (runs[0] / PAGE if len(runs) == 1 and runs[0].is_dir() else Path(PAGE))
+    out = options.out or (runs[0] / PAGE if len(runs) == 1 and is_folder(runs[0]) else Path(PAGE))
     say(Console(), f"written: {reporting.write(runs, out)}")
     return 0
+
+
+def wanted(folder: Path, run: Path) -> bool:
+    """Whether a page of the folder, which has the run, is wanted: there is one, or the run was not
+    trained with --no-report."""
+    from surefoot.runs.repeating import made_by
+
+    config = json.loads((run / "config.json").read_bytes())
+    return (folder / PAGE).is_file() or "--no-report" not in made_by(config)
 
 
 def report_at_end(console: Any, folder: Path) -> None:

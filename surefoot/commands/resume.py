@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from surefoot.arguments import parse
-from surefoot.commands.report import PAGE, report_at_end
+from surefoot.commands.report import report_at_end, wanted
 from surefoot.commands.saying import conclude, interrupted, say
 
 
@@ -21,6 +21,9 @@ class Resume:
     """The run's folder, or the one that train --seeds wrote."""
     steps: int | None = None
     """Environment steps of the whole run, if it is to be longer than it was."""
+    report: bool = True
+    """Write report.html when the run is complete, unless it was trained with --no-report and has
+    none."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,6 +47,6 @@ def main(arguments: Sequence[str]) -> int:
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return interrupted(console, options.run, results, signals)
     say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
-    if (options.run / PAGE).is_file():
+    if options.report and wanted(options.run, restored[0].folder):
         report_at_end(console, options.run)
     return 0

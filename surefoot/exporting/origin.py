@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot import __version__
 from surefoot.errors import UsageError
+from surefoot.runs import repeating
 from surefoot.runs.summary import WINDOW as LAST
 
 if TYPE_CHECKING:
@@ -104,15 +105,11 @@ def _training(path: Path, *, upto: int | None) -> tuple[int | None, list[float]]
 
 def _command(path: Path) -> list[str]:
     try:
-        words = _dict(json.loads(path.read_bytes())).get("command")
+        return repeating.made_by(_dict(json.loads(path.read_bytes())))
     except FileNotFoundError:
         return []
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no intact configuration: {error!r}") from None
-    if not isinstance(words, list) or not words:
-        return []
-    # Where the program lay on that machine is of no use to anybody.
-    return [Path(str(words[0])).name, *map(str, words[1:])]
 
 
 def _dict(value: Any) -> dict[str, Any]:

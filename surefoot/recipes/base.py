@@ -27,6 +27,8 @@ class Recipe(abc.ABC):
     """Hyperparameters of a method."""
 
     parts: ClassVar[Row]
+    step_kl: ClassVar[str | None] = None
+    """The hyperparameter that says which mean KL(old‖new) a step may have, or should have."""
 
     def __post_init__(self) -> None:
         validate(self)

@@ -19,6 +19,7 @@ class ACKTR(OnPolicy):
     by the largest scale, whichever is shorter."""
 
     parts: ClassVar[Row] = Row("Score", "KFAC", "KLBall(δ, max_scale)", "–", "Wu et al. 2017")
+    step_kl: ClassVar[str | None] = "max_kl"
 
     discount: float = fraction(0.99)
     """γ, the discount."""
@@ -56,6 +57,7 @@ class KFACTRPO(ActorCritic):
     parts: ClassVar[Row] = Row(
         "Surrogate", "KFAC", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Wu et al. 2017"
     )
+    step_kl: ClassVar[str | None] = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the largest mean KL(old‖new) of a step, nats."""

@@ -37,6 +37,7 @@ class NPG(Natural):
     """Natural policy gradient: F⁻¹g, scaled to the edge of a KL ball; no line search."""
 
     parts: ClassVar[Row] = Row("Surrogate", "Fisher(CG)", "KLBall(δ)", "–", "Kakade 2001")
+    step_kl: ClassVar[str | None] = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the quadratic model's KL(old‖new) of a step, nats."""

@@ -54,6 +54,7 @@ class VPGAdaptive(ActorCritic):
     parts: ClassVar[Row] = Row(
         "Score", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate)", "Duan et al. 2016"
     )
+    step_kl: ClassVar[str | None] = "target_kl"
 
     learning_rate: float = positive(3e-3)
     """Adam's rate at the start."""

@@ -25,6 +25,7 @@ class PPOKL(Proximal):
         "AdaptKL(β, Epochs)",
         "Schulman et al. 2017",
     )
+    step_kl: ClassVar[str | None] = "target_kl"
 
     beta: float = positive(1.0)
     """β at the start, in units of the standardized advantage per nat."""

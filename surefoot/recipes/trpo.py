@@ -21,6 +21,7 @@ class TRPO(Natural):
     parts: ClassVar[Row] = Row(
         "Surrogate", "Fisher(CG)", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Schulman et al. 2015"
     )
+    step_kl: ClassVar[str | None] = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the largest mean KL(old‖new) of a step, nats."""

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surefoot.reporting.panels import realized, trust_region
+from surefoot.reporting.panels import realized
 from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import percent
+from surefoot.runs.methods import learns_offline, step_kl
 
 
 class Check(NamedTuple):
@@ -30,20 +31,33 @@ def checks(log: Log) -> list[Check]:
 
 def _checks(log: Log) -> Iterator[Check]:
     refused = len(log.refused)
-    text = f"{refused:,} of {len(log.steps):,} updates were refused: something was not finite"
-    yield Check(not refused, text if refused else "every number that was learned from was finite")
+    # A refused update's critic is not fitted either.
+    critic = len(np.setdiff1d(log.critic_refused, log.refused))
+    for count, what in ((refused, "updates"), (critic, "fits of the critic")):
+        if count:
+            says = f"{count:,} of {len(log.steps):,} {what} were refused: something was not finite"
+            yield Check(False, says)
+    if not refused and not critic:
+        yield Check(True, "every number that was learned from was finite")
+    endless = int(np.sum(~np.isfinite(log.returns)))
+    if endless:
+        yield Check(
+            False,
+            f"{endless:,} of {len(log.returns):,} episodes had a return that is not finite; no "
+            "mean has them",
+        )
     if len(log.restarts):
         yield Check(False, f"environments were restarted {len(log.restarts):,} times")
-    if log.config["algorithm"] != "bc" and not len(log.returns):
+    if not learns_offline(log.config) and not len(log.returns):
         yield Check(False, "no episode finished: raise the steps or the horizon")
-    allowed = trust_region(log)
+    allowed = step_kl(log.config)
     mean = _finite(log, "kl_mean")
     if allowed is not None and len(mean):
         # The quadratic model's KL is not the real one; a factor of two is a step that surprises.
-        beyond = float(np.mean(mean > 2 * allowed[1]))
+        beyond = float(np.mean(mean > 2 * allowed.value))
         yield Check(
             beyond < 0.05,
-            f"the mean KL was above twice the {allowed[0]} of {allowed[1]:g} nats in "
+            f"the mean KL was above twice the {allowed.words} of {allowed.value:g} nats in "
             f"{percent(beyond)} of the iterations",
         )
     accepted = _finite(log, "accepted")

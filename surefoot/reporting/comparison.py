@@ -3,6 +3,7 @@ methods over tasks (Agarwal et al. 2021)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from surefoot import statistics
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean
 from surefoot.reporting.grouping import Group, group
-from surefoot.reporting.panels import STEPS, final_score
+from surefoot.reporting.panels import STEPS, diverged, final_score
 from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import Table, number
 from surefoot.runs.summary import WINDOW
@@ -60,19 +61,22 @@ class Comparison(NamedTuple):
 
 def compare(logs: Sequence[Log]) -> Comparison:
     """Figures and tables of runs, in reading order."""
-    groups = group(logs)
+    groups, repeated = _once(group(logs))
+    floors = _floors(groups)
     styles = {method: i for i, method in enumerate(dict.fromkeys(g.method for g in groups))}
     tasks = list(dict.fromkeys(one.task for one in groups))
-    scored = {task: [g for g in groups if g.task == task and _scores(g).size] for task in tasks}
+    scored = {
+        task: [g for g in groups if g.task == task and _scores(g, floors).size] for task in tasks
+    }
     figures = [
-        _curves(i, task, scored[task], styles, wide=len(tasks) < 3)
+        _curves(i, task, scored[task], styles, floors, wide=len(tasks) < 3)
         for i, task in enumerate(tasks)
         if scored[task]
     ]
-    tables, notes = [_summary(groups)], _notes(groups)
+    tables, notes = [_summary(groups, floors)], [*repeated, *_notes(groups, floors)]
     methods, common = _common(scored)
     if len(methods) > 1 and common:
-        scores = _normalized(scored, methods, common)
+        scores = _normalized(scored, methods, common, floors)
         if len(common) > 1:
             tables.append(_over_tasks(scores, common))
         figures.append(_profile(scores, common, styles))
@@ -93,29 +97,102 @@ def compare(logs: Sequence[Log]) -> Comparison:
     return Comparison(figures, tables, notes, groups)
 
 
-def _scores(one: Group) -> np.ndarray:
-    """Final scores of the runs in which an episode ended."""
-    scores = np.array([final_score(log) for log in one.runs])
+def _once(groups: Sequence[Group]) -> tuple[list[Group], list[str]]:
+    """The groups with each seed once, and what was left out: a seed trained again is the same
+    run."""
+    kept, notes = [], []
+    for one in groups:
+        of_seed: dict[str, list[Log]] = {}
+        for log in one.runs:
+            seed = log.config["setup"].get("seed")
+            # Of those that do not say, each may be another one.
+            name = f"at {id(log)}" if seed is None else f"seed {seed}"
+            of_seed.setdefault(name, []).append(log)
+        kept.append(one._replace(runs=[max(logs, key=_written) for logs in of_seed.values()]))
+        notes += [
+            f"{name} of {one.method} on {one.task} is there {_times(len(logs))} and counts once: "
+            f"the newest, {max(logs, key=_written).folder}"
+            for name, logs in of_seed.items()
+            if len(logs) > 1
+        ]
+    return kept, notes
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count:,} times"
+
+
+def _written(log: Log) -> float:
+    """When the newest row was written, in seconds."""
+    for name in ("metrics.jsonl", "config.json"):
+        with contextlib.suppress(OSError):
+            return (log.folder / name).stat().st_mtime
+    return 0.0
+
+
+def _floors(groups: Sequence[Group]) -> dict[str, float]:
+    """The lowest score of each task that has one."""
+    floors: dict[str, float] = {}
+    for one in groups:
+        for log in one.runs:
+            score = final_score(log)
+            if np.isfinite(score):
+                floors[one.task] = min(score, floors.get(one.task, score))
+    return floors
+
+
+def _scores(one: Group, floors: dict[str, float]) -> np.ndarray:
+    """Final scores of the runs in which an episode ended; of one that diverged it is the lowest
+    of the task, for without it a method that diverges would look good."""
+    scores = np.array(
+        [floors.get(one.task, np.nan) if diverged(log) else final_score(log) for log in one.runs]
+    )
     return scores[np.isfinite(scores)]
 
 
-def _notes(groups: Sequence[Group]) -> list[str]:
-    unfinished = sum(not log.complete for one in groups for log in one.runs)
-    empty = sum(not np.isfinite(final_score(log)) for one in groups for log in one.runs)
+def _notes(groups: Sequence[Group], floors: dict[str, float]) -> list[str]:
+    runs = [(one.task, log) for one in groups for log in one.runs]
+    unfinished = sum(not log.complete for _, log in runs)
+    empty = sum(not len(log.returns) for _, log in runs)
+    lowest = sum(diverged(log) and task in floors for task, log in runs)
+    nothing = sum(diverged(log) and task not in floors for task, log in runs)
+    some = sum(not diverged(log) and not np.isfinite(log.returns).all() for _, log in runs)
     notes = []
     if unfinished:
-        notes.append(f"{unfinished:,} unfinished runs count with the steps that they have")
+        which = "1 unfinished run counts" if unfinished == 1 else f"{unfinished:,} unfinished runs"
+        has = "it has" if unfinished == 1 else "they have"
+        notes.append(f"{which}{' count' * (unfinished > 1)} with the steps that {has}")
     if empty:
-        notes.append(f"{empty:,} runs in which no episode ended have no score")
+        notes.append(f"no episode ended in {_runs(empty)}: no score")
+    if lowest:
+        notes.append(
+            f"diverged: {_runs(lowest)} whose last {WINDOW} episodes all have returns that are not "
+            "finite, counted as the lowest score of the task"
+        )
+    if nothing:
+        notes.append(
+            f"diverged: {_runs(nothing)} whose last {WINDOW} episodes all have returns that are "
+            "not finite, on a task on which no run has a score: left out"
+        )
+    if some:
+        notes.append(
+            f"in {_runs(some)} some episodes have returns that are not finite; no mean has them"
+        )
     return notes
 
 
-def _grid(log: Log, ends: np.ndarray) -> np.ndarray:
-    """Mean return of the last episodes at each of the steps; NaN before the first."""
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
+def _grid(log: Log, ends: np.ndarray, floor: float) -> np.ndarray:
+    """Mean return of the last episodes at each of the steps, `floor` where it is not finite; NaN
+    before the first."""
     if not len(log.returns):
         return np.full(len(ends), np.nan)
     at = np.searchsorted(log.episode_steps, ends, side="right") - 1
     values = running_mean(log.returns, WINDOW)[np.maximum(at, 0)]
+    values = np.where(np.isfinite(values), values, floor)
     return np.where((at >= 0) & (ends <= log.total + 0.5), values, np.nan)
 
 
@@ -142,17 +219,24 @@ def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _curves(
-    place: int, task: str, groups: Sequence[Group], styles: dict[str, int], *, wide: bool
+    place: int,
+    task: str,
+    groups: Sequence[Group],
+    styles: dict[str, int],
+    floors: dict[str, float],
+    *,
+    wide: bool,
 ) -> Figure:
     end = max(log.total for one in groups for log in one.runs)
     ends = np.linspace(0, end, _GRID + 1)[1:]
     series, said = [], []
     for one in groups:
-        values = np.array([_grid(log, ends) for log in one.runs])
+        values = np.array([_grid(log, ends, floors[task]) for log in one.runs])
         middle, low, high = _interval(values)
         label = f"{one.method} ({len(one.runs)})"
         series.append(Series(label, "interval", ends, middle, low, high, styles[one.method]))
-        said.append(f"{one.method} {number(statistics.interquartile_mean(_scores(one)).item())}")
+        middle_score = statistics.interquartile_mean(_scores(one, floors)).item()
+        said.append(f"{one.method} {number(middle_score)}")
     return Figure(
         f"curves-{place}",
         f"Return on {task}",
@@ -204,10 +288,10 @@ def _at(log: Log, name: str, ends: np.ndarray) -> np.ndarray:
     return np.where((ends <= log.total + 0.5) & np.isfinite(values), values, np.nan)
 
 
-def _summary(groups: Sequence[Group]) -> Table:
+def _summary(groups: Sequence[Group], floors: dict[str, float]) -> Table:
     rows = []
     for one in groups:
-        scores = _scores(one)
+        scores = _scores(one, floors)
         middle = low = high = mean = std = float("nan")
         if len(scores):
             middle, mean = float(statistics.interquartile_mean(scores)), float(scores.mean())
@@ -277,10 +361,13 @@ def _common(scored: dict[str, list[Group]]) -> tuple[list[str], list[str]]:
 
 
 def _normalized(
-    scored: dict[str, list[Group]], methods: Sequence[str], tasks: Sequence[str]
+    scored: dict[str, list[Group]],
+    methods: Sequence[str],
+    tasks: Sequence[str],
+    floors: dict[str, float],
 ) -> _Scores:
     raw = {
-        task: {one.method: _scores(one) for one in scored[task] if one.method in methods}
+        task: {one.method: _scores(one, floors) for one in scored[task] if one.method in methods}
         for task in tasks
     }
     if len(tasks) == 1:

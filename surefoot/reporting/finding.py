@@ -44,6 +44,14 @@ def _runs_of(path: Path) -> list[Path]:
     return runs
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder. Raises `UsageError` where there can be none."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; pass another path") from None
+
+
 def _folders(path: Path) -> list[Path]:
     return sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: _natural(p.name))
 

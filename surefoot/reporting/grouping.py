@@ -3,10 +3,13 @@ tasks have in common."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from surefoot.config import Setup
+from surefoot.recipes import RECIPES
 from surefoot.reporting.reading import Log
 
 #: Settings that change no number of a run, or the seed's alone.
@@ -46,8 +49,20 @@ def group(logs: Sequence[Log]) -> list[Group]:
 
 
 def _settings(log: Log) -> dict[str, Any]:
-    setup = {k: v for k, v in log.config["setup"].items() if k not in _NO_MATTER}
-    return {**setup, **log.config["hyperparameters"]}
+    setup = {**_defaults(Setup()), **log.config["setup"]}
+    if log.budget is not None:
+        setup["steps"] = log.budget
+    kind = RECIPES.get(log.config["algorithm"])
+    return {
+        **{name: value for name, value in setup.items() if name not in _NO_MATTER},
+        **({} if kind is None else _defaults(kind())),
+        **log.config["hyperparameters"],
+    }
+
+
+def _defaults(settings: Any) -> dict[str, Any]:
+    """What a field has that an older version did not know, where nothing else is said of it."""
+    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
 
 
 def _labels(algorithms: Sequence[str], settings: Sequence[dict[str, Any]]) -> list[str]:

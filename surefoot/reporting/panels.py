@@ -10,6 +10,7 @@ import numpy as np
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean, thin
 from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import number, percent
+from surefoot.runs.methods import learns_offline, step_kl
 from surefoot.runs.summary import WINDOW
 
 #: Dots that an eye, and a telephone, can take.
@@ -21,19 +22,6 @@ STEPS = Axis("environment steps")
 def figures(log: Log) -> list[Figure]:
     """The run's figures, in reading order."""
     return [figure for panel in _PANELS if (figure := panel(log)) is not None]
-
-
-def trust_region(log: Log) -> tuple[str, float] | None:
-    """The KL that a step of the run's method may have or should have, nats, and its name."""
-    given = log.config["hyperparameters"]
-    # The δ of Wang et al. bounds a rate, not the KL of the step.
-    if log.config["algorithm"] == "a2c_trust_region":
-        return None
-    for name, words in (("max_kl", "trust region δ"), ("target_kl", "target of the KL")):
-        value = given.get(name)
-        if isinstance(value, int | float) and value > 0:
-            return words, float(value)
-    return None
 
 
 def _has(log: Log, *names: str) -> bool:
@@ -121,10 +109,15 @@ def _learning(log: Log) -> Figure | None:
 
 
 def final_score(log: Log) -> float:
-    """Mean return of the last episodes; NaN if none ended."""
+    """Mean return of the last episodes, of those that are finite; NaN if there are none."""
     last = log.returns[-WINDOW:]
     last = last[np.isfinite(last)]
     return float(last.mean()) if len(last) else float("nan")
+
+
+def diverged(log: Log) -> bool:
+    """Whether the last episodes ended, and none with a finite return."""
+    return len(log.returns) > 0 and not np.isfinite(final_score(log))
 
 
 def best_mean(log: Log) -> float:
@@ -136,8 +129,8 @@ def best_mean(log: Log) -> float:
 
 
 def _likelihood(log: Log) -> Figure | None:
-    """What cloning has in place of returns."""
-    if log.config["algorithm"] != "bc" or not _has(log, "objective_after"):
+    """What a method that learns from recorded data has in place of returns."""
+    if not (learns_offline(log.config) and _has(log, "objective_after")):
         return None
     values = log.columns["objective_after"]
     return Figure(
@@ -177,11 +170,11 @@ def _kl(log: Log) -> Figure | None:
         largest = _positive(log.columns["kl_max"])
         series.append(Series("largest", "line", x, largest, style=4, faint=True))
     series.append(Series("mean", "line", x, _positive(mean), style=0))
-    allowed, beyond = trust_region(log), ""
+    allowed, beyond = step_kl(log.config), ""
     if allowed is not None:
-        series.append(_level(log, f"{allowed[0]} = {allowed[1]:g}", allowed[1]))
-        share = float(np.mean(mean[np.isfinite(mean)] > allowed[1]))
-        beyond = f"; above {allowed[1]:g} nats in {percent(share)} of the iterations"
+        series.append(_level(log, f"{allowed.words} = {allowed.value:g}", allowed.value))
+        share = float(np.mean(mean[np.isfinite(mean)] > allowed.value))
+        beyond = f"; above {allowed.value:g} nats in {percent(share)} of the iterations"
     return Figure(
         "kl",
         "How far each step moved the policy",

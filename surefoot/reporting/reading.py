@@ -19,11 +19,18 @@ import numpy as np
 
 from surefoot.errors import UsageError
 from surefoot.reporting.finding import CONFIG
+from surefoot.runs.budget import made_longer
 
 #: Diagnostics that are read of every row.
 TRACED = ("kl_mean", "entropy", "explained_variance")
 #: Rows of which everything is read: more than a figure is wide.
 DETAIL = 2000
+#: What a row is scanned for, its episodes apart.
+_SCANNED = ("steps", "refused", "critic_refused", "env_restarts", *TRACED)
+#: Larger integers are not all floating-point numbers.
+_LARGEST_COUNT = 2.0**53
+#: Restarts of an iteration that are counted.
+_MOST_RESTARTS = 1000
 #: What a configuration is not larger than.
 _LARGEST_CONFIG = 2**24
 
@@ -64,7 +71,12 @@ class Log(NamedTuple):
     """Of how many rows one was read in detail."""
     evaluations: Evaluations | None
     notes: tuple[str, ...]
-    """What was left out of the files."""
+    """What was left out of the files, and what else is to be known of the run."""
+    budget: int | None
+    """Environment steps at most, if its folder says so: more than its configuration has where the
+    run was made longer."""
+    critic_refused: np.ndarray
+    """Steps at which the critic's fit was refused, its update's refusals among them."""
 
     @property
     def total(self) -> int:
@@ -74,8 +86,19 @@ class Log(NamedTuple):
     @property
     def planned(self) -> int | None:
         """Environment steps that the run was to have, if its folder says so."""
-        planned = self.config.get("steps")
-        return planned if isinstance(planned, int) else None
+        planned, first = self.config.get("steps"), self.config["setup"].get("steps")
+        if not isinstance(planned, int):
+            return None
+        if self.budget is None or self.budget == first or not len(self.steps):
+            return planned
+        # Lines that are lost make some differences larger.
+        batch = int(np.median(np.diff(self.steps, prepend=0.0)))
+        return max(planned, self.budget // max(batch, 1) * max(batch, 1))
+
+    @property
+    def made_longer(self) -> bool:
+        """Whether it was to go on after the steps that its configuration has."""
+        return self.budget is not None and self.budget != self.config["setup"].get("steps")
 
     @property
     def complete(self) -> bool:
@@ -87,6 +110,8 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
     """The run in a folder, about `detail` of its rows in detail. Raises `UsageError` if it is no
     run's."""
     config = _read_config(folder / CONFIG)
+    planned = config["setup"].get("steps")
+    steps = made_longer(folder, planned) if isinstance(planned, int) else None
     path = folder / "metrics.jsonl"
     every = max(1, -(-_count_lines(path) // detail)) if detail else 0
     scan, details = _Scan(), []
@@ -103,7 +128,14 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
     evaluations, broken = _read_evaluations(folder / "evaluations.jsonl")
     if broken:
         notes.append(f"{broken:,} lines of evaluations.jsonl could not be read")
-    return scan.log(folder, config, _columns(details), max(every, 1), evaluations, tuple(notes))
+    if steps != planned:
+        notes.append(
+            f"the run was made longer, from {planned:,} to {steps:,} steps; schedules kept to the "
+            "first of these"
+        )
+    return scan.log(
+        folder, config, _columns(details), max(every, 1), evaluations, tuple(notes), steps
+    )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -144,7 +176,12 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and _number(row.get("steps")) is not None else None
+    return row if isinstance(row, dict) and _is_count(_number(row.get("steps"))) else None
+
+
+def _is_count(value: float | None) -> bool:
+    """Whether it can be a number of steps, or of restarts."""
+    return value is not None and 0 <= value <= _LARGEST_COUNT
 
 
 def _number(value: Any) -> float | None:
@@ -172,6 +209,7 @@ class _Scan:
         self._returns: list[bytes] = []
         self._episodes: list[int] = []
         self._refused: list[int] = []
+        self._critic_refused: list[int] = []
         self._restarts: list[int] = []
 
     def add(self, line: bytes) -> None:
@@ -185,8 +223,14 @@ class _Scan:
                 return
             line = _again(row)
             at, start = line.find(self._STEPS), line.find(self._RETURNS)
+        steps = _value(line, at + len(self._STEPS))
+        at = line.find(self._RESTARTS)
+        restarts = 0.0 if at < 0 else _or_nan(_value(line, at + len(self._RESTARTS)))
+        if not _is_count(_or_nan(steps)) or not _is_count(restarts):
+            self.broken += 1
+            return
         number = len(self._steps)
-        self._steps.append(_value(line, at + len(self._STEPS)))
+        self._steps.append(steps)
         for values, key in zip(self._traced, self._KEYS, strict=True):
             at = line.find(key)
             values.append(b"nan" if at < 0 else _value(line, at + len(key)))
@@ -197,9 +241,10 @@ class _Scan:
             self._returns.append(returns)
         if b'"refused": true' in line:
             self._refused.append(number)
-        at = line.find(self._RESTARTS)
-        if at >= 0 and (count := _value(line, at + len(self._RESTARTS))) != b"0":
-            self._restarts += [number] * int(_floats([count], 1)[0])
+        if b'"critic_refused": true' in line:
+            self._critic_refused.append(number)
+        if restarts:
+            self._restarts += [number] * min(int(restarts), _MOST_RESTARTS)
 
     def log(
         self,
@@ -209,6 +254,7 @@ class _Scan:
         every: int,
         evaluations: Evaluations | None,
         notes: tuple[str, ...],
+        budget: int | None,
     ) -> Log:
         """What the rows say, put in order of their steps."""
         steps = _floats(self._steps, len(self._steps))
@@ -238,6 +284,8 @@ class _Scan:
             every,
             evaluations,
             notes,
+            budget,
+            steps[self._critic_refused],
         )
 
 
@@ -245,7 +293,7 @@ def _again(row: dict[str, Any]) -> bytes:
     """A row in the layout of `metrics.jsonl`, with what a scan looks for."""
     returns = row.get("episode_returns")
     kept = [x for x in returns if _number(x) is not None] if isinstance(returns, list) else []
-    scalars = {key: row[key] for key in ("steps", "refused", "env_restarts", *TRACED) if key in row}
+    scalars = {key: row[key] for key in _SCANNED if key in row}
     scalars = {key: value for key, value in scalars.items() if _number(value) is not None}
     return json.dumps({**scalars, "episode_returns": kept}).encode()
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from surefoot.errors import UsageError
-from surefoot.reporting import interactive, page, plain, repeating
+from surefoot.new_files import beside
+from surefoot.reporting import interactive, page, plain
 from surefoot.reporting.checks import checks
 from surefoot.reporting.comparison import Comparison, compare
 from surefoot.reporting.figures import Figure
-from surefoot.reporting.finding import find_runs
+from surefoot.reporting.finding import find_runs, is_folder
 from surefoot.reporting.page import Fact, Section
-from surefoot.reporting.panels import best_mean, figures, final_score, time_parts
+from surefoot.reporting.panels import best_mean, diverged, figures, final_score, time_parts
 from surefoot.reporting.reading import Log, read
 from surefoot.reporting.tables import Table, number, percent
+from surefoot.runs import repeating
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -55,9 +55,9 @@ def check_file(path: Path) -> Path:
             f"{path} ends in {path.suffix or 'nothing'!r}; accepted is .html, report.html for "
             "instance"
         )
-    if path.is_dir():
+    if is_folder(path):
         raise UsageError(f"{path} is a folder; accepted is a file, report.html for instance")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}; make it")
     _picture()
     return path
@@ -75,18 +75,10 @@ def _picture() -> Callable[[Figure], str]:
 
 
 def _replace(out: Path, text: str) -> None:
-    """Write beside the file's place and rename, so that no half page is ever there."""
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+        with beside(out, replace=True) as part:
+            part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}; pass another path") from None
-    try:
-        with open(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, out)
-    except OSError as error:
-        Path(beside).unlink(missing_ok=True)
         raise UsageError(f"{out} cannot be written: {error.strerror}; pass another path") from None
 
 
@@ -160,7 +152,7 @@ def _duration(seconds: float) -> str:
 def _provenance(log: Log) -> str:
     config = log.config
     text = ""
-    command = repeating.command(config)
+    command = repeating.command(config, steps=log.budget if log.made_longer else None)
     if command is not None:
         text += page.command(command)
     parts = {name: float(values.sum()) for name, values in time_parts(log).items()}
@@ -217,14 +209,15 @@ def _several(folders: Sequence[Path], picture: Callable[[Figure], str], named: s
     if shown.figures:
         sections.append(Section("Figures", page.figures(shown.figures, picture)))
     sections.append(Section("The runs", page.table(_runs(shown), "runs")))
+    counted = [log for one in shown.groups for log in one.runs]
     facts = [
-        Fact("Runs", f"{len(logs):,}"),
+        Fact("Runs", f"{len(counted):,}"),
         Fact("Methods", f"{len(methods):,}"),
         Fact("Tasks", f"{len(tasks):,}"),
-        Fact("Steps", f"{sum(log.total for log in logs):,}", "of all runs together"),
+        Fact("Steps", f"{sum(log.total for log in counted):,}", "of all runs together"),
     ]
     title = f"{_names(methods, 'methods')} on {_names(tasks, 'tasks')}"
-    subtitle = f"{len(logs):,} runs compared over their seeds"
+    subtitle = f"{len(counted):,} runs compared over their seeds"
     return page.page(title, subtitle, facts, sections, plotly=_moves(picture))
 
 
@@ -246,7 +239,7 @@ def _runs(shown: Comparison) -> Table:
             _say(log.config["setup"].get("seed")),
             f"{log.total:,}" + ("" if log.complete else f" of {log.planned:,}"),
             f"{len(log.returns):,}",
-            number(final_score(log)),
+            "diverged" if diverged(log) else number(final_score(log)),
             number(best_mean(log)),
             f"{len(log.refused):,}",
         )

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.loop import Iteration
+from surefoot.runs.methods import step_kl
 from surefoot.runs.metrics import as_row
 from surefoot.runs.summary import Summary, mean
 from surefoot.runs.watched import Watched
@@ -37,9 +38,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 def bound(config: dict[str, Any]) -> float | None:
     """The KL that a method's step is held to, or aims at."""
-    numbers = config.get("hyperparameters", {})
-    value = numbers.get("max_kl", numbers.get("target_kl"))
-    return float(value) if isinstance(value, int | float) else None
+    held = step_kl(config)
+    return None if held is None else held.value
 
 
 class Dashboard:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from surefoot.runs import budget
 from surefoot.runs.reading import Tail, fields, finite, number
 from surefoot.runs.summary import Summary
 
@@ -33,7 +34,7 @@ class Watched:
         """Environment steps at most."""
         self._rows = Tail(folder / "metrics.jsonl")
         self._evaluated = Tail(folder / "evaluations.jsonl")
-        self._newest = ""
+        self._newest: Path | None = None
 
     def look(self) -> bool:
         """Read what is new; whether the run is still there."""
@@ -68,15 +69,10 @@ class Watched:
 
     def _look_further(self) -> None:
         """A run that was made longer says so in its newest checkpoint alone."""
-        folder = self.folder / "checkpoints"
-        try:
-            newest = max((p.name for p in folder.iterdir() if p.name.isdecimal()), default="")
-            if newest not in ("", self._newest):
-                manifest = json.loads((folder / newest / "manifest.json").read_bytes())
-                self.total = max(self.total, int(manifest["budget"]))
-                self._newest = newest
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        newest = budget.newest_checkpoint(self.folder)
+        if newest != self._newest:
+            self.total = budget.made_longer(self.folder, self.total)
+            self._newest = newest
 
     @property
     def state(self) -> str:
