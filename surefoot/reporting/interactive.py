@@ -58,7 +58,9 @@ def draw(figure: Figure) -> dict[str, Any]:
 def _axis(axis: Axis, values: list[np.ndarray]) -> dict[str, Any]:
     drawn: dict[str, Any] = {"title": {"text": escape(axis.title)}}
     if axis.log:
-        drawn.update(type="log", exponentformat="power", dtick=_log_ticks(values))
+        drawn.update(
+            type="log", exponentformat="power", dtick=_log_ticks(values), minorloglabels="complete"
+        )
     if axis.low is not None or axis.high is not None:
         drawn["range"] = [axis.low, axis.high]
     if axis.labels:
