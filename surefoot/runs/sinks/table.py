@@ -78,7 +78,7 @@ class Table:
         head, _, lines = self.path.read_bytes().partition(b"\n")
         empty = b"," * len(more) + b"\n"
         wide = head + b"," + _line(more) + lines.replace(b"\n", empty)
-        with beside(self.path) as part:
+        with beside(self.path, replace=True) as part:
             part.write_bytes(wide)
         self._file.close()
         self._file = Appending(self.path, keep=len(wide))
