@@ -199,7 +199,9 @@ class Agent:
     def _source(self, env: Source | None) -> Source:
         source = self.environment if env is None else env
         if source is None:
-            raise UsageError("this agent knows no environment: pass env=")
+            raise UsageError(
+                "this agent knows no environment: pass env=, or --env ID on the command line"
+            )
         return source
 
     def export(

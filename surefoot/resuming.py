@@ -247,7 +247,8 @@ def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> So
     source: Source | None = config["environment_id"] if env is None else env
     if source is None:
         raise UsageError(
-            f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass env="
+            f"{path} was trained on {config['environment']}, which is no Gymnasium id: "
+            "pass env= in Python"
         )
     return source
 

@@ -177,9 +177,10 @@ def _seed_defects(
     """What differs from the first play, with the same seed and actions."""
     for number, (one, other) in enumerate(zip(first, _replay(env, actions), strict=False)):
         if not same(one, other):
+            moment = f"at step {number}" if number else "from reset"
             yield (
                 "seed",
-                f"the same seed and actions give something else {where} after {number} results; "
+                f"the same seed and actions give something else {where}, {moment}; "
                 "accepted is the same: draw from self.np_random only, seed it in reset by "
                 "super().reset(seed=seed), and begin every episode from nothing",
             )
