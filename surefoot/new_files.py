@@ -44,7 +44,7 @@ def all_beside(*paths: Path, replace: bool = False) -> Iterator[list[Path]]:
         made = [_part(path, parts) for path in paths]
         yield made
         for part in made:
-            _sync(part)
+            sync(part)
             part.chmod(0o644)
         with contextlib.ExitStack() as on_error:
             for part, path in zip(made, paths, strict=True):
@@ -54,7 +54,7 @@ def all_beside(*paths: Path, replace: bool = False) -> Iterator[list[Path]]:
                     _place(part, path)
                     on_error.callback(path.unlink, missing_ok=True)
             for folder in {path.parent for path in paths}:
-                _sync(folder)
+                sync(folder)
             on_error.pop_all()
 
 
@@ -84,7 +84,7 @@ def _appeared(path: Path) -> UsageError:
     return UsageError(f"{path} was made by another process meanwhile; accepted is a new path")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

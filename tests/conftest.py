@@ -2,7 +2,9 @@
 
 import gc
 import os
+import sys
 import tempfile
+from pathlib import Path
 
 # What one test or worker has compiled, none compiles again: a quarter of the tests' time. It is
 # kept apart from the user's cache, in a folder that lives as long as the process that made it.
@@ -10,6 +12,9 @@ if "SUREFOOT_TEST_CACHE" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="surefoot-tests-", ignore_cleanup_errors=True)
     os.environ["SUREFOOT_TEST_CACHE"] = _folder.name
 os.environ["SUREFOOT_CACHE"] = os.environ["SUREFOOT_TEST_CACHE"]
+
+# The benchmarks are no part of the package; appended, so that the installed package comes first.
+sys.path.append(str(Path(__file__).parents[1]))
 
 import surefoot  # isort: skip  # Before JAX, so that the tests run as training does.
 

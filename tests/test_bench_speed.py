@@ -1,12 +1,8 @@
 """The speed benchmark's logic: what is measured again, what is compared with what, the table."""
 
 import sys
-from pathlib import Path
 
 import pytest
-
-# The benchmarks are no part of the package; appended, so that the installed package comes first.
-sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.speed import runner
 from benchmarks.speed.__main__ import main

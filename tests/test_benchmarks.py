@@ -14,9 +14,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-# At the end: surefoot itself is to be the installed one, wherever the tests start.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from benchmarks.learning import lines, matrix, overall, plot, rows, runner, single
 from benchmarks.learning.__main__ import main, options
 from benchmarks.learning.table import TASKS, table

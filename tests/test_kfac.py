@@ -1,8 +1,5 @@
 """K-FAC's factors against the batch's moments, the exact Fisher matrix and its inverse."""
 
-import sys
-from pathlib import Path
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,17 +8,13 @@ import pytest
 from test_distributions import KINDS
 from test_fisher import KEY, dense_fisher, make_batch, make_policy, normalized, vector
 
+from benchmarks.kfac import cartpole_batches, cosines
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.spaces import action_head
 from surefoot.geometry import KFAC
 from surefoot.local import Local
 from surefoot.networks import Policy, StateGaussianHead
 from surefoot.objectives import Surrogate
-
-# At the end: surefoot itself is to be the installed one, wherever the tests start.
-sys.path.append(str(Path(__file__).parents[1]))
-
-from benchmarks.kfac import cartpole_batches, cosines
 
 
 @eqx.filter_jit

@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from surefoot.errors import UsageError
+from surefoot.new_files import sync
 
 _ARRAYS = "arrays.safetensors"
 _MANIFEST = "manifest.json"
@@ -55,7 +56,7 @@ def save(folder: Path, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) 
                 shutil.rmtree(old)
         else:
             beside.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -109,7 +110,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     `UsageError` where it cannot be read."""
     try:
         found: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{folder} has no readable {_MANIFEST}: {error!r}") from None
     return found
 
@@ -119,11 +120,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
