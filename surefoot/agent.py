@@ -200,7 +200,7 @@ class Agent:
         source = self.environment if env is None else env
         if source is None:
             raise UsageError(
-                "this agent knows no environment: pass env=, or --env ID on the command line"
+                "this agent knows no environment: pass --env ID or MODULE:NAME, or env= in Python"
             )
         return source
 

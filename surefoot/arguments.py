@@ -11,6 +11,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tyro
@@ -20,6 +21,7 @@ from surefoot.errors import UsageError, closest
 T = TypeVar("T")
 
 _KINDS = {int: "an integer", float: "a number"}
+_METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 
 
 def parse(kind: type[T], arguments: Sequence[str], *, prog: str, positionals: Sequence[str]) -> T:
@@ -33,7 +35,30 @@ def parse(kind: type[T], arguments: Sequence[str], *, prog: str, positionals: Se
         wanted = {name: hints[name] for name in positionals}
         _check(_options(kind, positionals), list(arguments), prog, wanted)
     # `UsageError` from a dataclass's own validation passes through.
-    return tyro.cli(kind, args=list(arguments), prog=prog, config=(tyro.conf.OmitArgPrefixes,))
+    with _REGISTRY:
+        return tyro.cli(kind, args=list(arguments), prog=prog, config=(tyro.conf.OmitArgPrefixes,))
+
+
+_REGISTRY = tyro.constructors.ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _optional(
+    info: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """An optional number, text or path is left out, and never given as "None"."""
+    hint: Any = info.type
+    kinds = set(typing.get_args(hint)) - {type(None)}
+    if not isinstance(hint, types.UnionType) or len(kinds) != 1 or kinds - _METAVARS.keys():
+        return None
+    (kind,) = kinds
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=_METAVARS[kind],
+        instance_from_str=lambda values: kind(values[0]),
+        is_instance=lambda x: x is None or isinstance(x, kind),
+        str_from_instance=lambda x: ["none" if x is None else str(x)],
+    )
 
 
 def _options(kind: Any, positionals: Sequence[str]) -> dict[str, Any]:

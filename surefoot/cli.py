@@ -48,7 +48,7 @@ COMMANDS = {
         "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared"
     ),
     "list": Command("listing", "algorithms|envs", "what there is"),
-    "check-env": Command("check_env", "ID|MODULE:FACTORY", "look for defects of an environment"),
+    "check-env": Command("check_env", "ID|MODULE:NAME", "look for defects of an environment"),
     "doctor": Command("doctor", "", "versions, devices, and whether they compute correctly"),
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock
 
 from surefoot.agent import Agent
 from surefoot.envs.spaces import component
@@ -25,6 +25,7 @@ from surefoot.named import named
 from surefoot.run import Run
 from surefoot.runs import checkpoints
 from surefoot.runs.checkpoints import Checkpoint
+from surefoot.runs.holding import hold
 from surefoot.runs.metrics import as_row, read_rows
 from surefoot.runs.tolerant import Tolerant
 
@@ -82,26 +83,27 @@ class Record:
         self._run, self._folder, self._note = run, folder, note
         self._tolerant = Tolerant(note)
         self._files: Files | None = None
-        self._returns = array("d")
+        self.returns = array("d")
+        """Raw returns of all training episodes so far."""
         self._steps = self._refused = self._in_a_row = 0
         self._began_anew: list[int] = []
         self._critic_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
-            self._lock(folder)
+            self._held = hold(folder)
             self._files = Files.again(run, folder, self._tolerant, resumed)
             self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
-                self._returns.extend(float(x) for x in row["episode_returns"])
+                self.returns.extend(float(x) for x in row["episode_returns"])
                 self._count(bool(row["refused"]))
 
     def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
         """One more iteration, with a checkpoint if that is to be and where the environments stand
         is known: its row. Raises `TrainingError` where too many updates in a row were refused."""
-        self._returns.extend(iteration.episode_returns.tolist())
+        self.returns.extend(iteration.episode_returns.tolist())
         self._steps = iteration.steps
         refused = self._count(bool(iteration.metrics["refused"]))
         row = as_row(iteration)
@@ -156,7 +158,7 @@ class Record:
         except OSError as error:
             raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
         try:
-            self._lock(folder)
+            self._held = hold(folder)
             (folder / "config.json").write_text(text + "\n", encoding="utf-8")
             return Files.new(self._run, folder, self._tolerant)
         except OSError as error:
@@ -186,21 +188,13 @@ class Record:
         path = self._folder / "agent"
         self._tolerant(path, lambda: self._run.agent().write(path))
 
-    def _lock(self, folder: Path) -> None:
-        held = FileLock(folder / ".lock")
-        try:
-            held.acquire(blocking=False)
-        except Timeout:
-            raise UsageError(f"{folder} is being written by another process; wait for it") from None
-        self._held = held
-
     def finish(self) -> Result:
         """What the run leaves; its folder has it all."""
         if self._folder is not None:
             self._write_agent()
         if self._files is not None:
             self._files.finish()
-        return Result(self._run.agent(), self._returns.tolist(), self._steps, self._refused)
+        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._refused)
 
     def close(self) -> None:
         """Close the folder's files."""

@@ -18,7 +18,7 @@ from surefoot.named import filled
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.recording import Result
 from surefoot.run import Run, composed, versions
-from surefoot.runs import checkpoints
+from surefoot.runs import checkpoints, sinks
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
 from surefoot.training import OnIteration, execute
@@ -40,6 +40,11 @@ class Restored(NamedTuple):
 
     def __str__(self) -> str:
         told, run = self.checkpoint, self.run
+        if run.complete(told.steps):
+            return (
+                f"{run.name} on {run.env_name} is complete, {told.steps:,} of {self.total:,} "
+                f"steps; --steps {told.steps + run.rows} or more makes it longer"
+            )
         episodes = told.place.facts.get("episodes")
         played = "" if not episodes else f", {len(episodes)} running episodes played again"
         return (
@@ -146,7 +151,9 @@ def restore(
             config = checkpoint.config
             recipe = method_of(config, path, algorithm)
             source = environment_of(config, path, env)
-            run = Run(config["algorithm"], recipe, source, Setup(**config["setup"]))
+            setup = Setup(**config["setup"])
+            sinks.check(setup.log)
+            run = Run(config["algorithm"], recipe, source, setup)
             on_error.callback(run.close)
             budget = _budget(checkpoint, run, path, steps)
             try:
@@ -247,8 +254,8 @@ def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> So
     source: Source | None = config["environment_id"] if env is None else env
     if source is None:
         raise UsageError(
-            f"{path} was trained on {config['environment']}, which is no Gymnasium id: "
-            "pass env= in Python"
+            f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass "
+            "--env MODULE:NAME, or env= in Python"
         )
     return source
 
@@ -261,8 +268,8 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     least = max(checkpoint.steps + run.rows, checkpoint.budget)
     if steps < least:
         raise UsageError(
-            f"steps is {steps:,}, and {path} has {checkpoint.steps:,} of {checkpoint.budget:,} "
-            f"behind it; accepted is {least:,} or more, an iteration has {run.rows:,}"
+            f"steps is {steps:,}; accepted is {least:,} or more, the whole run's: {path} has "
+            f"done {checkpoint.steps:,} of {checkpoint.budget:,}, {run.rows:,} an iteration"
         )
     return steps
 

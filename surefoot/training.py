@@ -26,6 +26,7 @@ from surefoot.run import Run, composed
 from surefoot.runs import sinks
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Lasting, Silent
+from surefoot.runs.summary import WINDOW
 
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
 OnIteration = Callable[[dict[str, Any], Agent], object]
@@ -44,6 +45,7 @@ def prepare(
     runtime.before_computing()
     setup_fields = {field.name for field in dataclasses.fields(Setup)}
     setup = Setup(**{k: v for k, v in options.items() if k in setup_fields})
+    sinks.check(setup.log)
     rest = {k: v for k, v in options.items() if k not in setup_fields}
     if isinstance(algorithm, str):
         name, algorithm = algorithm, find_recipe(algorithm)()
@@ -201,6 +203,8 @@ def execute(
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
             records.append(Record(run, folder, shown.note, resumed=checkpoint))
             closing.callback(records[-1].close)
+        if any(resumed):
+            shown.resumed([x for record in records for x in record.returns[-WINDOW:]])
         if len(runs) == 1:
             alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
             turns: Iterator[list[Iteration]] = ([told] for told in alone)
@@ -232,7 +236,6 @@ def _check_outputs(
         value = getattr(setup, option)
         if value and folders[0] is None:
             raise UsageError(f"{option} is {value!r} and the run has no folder: pass out=")
-    sinks.check(setup.log)
 
 
 def _all_go_on(

@@ -1,6 +1,7 @@
 """The command line: every mistake is one line and exit code 2; what works says where it put it."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
@@ -90,6 +91,8 @@ MISTAKES = {
     "flag with a value": ([*TRPO, "--scale-rewards=no"], "--scale-rewards takes no value"),
     "no number": ([*TRPO, "--max-kl", "small"], "--max-kl is 'small'; accepted is a number"),
     "no integer": ([*TRPO, "--steps", "1e6"], "--steps is '1e6'; accepted is an integer"),
+    "none": ([*TRPO, "--out", "run", "--env"], "unknown option --env"),
+    "optional": (["resume", "nowhere", "--steps", "None"], "--steps is 'None'; .* an integer"),
     "no integers": ([*TRPO, "--hidden", "64", "big"], "--hidden is 'big'; accepted is an integer"),
     "empty value": ([*TRPO, "--steps="], "--steps is ''; accepted is an integer"),
     "missing value": ([*TRPO, "--seed"], "--seed needs a value; accepted is an integer"),
@@ -229,6 +232,74 @@ def test_the_agent_plays_on_another_environment_when_asked(trained):
     assert "Did you mean 'CartPole-v1'" in line
 
 
+OWN = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Short(gymnasium.wrappers.TimeLimit):
+    def __init__(self):
+        super().__init__(CartPoleEnv(), 9)
+
+gymnasium.register("ShortPole-v7", Short)
+"""
+
+
+@pytest.mark.parametrize("name", ["Short", "ShortPole-v7"])
+def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypatch):
+    module = f"own_{name[5:8].lower()}"
+    (here / f"{module}.py").write_text(OWN.replace("ShortPole-v7", name if "-" in name else "X-v0"))
+    own = f"{module}:{name}"
+    ran = run("train", "trpo", own, *TINY, "--steps", "128", "--no-report", "--out", "run")
+    assert ran.code == 0, ran.err
+    (row, last) = metrics(here / "run")
+    assert set(row["episode_lengths"]) == {9}
+    # A file never says what is to be imported.
+    config = json.loads((here / "run" / "config.json").read_text())
+    assert config["environment_id"] is None
+    assert "which is no Gymnasium id: pass --env MODULE:NAME" in refused("resume", "run")
+    assert "knows no environment: pass --env ID or MODULE:NAME" in refused("evaluate", "run")
+    again = run("resume", "run", "--env", own, "--steps", "192", "--no-report")
+    assert again.code == 0, again.err
+    assert metrics(here / "run")[1]["kl_mean"] == last["kl_mean"]
+    assert len(metrics(here / "run")) == 3
+    played = run("evaluate", "run", "--env", own, "--episodes", "2")
+    assert played.code == 0, played.err
+    assert "length 9.0" in played.out
+    looked = run("inspect", "run", "--env", own)
+    assert looked.code == 0, looked.err
+    recorded = run("record", "run", "--env", own, "--episodes", "2")
+    assert "18 transitions" in recorded.out
+    before = set(here.iterdir())
+    line = refused("train", "trpo", f"{module}:Shrt", *TINY, "--steps", "128")
+    assert "names nothing that can be called" in line
+    assert "Did you mean 'Short'" in line
+    assert set(here.iterdir()) == before
+
+
+def test_a_complete_run_says_so_and_how_it_is_made_longer(trained, here):
+    shutil.copytree(trained.folder, "run")
+    ran = run("resume", "run", "--no-report")
+    assert ran.code == 0, ran.err
+    assert "trpo on CartPole-v1 is complete, 128 of 128 steps; --steps 192 or more" in ran.out
+    line = refused("resume", "run", "--steps", "160")
+    assert "steps is 160; accepted is 192 or more, the whole run's: run has done 128 of 150" in line
+    longer = run("resume", "run", "--steps", "192", "--no-report")
+    assert longer.code == 0, longer.err
+    # Of all last episodes, not only of those since.
+    returns = [x for row in metrics(here / "run") for x in row["episode_returns"]]
+    assert f"(last {min(100, len(returns))} episodes)" in longer.out
+
+
+def test_a_sink_that_is_not_installed_is_told_before_anything(here, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorboardX" else find(name)
+    )
+    line = refused(*TRPO, *TINY, "--log", "tensorboard", "--out", "run")
+    assert "pip install 'surefoot[tensorboard]'" in line
+    assert not list(here.iterdir())
+
+
 def test_a_run_without_finished_episodes_says_so_and_names_its_own_folder(here):
     ran = run(
         *["train", "reinforce", "Pendulum-v1", "--num-envs", "1", "--horizon", "64"],
@@ -276,6 +347,8 @@ def test_an_algorithms_help_lists_its_options_and_the_setups():
     for option in ("--max-kl", "--cg-steps", "--num-envs", "--steps", "--no-scale-rewards"):
         assert option in out
     assert "--clip" not in out
+    assert "--out PATH" in out
+    assert "None}" not in out
 
 
 def test_every_recipe_is_listed():

@@ -397,7 +397,10 @@ def test_mistakes_are_one_line(before, after):
         ),
         (lambda: estimate.play(other, CHAIN, horizon=0), "horizon is 0; accepted is an integer"),
         (lambda: estimate.play(other, CHAIN, episodes=0), "episodes is 0; accepted is an integer"),
-        (lambda: estimate.play(other), "this agent knows no environment: pass env="),
+        (
+            lambda: estimate.play(other),
+            "this agent knows no environment: pass --env ID or MODULE:NAME, or env=",
+        ),
     ]
     for attempt, message in mistakes:
         with pytest.raises(sf.UsageError, match=message) as caught:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,20 @@ def exported(run):
 
 def python_of(text):
     return re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+
+
+def test_the_card_of_a_runs_best_agent_tells_of_the_run(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(folder / "agent", folder / "best")
+    number, _, err = cli("export", folder / "best", "--episodes", "0")
+    assert (number, err) == (0, "")
+    card = (folder / "best" / "onnx" / "card.md").read_text()
+    assert "the last" in card
+    assert "with sampled actions" in card
+    whole = cli("export", folder, "--episodes", "0")[0]
+    assert whole == 0
+    same = (folder / "onnx" / "card.md").read_text()
+    assert card.replace("best/", "") == same.replace("best/", "")
 
 
 @pytest.mark.parametrize("kind", ["onnx", "stablehlo"])

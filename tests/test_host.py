@@ -416,6 +416,7 @@ def test_the_ids_are_listed_in_order():
     ids = list_env_ids()
     assert ids == sorted(ids)
     assert {"CartPole-v1", "HalfCheetah-v5"} <= set(ids)
+    assert not {"HalfCheetah-v2", "HalfCheetah-v3", "GymV21Environment-v0"} & set(ids)
 
 
 def test_a_vector_environment_steps_as_it_was_made_to():

@@ -194,7 +194,9 @@ def test_what_the_seed_does_not_decide_is_refused(tmp_path):
     folder = train(tmp_path / "run", "ppo_clip", env=Walk, iterations=2, **PPO)
     with pytest.raises(sf.UsageError, match=r"iteration 0 of .* does not come out as it did: kl_"):
         sf.inspect(folder, 1, env=Walk)
-    with pytest.raises(sf.UsageError, match="which is no Gymnasium id: pass env="):
+    with pytest.raises(
+        sf.UsageError, match="which is no Gymnasium id: pass --env MODULE:NAME, or env="
+    ):
         sf.inspect(folder, 1)
 
 

@@ -464,7 +464,9 @@ def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path)
     cut(learner(0.01), Hidden, broken)
     with pytest.raises(sf.UsageError, match=r"is no recipe of surefoot's: pass algorithm="):
         sf.resume(broken, env=Hidden)
-    with pytest.raises(sf.UsageError, match=r"which is no Gymnasium id: pass env="):
+    with pytest.raises(
+        sf.UsageError, match=r"which is no Gymnasium id: pass --env MODULE:NAME, or env="
+    ):
         sf.resume(broken, algorithm=learner(0.01))
     with pytest.raises(sf.UsageError, match=r"algorithm= differs from the run's in learner"):
         sf.resume(broken, algorithm=learner(0.02), env=Hidden)

@@ -1,10 +1,12 @@
 """What `watch` shows is what the rows say, however they are being written."""
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ import surefoot as sf
 from surefoot.cli import main
 from surefoot.evaluation import Evaluation
 from surefoot.loop import Iteration, Timing, merged
-from surefoot.runs.dashboard import LiveDashboard, of_run, sparkline
+from surefoot.runs.dashboard import LiveDashboard, of_run, sparkline, table
+from surefoot.runs.holding import hold, is_held
 from surefoot.runs.progress import Lines
 from surefoot.runs.reading import Tail
 from surefoot.runs.summary import Summary
@@ -52,6 +55,13 @@ def fabricated(folder, text, *, steps=1280):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "metrics.jsonl").write_text(text)
     return folder
+
+
+@contextlib.contextmanager
+def being_written(folder):
+    lock = hold(folder)
+    yield
+    lock.release()
 
 
 def drawn(shown, width):
@@ -105,8 +115,11 @@ def test_a_file_that_was_cut_back_is_read_anew(after, tmp_path):
     assert numbers(news) == list(after)
 
 
-def test_a_run_is_running_finished_or_stalled(tmp_path):
+def test_a_run_is_running_interrupted_finished_or_stalled(tmp_path):
     run = Watched(fabricated(tmp_path / "run", ""))
+    assert run.look()
+    assert run.state == "interrupted"
+    lock = hold(run.folder)
     assert run.look()
     assert run.state == "starting"
     (run.folder / "metrics.jsonl").write_text(lines(*range(5)))
@@ -118,6 +131,10 @@ def test_a_run_is_running_finished_or_stalled(tmp_path):
     os.utime(run.folder / "metrics.jsonl", (old, old))
     run.look()
     assert run.state == "stalled"
+    lock.release()
+    run.look()
+    assert run.state == "interrupted"
+    lock.acquire()
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write(lines(*range(5, 10)))
     run.look()
@@ -126,7 +143,7 @@ def test_a_run_is_running_finished_or_stalled(tmp_path):
     (run.folder / "checkpoints" / "00000010").mkdir(parents=True)
     (run.folder / "checkpoints" / "00000010" / "manifest.json").write_text('{"budget": 2000}')
     run.look()
-    assert (run.state, run.total) == ("running", 2000)
+    assert (run.state, run.total) == ("running", 1920)
     shutil.rmtree(run.folder)
     assert not run.look()
 
@@ -135,7 +152,8 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
     folder = fabricated(tmp_path / "run", lines(*range(5)))
     (folder / "evaluations.jsonl").write_text('{"mean": 30.0}\n{"mean": 20.0}\n')
     run = Watched(folder)
-    run.look()
+    with being_written(folder):
+        run.look()
     text = drawn(of_run(run), 80)
     for told in (
         "trpo on CartPole-v1 · seed 4 · running",
@@ -229,8 +247,9 @@ def test_seeds_are_in_the_order_of_their_numbers(tmp_path):
     found = [str(path.relative_to(tmp_path)) for path in find(tmp_path)]
     assert found == ["alone", "both/seed-2", "both/seed-10"]
     run = Watched(tmp_path / "alone")
-    assert run.look()
-    assert run.state == "starting"
+    with being_written(run.folder):
+        assert run.look()
+        assert run.state == "starting"
 
 
 def iteration(refused, evaluated, kl):
@@ -278,7 +297,8 @@ def test_a_folder_is_a_table_of_its_runs(tmp_path, capsys, monkeypatch):
     for width in (80, 40):
         monkeypatch.setenv("COLUMNS", str(width))
         # No terminal: it prints once.
-        assert main(["watch", str(tmp_path)]) == 0
+        with being_written(tmp_path / "b" / "seed-3"):
+            assert main(["watch", str(tmp_path)]) == 0
         out = capsys.readouterr().out
         a, b = (next(x for x in out.splitlines() if x.startswith(n)) for n in ("a", "b/"))
         assert "finished" in a
@@ -287,12 +307,44 @@ def test_a_folder_is_a_table_of_its_runs(tmp_path, capsys, monkeypatch):
         assert "10%" in b
         assert "half" not in out
         assert max(map(len, out.splitlines())) <= width
-        assert ("of 1,280" in out) == ("0.009" in out) == (width == 80)
+        assert ("1,280" in out) == ("128 " in out) == (width == 80)
+
+
+def test_the_name_of_a_run_is_whole_where_it_takes_half_of_the_width(tmp_path):
+    name = "trpo-HalfCheetah-v5-0-20260101-000000"
+    run = Watched(fabricated(tmp_path / name, lines(0, 1)))
+    run.look()
+    for width in (80, 200):
+        text = drawn(table([run], tmp_path, width=width), width)
+        assert name in text
+        assert "interrupted" in text
+    assert "…" in drawn(table([run], tmp_path, width=40), 40)
+
+
+def test_any_number_may_look_whether_a_run_is_being_written(tmp_path):
+    assert is_held(tmp_path) is False
+    with being_written(tmp_path), ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(is_held, [tmp_path] * 64))
+        with pytest.raises(sf.UsageError, match="is being written by another process"):
+            hold(tmp_path)
+    assert is_held(tmp_path) is False
+    # Who looks does not stand in the way of who writes.
+    with ThreadPoolExecutor(4) as pool:
+        looks = pool.map(is_held, [tmp_path] * 2000)
+        for _ in range(50):
+            hold(tmp_path).release()
+        assert set(looks) <= {False, True}
 
 
 def test_one_run_is_a_dashboard_and_no_run_is_said(tmp_path, capsys):
-    assert main(["watch", str(fabricated(tmp_path / "runs" / "a", lines(0))), "--once"]) == 0
-    assert "trpo on CartPole-v1 · seed 4 · running" in capsys.readouterr().out
+    alone = fabricated(tmp_path / "runs" / "a", lines(0))
+    for state, held in (
+        ("running", being_written(alone)),
+        ("interrupted", contextlib.nullcontext()),
+    ):
+        with held:
+            assert main(["watch", str(alone), "--once"]) == 0
+        assert f"trpo on CartPole-v1 · seed 4 · {state}" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     assert main(["watch", str(tmp_path / "empty"), "--once"]) == 0
     assert "no runs in" in capsys.readouterr().out

@@ -16,8 +16,8 @@ class CheckEnv:
     defect, and how to mend it."""
 
     env: tyro.conf.Positional[str]
-    """A Gymnasium id, or MODULE:FACTORY, a class or function that makes the environment, of a
-    module that can be imported from this folder."""
+    """A Gymnasium id, or MODULE:NAME: of a module that can be imported from this folder, a class or
+    function that makes the environment, or an id that it registers."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -28,6 +28,7 @@ class Evaluate(Play):
 def main(arguments: Sequence[str]) -> int:
     """Evaluate an agent, and return the exit code."""
     options = parse(Evaluate, arguments, prog="surefoot evaluate", positionals=["run"])
+    from surefoot.envs.factory import find_env
     from surefoot.training import load
     from surefoot.video import UnfilmedError
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         result = agent.evaluate(
             options.episodes,
             options.seed,
-            env=options.env,
+            env=options.env and find_env(options.env),
             deterministic=not options.stochastic,
             video=options.video,
             video_episodes=options.video_episodes,

@@ -30,7 +30,7 @@ class Export:
     seed: int = at_least(0, 1, high=2**31 - 1)
     """Seed of these episodes."""
     env: str | None = None
-    """Gymnasium id to play them on, if not the one the agent was trained on."""
+    """Gymnasium id or MODULE:NAME to play them on, if not the id that the agent was trained on."""
 
     def __post_init__(self) -> None:
         validate(self)
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Export, arguments, prog="surefoot export", positionals=["run"])
     from rich.console import Console
 
+    from surefoot.envs.factory import find_env
     from surefoot.exporting import check_export
     from surefoot.exporting.ports import inputs, output
     from surefoot.training import load
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
         format=options.format,
         episodes=options.episodes,
         seed=options.seed,
-        env=options.env,
-        run=options.run,
+        env=options.env and find_env(options.env),
+        run=_run_of(options.run),
     )
     taken = ", ".join(map(str, inputs(agent.observation_space)))
     console = Console()
@@ -63,3 +64,9 @@ def main(arguments: Sequence[str]) -> int:
     played = f"{written.evaluated} episodes" if written.evaluated else "no episode"
     say(console, f"card: {written.card}   ({played} played for it)")
     return 0
+
+
+def _run_of(agent: Path) -> Path:
+    """The folder of the run that an agent is of: its own, or the one around RUN/best."""
+    runs = (path for path in (agent, agent.parent) if (path / "config.json").is_file())
+    return next(runs, agent)

@@ -29,6 +29,8 @@ class Inspect:
     without one."""
     beta: float | None = None
     """The penalty's β, if not the method's own in that iteration, or 1."""
+    env: str | None = None
+    """MODULE:NAME of what the run was trained on, if that was no Gymnasium id."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
     from rich.console import Console
 
+    from surefoot.envs.factory import find_env
     from surefoot.inspecting import check_file, inspect
     from surefoot.runs.progress import make_display
 
@@ -47,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         options.iteration,
         clip=options.clip,
         beta=options.beta,
+        env=options.env and find_env(options.env),
         display=lambda steps: make_display(console, steps),
     )
     say(console, str(inspection))

@@ -21,7 +21,7 @@ class Play:
     seed: int = at_least(0, 1, high=2**31 - 1)
     """Seed of the environments."""
     env: str | None = None
-    """Gymnasium id to play on, if not the one the agent was trained on."""
+    """Gymnasium id or MODULE:NAME to play on, if not the id that the agent was trained on."""
     stochastic: bool = False
     """Sample actions instead of taking the most probable one."""
 

@@ -22,12 +22,16 @@ def main(arguments: Sequence[str]) -> int:
     """Record episodes, and return the exit code."""
     options = parse(Record, arguments, prog="surefoot record", positionals=["run"])
     from surefoot import demonstrations
+    from surefoot.envs.factory import find_env
     from surefoot.training import load
 
     agent = load(options.run)
     out = demonstrations.check_new_file(options.out or options.run / "demonstrations.safetensors")
     recorded = agent.record(
-        options.episodes, options.seed, env=options.env, deterministic=not options.stochastic
+        options.episodes,
+        options.seed,
+        env=options.env and find_env(options.env),
+        deterministic=not options.stochastic,
     )
     demonstrations.save(recorded, out)
     print(

@@ -21,6 +21,8 @@ class Resume:
     """The run's folder, or the one that train --seeds wrote."""
     steps: int | None = None
     """Environment steps of the whole run, if it is to be longer than it was."""
+    env: str | None = None
+    """MODULE:NAME of what the run was trained on, if that was no Gymnasium id."""
     report: bool = True
     """Write report.html when the run is complete, unless it was trained with --no-report and has
     none."""
@@ -31,11 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
     from rich.console import Console
 
+    from surefoot.envs.factory import find_env
     from surefoot.resuming import go_on, restore
     from surefoot.runs.progress import make_display
     from surefoot.runs.signals import Signals
 
-    restored = restore(options.run, steps=options.steps)
+    restored = restore(options.run, steps=options.steps, env=options.env and find_env(options.env))
     console = Console()
     for one in restored:
         say(console, str(one))

@@ -36,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
         [
             (
                 "env",
-                _option(tyro.conf.Positional[str], "Gymnasium id, HalfCheetah-v5 for instance."),
+                _option(
+                    tyro.conf.Positional[str],
+                    "Gymnasium id, HalfCheetah-v5 for instance, or MODULE:NAME as for check-env.",
+                ),
             ),
             ("out", _option(Path | None, "The run's folder, if not a new one below runs/."), None),
             (
@@ -69,6 +72,7 @@ def _option(kind: Any, explained: str) -> Any:
 def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
+    from surefoot.envs.factory import find_env
     from surefoot.runs.progress import Display, make_display
     from surefoot.runs.signals import Signals
     from surefoot.training import (
@@ -83,7 +87,7 @@ def _run_training(name: str, options: Any) -> int:
     setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
     first = setup.pop("seed")
     seeds = range(first, first + options.seeds)
-    runs = prepare_seeds(options.hyperparameters, options.env, seeds, setup, name=name)
+    runs = prepare_seeds(options.hyperparameters, find_env(options.env), seeds, setup, name=name)
     run, several = runs[0], len(runs) > 1
     console = Console()
     rounded = ""

@@ -186,5 +186,11 @@ _EXTRAS = (
 
 
 def list_env_ids() -> list[str]:
-    """All ids registered with Gymnasium, sorted."""
-    return sorted(gymnasium.registry)
+    """The ids registered with Gymnasium, sorted, without those of environments that have moved
+    elsewhere: Gymnasium keeps these with a function of its own that says so."""
+    gone = "gymnasium.envs"
+    return sorted(
+        env_id
+        for env_id, spec in gymnasium.registry.items()
+        if getattr(spec.entry_point, "__module__", None) != gone
+    )

@@ -19,7 +19,13 @@ from surefoot.runs.summary import Summary, mean
 from surefoot.runs.watched import Watched
 
 _BARS = "▁▂▃▄▅▆▇█"
-_STYLES = {"running": "green", "finished": "bold", "stalled": "yellow", "starting": "dim"}
+_STYLES = {
+    "running": "green",
+    "finished": "bold",
+    "stalled": "yellow",
+    "starting": "dim",
+    "interrupted": "yellow",
+}
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
@@ -132,43 +138,51 @@ def of_run(run: Watched) -> Dashboard:
     """The dashboard of a run on the disk."""
     state = run.state
     if state == "stalled":
-        state = f"stalled or interrupted, {duration(run.age)} without a row"
+        state = f"stalled, {duration(run.age)} without a row"
     return Dashboard(
         run.config, run.summary, total=run.total, state=state, evaluations=run.evaluations
     )
 
 
 def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
-    """Runs of a folder, with the columns that fit."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    """Runs of a folder: their names, up to half of the width, and the columns that fit beside
+    them."""
+    names = [printable(str(run.folder.relative_to(root))) for run in runs]
+    columns = _columns(runs)
+    left = width - min(max(map(len, names), default=0), width // 2)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
-    columns = ["state", "done", "return"]
-    if width >= 60:
-        columns += ["steps/s", "KL"]
-    if width >= 78:
-        columns += ["refused"]
-    for name in columns:
-        right = name not in ("state",)
-        shown.add_column(name, justify="right" if right else "left", no_wrap=True)
-    for run in runs:
-        summary = run.summary
-        state = run.state
-        told: dict[str, Text | str] = {
-            "state": Text(
-                f"{state} {duration(run.age)}" if state == "stalled" else state,
-                style=_STYLES[state],
-            ),
-            "done": f"{min(1.0, summary.steps / max(1, run.total)):.0%}"
-            + (f" of {run.total:,}" if width >= 78 else ""),
-            "return": _told(summary.mean_return, ".1f"),
-            "steps/s": _told(summary.rate, ",.0f"),
-            "KL": _told(summary.last.get("kl_mean"), ".2g"),
-            "refused": str(summary.refused),
-        }
-        name = str(run.folder.relative_to(root))
-        shown.add_row(Text(printable(name)), *(told[column] for column in columns))
-    shown.expand = True
+    cells: list[list[Text]] = []
+    for column, texts in columns.items():
+        needs = 1 + max(len(column), *(text.cell_len for text in texts))
+        # The first two say whether one has to do something.
+        if left < needs and len(cells) >= 2:
+            continue
+        left -= needs
+        cells.append(texts)
+        shown.add_column(column, justify="left" if column == "state" else "right", no_wrap=True)
+    for name, *texts in zip(names, *cells, strict=True):
+        shown.add_row(Text(name), *texts)
     return shown
+
+
+def _columns(runs: Sequence[Watched]) -> dict[str, list[Text]]:
+    """What is told of each run, the most important first."""
+    rows = []
+    for run in runs:
+        summary, state = run.summary, run.state
+        told = f"{state} {duration(run.age)}" if state == "stalled" else state
+        row = {
+            "state": Text(told, style=_STYLES[state]),
+            "done": Text(f"{min(1.0, summary.steps / max(1, run.total)):.0%}"),
+            "return": Text(_told(summary.mean_return, ".1f")),
+            "KL": Text(_told(summary.last.get("kl_mean"), ".2g")),
+            "steps/s": Text(_told(summary.rate, ",.0f")),
+            "of steps": Text(f"{run.total:,}"),
+            "refused": Text(str(summary.refused)),
+        }
+        rows.append(row)
+    return {column: [row[column] for row in rows] for column in rows[0]}
 
 
 def printable(text: str) -> str:
@@ -204,6 +218,10 @@ class LiveDashboard:
         self._live = Live(self._view, console=console, auto_refresh=False)
         self._live.start(refresh=True)
 
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Its next mean is also of these."""
+        self._view.summary.returns.extend(returns)
+
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
         for notice in iteration.notices:
@@ -219,4 +237,8 @@ class LiveDashboard:
 
     def close(self) -> None:
         """Leave the last state on the screen."""
+        view = self._view
+        done = view.summary.steps + view.summary.batch > view.total
+        view.state = "finished" if done else "interrupted"
+        self._live.refresh()
         self._live.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,9 @@ from surefoot.runs.summary import WINDOW
 class Display(Protocol):
     """Shows iterations as they come."""
 
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Go on with a run whose last episodes had these returns."""
+
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
 
@@ -31,6 +34,9 @@ class Display(Protocol):
 
 class Silent:
     """Shows nothing."""
+
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
         """Nothing."""
@@ -49,6 +55,10 @@ class Lasting:
 
     def __init__(self, display: Display) -> None:
         self._display = display
+
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Go on with a run."""
+        self._try(lambda: self._display.resumed(returns))
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -72,6 +82,9 @@ class Lasting:
 class Nothing:
     """Shows nothing, and says nothing."""
 
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Nothing."""
+
     def show(self, iteration: Iteration) -> None:
         """Nothing."""
 
@@ -86,20 +99,20 @@ class _Summary:
     """What is said of the run's state, in words."""
 
     def __init__(self) -> None:
-        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self.returns: deque[float] = deque(maxlen=WINDOW)
         self._evaluated: float | None = None
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
-        self._returns.extend(iteration.episode_returns)
+        self.returns.extend(iteration.episode_returns)
         self.compile_seconds += iteration.timing.compile
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
 
     def text(self, iteration: Iteration) -> str:
         metrics = iteration.metrics
-        if self._returns:
-            mean = f"return {np.mean(self._returns):.1f} (last {len(self._returns)} episodes)"
+        if self.returns:
+            mean = f"return {np.mean(self.returns):.1f} (last {len(self.returns)} episodes)"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
@@ -139,6 +152,10 @@ class Live:
         self._task = self._progress.add_task("compiling …", total=total_steps)
         self._progress.start()
 
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Its next mean is also of these."""
+        self._summary.returns.extend(returns)
+
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
         self._summary.add(iteration)
@@ -167,6 +184,10 @@ class Lines:
         self._every = every
         self._printed = -float("inf")
         self._pending: Iteration | None = None
+
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Its next mean is also of these."""
+        self._summary.returns.extend(returns)
 
     def show(self, iteration: Iteration) -> None:
         """Print the iteration if the last line is old enough, and its notices in any case."""

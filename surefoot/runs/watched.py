@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.runs import budget
+from surefoot.runs.holding import is_held
 from surefoot.runs.reading import Tail, fields, finite, number
 from surefoot.runs.summary import Summary
 
@@ -30,18 +31,21 @@ class Watched:
         """Mean returns of its evaluations so far."""
         self.age = 0.0
         """Seconds since its newest row, or since it began."""
-        self.total = 0
-        """Environment steps at most."""
         self._rows = Tail(folder / "metrics.jsonl")
         self._evaluated = Tail(folder / "evaluations.jsonl")
+        self._budget = 0
         self._newest: Path | None = None
+        # Whether a process is writing it, if that is known.
+        self._written: bool | None = None
 
     def look(self) -> bool:
         """Read what is new; whether the run is still there."""
+        # Before the rows: the last of them may be written between the two.
+        self._written = is_held(self.folder)
         try:
             if not self.config:
                 config = json.loads((self.folder / "config.json").read_bytes())
-                self.total = int(_steps(config))
+                self._budget = int(_steps(config))
                 self.config = _of_kind(config)
             rows = self._rows.read()
             self.age = time.time() - (self.folder / "metrics.jsonl").stat().st_mtime
@@ -71,16 +75,24 @@ class Watched:
         """A run that was made longer says so in its newest checkpoint alone."""
         newest = budget.newest_checkpoint(self.folder)
         if newest != self._newest:
-            self.total = budget.made_longer(self.folder, self.total)
+            self._budget = budget.made_longer(self.folder, self._budget)
             self._newest = newest
 
     @property
+    def total(self) -> int:
+        """Environment steps at the end, in whole iterations once their size is known."""
+        rows = max(1, self.summary.batch)
+        return self._budget // rows * rows
+
+    @property
     def state(self) -> str:
-        """One of "starting", "running", "finished" and "stalled", which is interrupted, or in an
-        iteration that takes very long."""
+        """One of "starting", "running", "finished", "interrupted", and "stalled", which is in an
+        iteration that takes very long, or interrupted where that cannot be known."""
         summary = self.summary
         if summary.rows and summary.steps + summary.batch > self.total:
             return "finished"
+        if self._written is False:
+            return "interrupted"
         rate = summary.rate
         usual = summary.batch / rate if rate else 0.0
         if self.age > max(STILL, 10 * usual):
