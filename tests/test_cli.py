@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import folders
 import pytest
 
 import surefoot as sf
@@ -71,10 +72,6 @@ def trained(tmp_path_factory):
     place = tmp_path_factory.mktemp("trained")
     command = ["train", "trpo", "CartPole-v1", "--steps", "150", "--seed", "3", "--out", "run"]
     return Trained(run(*command, *TINY, within=place), place / "run")
-
-
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 TRPO = ["train", "trpo", "CartPole-v1"]
@@ -201,12 +198,12 @@ def test_the_config_says_what_the_run_was(trained):
 
 
 def test_the_metrics_hold_a_row_an_iteration(trained):
-    rows = metrics(trained.folder)
+    rows = folders.rows(trained.folder)
     assert [row["steps"] for row in rows] == [64, 128]
 
 
 def test_the_means_on_the_screen_are_those_of_the_metrics(trained):
-    rows = metrics(trained.folder)
+    rows = folders.rows(trained.folder)
     returns = [total for row in rows for total in row["episode_returns"]]
     mean = sum(returns) / len(returns)
     assert f"mean return of the last {len(returns)} episodes: {mean:.1f}" in trained.ran.out
@@ -251,7 +248,7 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     own = f"{module}:{name}"
     ran = run("train", "trpo", own, *TINY, "--steps", "128", "--no-report", "--out", "run")
     assert ran.code == 0, ran.err
-    (row, last) = metrics(here / "run")
+    (row, last) = folders.rows(here / "run")
     assert set(row["episode_lengths"]) == {9}
     # A file never says what is to be imported.
     config = json.loads((here / "run" / "config.json").read_text())
@@ -260,8 +257,8 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     assert "knows no environment: pass --env ID or MODULE:NAME" in refused("evaluate", "run")
     again = run("resume", "run", "--env", own, "--steps", "192", "--no-report")
     assert again.code == 0, again.err
-    assert metrics(here / "run")[1]["kl_mean"] == last["kl_mean"]
-    assert len(metrics(here / "run")) == 3
+    assert folders.rows(here / "run")[1]["kl_mean"] == last["kl_mean"]
+    assert len(folders.rows(here / "run")) == 3
     played = run("evaluate", "run", "--env", own, "--episodes", "2")
     assert played.code == 0, played.err
     assert "length 9.0" in played.out
@@ -286,7 +283,7 @@ def test_a_complete_run_says_so_and_how_it_is_made_longer(trained, here):
     longer = run("resume", "run", "--steps", "192", "--no-report")
     assert longer.code == 0, longer.err
     # Of all last episodes, not only of those since.
-    returns = [x for row in metrics(here / "run") for x in row["episode_returns"]]
+    returns = [x for row in folders.rows(here / "run") for x in row["episode_returns"]]
     assert f"(last {min(100, len(returns))} episodes)" in longer.out
 
 
@@ -312,7 +309,7 @@ def test_a_run_without_finished_episodes_says_so_and_names_its_own_folder(here):
     (folder,) = (here / "runs").iterdir()
     assert folder.name.startswith("reinforce-Pendulum-v1-0-")
     assert f"run: runs/{folder.name}" in ran.out
-    (row,) = metrics(folder)
+    (row,) = folders.rows(folder)
     assert row["learned_rows"] == 0
     assert row["kl_mean"] == 0
 

@@ -6,12 +6,12 @@ import shutil
 import gymnasium
 import numpy as np
 import pytest
+from folders import arrays, lines, untimed
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
 from surefoot.best import Best
 from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.runs import store
 from surefoot.runs.tolerant import Tolerant
 from surefoot.training import prepare
 
@@ -23,17 +23,8 @@ ENV = {"host": "CartPole-v1", "device": DEVICE_ENVS["CartPole-v1"]}
 METHOD = {"host": "trpo", "device": "reinforce"}
 
 
-def rows(folder):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines]
-
-
 def evaluations(folder):
-    return [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
-
-
-def arrays(folder, agent="agent"):
-    return store.load(folder / agent)[0]
+    return lines(folder / "evaluations.jsonl")
 
 
 def same(a, b):
@@ -57,7 +48,7 @@ def evaluated(backend, tmp_path_factory):
 def test_a_run_with_evaluations_is_the_run_without(backend, evaluated, tmp_path):
     plain = tmp_path / "plain"
     sf.train(METHOD[backend], "CartPole-v1", out=plain, backend=backend, **SMALL)
-    assert rows(plain) == rows(evaluated)
+    assert untimed(plain) == untimed(evaluated)
     assert same(arrays(plain), arrays(evaluated))
     assert not (plain / "best").exists()
     assert not (plain / "evaluations.jsonl").exists()
@@ -140,7 +131,7 @@ def test_what_is_after_the_checkpoint_is_cut_off_and_comes_again(backend, evalua
     assert seen == {"best": True, "steps": AT[:1]}
     assert evaluations(folder) == evaluations(evaluated)
     assert same(arrays(folder, "best"), arrays(evaluated, "best"))
-    assert rows(folder) == rows(evaluated)
+    assert untimed(folder) == untimed(evaluated)
 
 
 @pytest.mark.parametrize("backend", ["host"], indirect=True)

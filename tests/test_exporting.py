@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import equinox as eqx
+import folders
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -320,7 +321,7 @@ def test_the_card_tells_returns_with_their_interval(run, exported):
     assert found["metrics"][0]["value"] == pytest.approx(result.mean, abs=1e-4)
     low, high = t_interval(result.returns)
     assert f"| 20 | {result.mean:.2f} | {low:.2f} to {high:.2f} |" in text
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rows = folders.rows(run)
     last = np.array([x for row in rows for x in row["episode_returns"]][-100:])
     assert f"the last {len(last)} episodes of training" in text
     assert f"| {len(last)} | {last.mean():.2f} |" in text

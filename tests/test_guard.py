@@ -1,7 +1,6 @@
 """What is not finite is not learned from, and is named."""
 
-import json
-
+import folders
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -157,7 +156,7 @@ def test_ten_refusals_in_a_row_end_the_run_at_the_last_good_parameters(tmp_path)
     assert "iteration 11 was refused" in str(error.value)
     assert "it began at iteration 2" in str(error.value)
     assert "\n" not in str(error.value)
-    rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = folders.rows(folder)
     assert [row["refused"] for row in rows] == [False] * 2 + [True] * 10
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
     assert last.iterations == 2

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 
+import folders
 import gymnasium
 import numpy as np
 import pytest
@@ -200,15 +201,11 @@ def test_what_the_seed_does_not_decide_is_refused(tmp_path):
         sf.inspect(folder, 1)
 
 
-def rows_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def changed(run, folder, **values):
     """A copy of a run of which row 1 says something else, and the configuration other versions.
     Checkpoints no longer fit the file, so that the replay begins at the beginning."""
     shutil.copytree(run, folder)
-    rows = rows_of(run)
+    rows = folders.rows(run)
     rows[1] |= values
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
     (folder / "metrics.jsonl").write_text(text)
@@ -219,7 +216,7 @@ def changed(run, folder, **values):
 
 
 def test_what_rounding_may_do_is_accepted_and_said(short, tmp_path):
-    row = rows_of(short)[1]
+    row = folders.rows(short)[1]
     returns = [1.002 * x for x in row["episode_returns"]]
     near = {"kl_mean": 1.005 * row["kl_mean"], "episode_returns": returns}
     update = sf.inspect(changed(short, tmp_path / "run", **near), 2).update
@@ -233,7 +230,7 @@ def test_what_rounding_may_do_is_accepted_and_said(short, tmp_path):
 
 
 def test_another_run_with_the_same_kl_is_refused(short, tmp_path):
-    row = rows_of(short)[1]
+    row = folders.rows(short)[1]
     other = {
         "steps": row["steps"] - 3,
         "valid_rows": row["valid_rows"] - 3,
@@ -284,7 +281,7 @@ def test_an_update_that_was_not_finite_is_the_same_again():
 
 
 def test_a_run_that_ends_early_is_refused(short, monkeypatch):
-    rows = rows_of(short)
+    rows = folders.rows(short)
     monkeypatch.setattr(comparing, "read", lambda *_: [*rows, {**rows[-1], "iteration": 5}])
     monkeypatch.setattr(replaying.Run, "iterations", lambda self: (x for x in ()))
     with pytest.raises(sf.UsageError, match=r"iteration 5 of .*: the run ends with iteration -1;"):
@@ -374,7 +371,7 @@ def test_a_run_that_is_being_written_can_be_looked_at(short, tmp_path, monkeypat
 
 def test_a_run_of_worker_processes_is_replayed_bit_for_bit(ppo, tmp_path):
     folder = train(tmp_path / "run", "ppo_clip", vectorization="async", iterations=2, **PPO)
-    assert rows_of(folder)[0]["kl_mean"] > 0
+    assert folders.rows(folder)[0]["kl_mean"] > 0
     update = sf.inspect(folder, 1).update
     assert (update.began, update.exact) == (1, True)
 
@@ -404,7 +401,7 @@ def test_episodes_that_began_anew_in_between_cannot_be_replayed(tmp_path):
 
 
 def test_a_refused_update_cannot_be_looked_at(short, monkeypatch):
-    rows = rows_of(short)[:3]
+    rows = folders.rows(short)[:3]
     refused = [{**row, "refused": True} for row in rows]
     monkeypatch.setattr(comparing, "read", lambda *_: refused)
     with pytest.raises(sf.UsageError, match=r"iteration 2 of .* was refused and changed nothing"):
@@ -412,7 +409,7 @@ def test_a_refused_update_cannot_be_looked_at(short, monkeypatch):
 
 
 def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, monkeypatch):
-    plain = rows_of(short)
+    plain = folders.rows(short)
     for told, expected in (({"kl_penalty": 0.5}, 0.5), ({"beta": 2.0}, 2.0), ({}, 1.0)):
         rows = [*plain[:4], {**plain[4], **told}]
         monkeypatch.setattr(comparing, "read", lambda *_, rows=rows: rows)

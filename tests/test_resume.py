@@ -1,7 +1,6 @@
 """A resumed run is the run that was not interrupted, and nothing damaged is gone on from."""
 
 import errno
-import json
 import os
 import pickle
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from folders import arrays, untimed
 from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
@@ -68,16 +68,6 @@ class Notes(Silent):
         self.notes.append(text)
 
 
-def rows(folder):
-    """The metrics without what differs between two runs of the same seed."""
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "timing"} for line in lines]
-
-
-def arrays(folder):
-    return store.load(folder / "agent")[0]
-
-
 def cut(algorithm, env, folder, *, after=2, **options):
     with pytest.raises(KeyboardInterrupt):
         sf.train(
@@ -90,13 +80,13 @@ def cut(algorithm, env, folder, *, after=2, **options):
 
 
 def same(one, other):
-    assert rows(one) == rows(other)
+    assert untimed(one) == untimed(other)
     ours, theirs = arrays(one), arrays(other)
     assert ours.keys() == theirs.keys()
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
     for folder in (one, other):
-        assert sf.load(folder).provenance["trained_steps"] == rows(folder)[-1]["steps"]
+        assert sf.load(folder).provenance["trained_steps"] == untimed(folder)[-1]["steps"]
 
 
 CASES = {
@@ -123,12 +113,12 @@ def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, tmp_path):
     sf.train(algorithm, env, out=whole, **{**SMALL, **options})
     cut(algorithm, env, broken, **options)
     if name != "one call for all":
-        assert len(rows(broken)) < len(rows(whole))
+        assert len(untimed(broken)) < len(untimed(whole))
         given = {} if isinstance(env, str) else {"env": env}
         sf.resume(broken, **given)
     else:
         # The device had done all of it in one call before the interruption.
-        assert len(rows(broken)) == 2
+        assert len(untimed(broken)) == 2
         assert checkpoints.paths(broken / "checkpoints") == []
         return
     same(whole, broken)
@@ -182,14 +172,14 @@ def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
     sf.train("ppo_clip", "CartPole-v1", out=folder, **SMALL)
     shutil.rmtree(folder / "agent")
     sf.resume(folder)  # It is complete, and gets its agent back.
-    assert len(rows(folder)) == 5
+    assert len(untimed(folder)) == 5
     sf.load(folder)
     with pytest.raises(sf.UsageError, match=r"steps is 700, and .* 640 of 640 .* 768 or more"):
         sf.resume(folder, steps=700)
     with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
         sf.resume(folder, steps=1280.0)
     sf.resume(folder, steps=900)
-    told = rows(folder)
+    told = untimed(folder)
     assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
     assert told[0]["step_scale"] > told[4]["step_scale"] > 0
     assert told[5]["step_scale"] == told[6]["step_scale"] == 0, "the rate has come to its end"
@@ -209,7 +199,7 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
     assert len(last.began_anew) == 1
     assert 1 <= last.began_anew[0] <= 2
-    assert [row["iteration"] for row in rows(folder)] == list(range(5))
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 
 class Double(Hidden):
@@ -259,7 +249,7 @@ def test_while_updates_are_refused_the_healthy_checkpoints_stay(tmp_path):
     # Iterations have 32 steps of each environment: the third one is refused.
     with pytest.warns(RuntimeWarning, match="iteration 2 was refused"):
         cut("trpo", Glitch, folder, after=3)
-    assert [row["refused"] for row in rows(folder)] == [False, False, True]
+    assert [row["refused"] for row in untimed(folder)] == [False, False, True]
     assert [int(p.name) for p in checkpoints.paths(folder / "checkpoints")] == [1, 2]
 
 
@@ -353,7 +343,7 @@ def test_what_an_ended_process_left_is_tidied_away(copy):
         file.write('{"iteration": 3, "steps"')
     sf.resume(copy)
     assert sorted(p.name for p in folder.iterdir()) == ["00000003", "00000004", "00000005"]
-    assert [row["iteration"] for row in rows(copy)] == list(range(5))
+    assert [row["iteration"] for row in untimed(copy)] == list(range(5))
 
 
 def test_a_folder_is_written_by_one_process_at_a_time(copy):
@@ -393,7 +383,7 @@ def test_a_full_disk_does_not_end_the_run(what, tmp_path, monkeypatch):
         str(folder) in note and "No space left" in note and "goes on" in note
         for note in shown.notes
     )
-    assert [row["iteration"] for row in rows(folder)] == list(range(5))
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 
 LIMITED = """
@@ -492,12 +482,12 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.mark.parametrize("name", ["host-1", "device-1"])
 def test_runs_of_every_earlier_format_are_gone_on_with(name, tmp_path):
     folder = shutil.copytree(GOLDEN / name, tmp_path / "run")
-    before = rows(folder)
+    before = untimed(folder)
     kept = arrays(folder)
     shown = Notes()
     sf.load(folder).evaluate(2)
     sf.resume(folder, steps=160, display=lambda _: shown)
-    told = rows(folder)
+    told = untimed(folder)
     assert told[: len(before)] == before
     assert [row["steps"] for row in told] == [32, 64, 96, 128, 160]
     assert all(np.isfinite(x).all() for x in arrays(folder).values())

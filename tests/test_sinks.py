@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import rows, untimed
 
 import surefoot as sf
 from surefoot.runs.appending import Appending
@@ -36,14 +37,6 @@ class Notes(Silent):
 
     def note(self, text):
         self.notes.append(text)
-
-
-def rows(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def untimed(folder):
-    return [{k: v for k, v in row.items() if k != "timing"} for row in rows(folder)]
 
 
 def events(folder):

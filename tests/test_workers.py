@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import equinox as eqx
 import faulty_envs as faulty
+import folders
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -530,7 +530,7 @@ def test_restarts_are_told_and_counted(registered, tmp_path, capsys):
         r"^environment 0 \(seed \d+\) lost its worker process \(SIGKILL\): restarted with seed \d+$"
     )
     assert re.search(told, out, re.MULTILINE)
-    rows = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    rows = folders.rows(tmp_path / "run")
     restarts = sum(row["env_restarts"] for row in rows)
     assert restarts == out.count("lost its worker process") > 0
     assert rows[-1]["steps"] == 16 * len(rows)
