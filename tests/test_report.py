@@ -31,6 +31,7 @@ from surefoot.reporting import (
 from surefoot.reporting import page as pages
 from surefoot.reporting.checks import checks
 from surefoot.reporting.figures import running_mean, thin
+from surefoot.reporting.log import TRACED
 from surefoot.runs import methods, repeating
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -209,7 +210,7 @@ def test_rows_found_by_their_keys_are_those_that_are_parsed(tmp_path):
     other = reading.read(make(tmp_path / "b", compact))
     for name in ("steps", "returns", "episode_steps", "refused", "restarts"):
         np.testing.assert_array_equal(getattr(plain_, name), getattr(other, name))
-    for name in reading.TRACED:
+    for name in TRACED:
         np.testing.assert_array_equal(plain_.traced[name], other.traced[name])
     expected = [float(x) for one in rows for x in one["episode_returns"]]
     np.testing.assert_array_equal(plain_.returns, expected)
@@ -319,6 +320,7 @@ def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
         # The δ of Wang et al. bounds a rate, not the KL of the step.
         ("a2c_trust_region", {"max_kl": 1.0}, None),
         ("trpo", {"max_kl": "x"}, None),
+        ("trpo", {"max_kl": 10**400}, None),
         ("trpo", {}, None),
         ("mine", {"max_kl": 1.0}, None),
     ],
@@ -573,6 +575,32 @@ def test_a_run_without_iterations_is_a_page(tmp_path):
     assert "no iteration yet" in write(empty, out=tmp_path / "report.html")
     (empty / "metrics.jsonl").unlink()
     assert "no iteration yet" in write(empty, out=tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400)], ids=["positive", "negative"])
+def test_a_number_too_large_to_compute_with_ends_nothing(tmp_path, huge):
+    """In a row, in the configuration, in an evaluation or in a checkpoint."""
+    whole = row(2)
+    known = {k: v for k, v in whole.items() if isinstance(v, float | int) and k != "steps"}
+    rows = [{**whole, **dict.fromkeys(known, huge)}, {**whole, "std": [huge, 0.5]}]
+    rows += [{**whole, "timing": dict.fromkeys(whole["timing"], huge)}, row(3, steps=huge)]
+    rows += [row(4, returns=[huge, 1.0]), row(5)]
+    given = {"hyperparameters": {"max_kl": huge}, "setup": {"steps": huge, "seed": huge}}
+    folder = make(tmp_path / "runs" / "huge", rows, **given, steps=huge)
+    point = {"steps": 100, "mean": huge, "std": huge}
+    (folder / "evaluations.jsonl").write_text(json.dumps(point) + "\n")
+    (folder / "checkpoints" / "00000006").mkdir(parents=True)
+    manifest = folder / "checkpoints" / "00000006" / "manifest.json"
+    manifest.write_text(json.dumps({"budget": huge}))
+    make(tmp_path / "runs" / "other", [row(i) for i in range(3)])
+    assert "<h2" in write(folder, out=tmp_path / "report.html")
+    assert "huge" in write(tmp_path / "runs", out=tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("steps", ["1000", 1000.0, None])
+def test_steps_that_are_no_integer_are_no_plan(tmp_path, steps):
+    folder = make(tmp_path / "run", [row(0)], setup={"steps": steps, "seed": 0})
+    assert reading.read(folder).budget is None
 
 
 def test_runs_of_all_kinds_share_a_page(tmp_path, one):

@@ -71,7 +71,8 @@ class _View:
         from rich.text import Text
 
         from surefoot.runs import dashboard
-        from surefoot.runs.watched import Watched, find
+        from surefoot.runs.finding import find
+        from surefoot.runs.watched import Watched
 
         if self._alone is not None:
             if self._alone.look():

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surefoot.reporting.log import Log
 from surefoot.reporting.panels import realized
-from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import percent
 from surefoot.runs.methods import learns_offline, step_kl
 

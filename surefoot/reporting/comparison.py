@@ -12,9 +12,10 @@ import numpy as np
 from surefoot import statistics
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean
 from surefoot.reporting.grouping import Group, group
+from surefoot.reporting.log import Log
 from surefoot.reporting.panels import STEPS, diverged, final_score
-from surefoot.reporting.reading import Log
 from surefoot.reporting.tables import Table, number
+from surefoot.runs import configuration
 from surefoot.runs.summary import WINDOW
 
 #: Points of a curve over seeds.
@@ -124,7 +125,7 @@ def _times(count: int) -> str:
 
 def _written(log: Log) -> float:
     """When the newest row was written, in seconds."""
-    for name in ("metrics.jsonl", "config.json"):
+    for name in ("metrics.jsonl", configuration.NAME):
         with contextlib.suppress(OSError):
             return (log.folder / name).stat().st_mtime
     return 0.0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from surefoot.config import Setup
 from surefoot.recipes import RECIPES
-from surefoot.reporting.reading import Log
+from surefoot.reporting.log import Log
 
 #: Settings that change no number of a run, or the seed's alone.
 _NO_MATTER = frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from surefoot.reporting.figures import PLAIN, Axis, Figure, Series, running_mean, thin
-from surefoot.reporting.reading import Log
+from surefoot.reporting.log import Log
 from surefoot.reporting.tables import number, percent
 from surefoot.runs.methods import learns_offline, step_kl
 from surefoot.runs.summary import WINDOW

@@ -14,9 +14,10 @@ from surefoot.reporting.checks import checks
 from surefoot.reporting.comparison import Comparison, compare
 from surefoot.reporting.figures import Figure
 from surefoot.reporting.finding import find_runs, is_folder
+from surefoot.reporting.log import Log
 from surefoot.reporting.page import Fact, Section
 from surefoot.reporting.panels import best_mean, diverged, figures, final_score, time_parts
-from surefoot.reporting.reading import Log, read
+from surefoot.reporting.reading import read
 from surefoot.reporting.tables import Table, number, percent
 from surefoot.runs import repeating
 
@@ -39,10 +40,12 @@ def write(paths: Sequence[str | Path], out: str | Path) -> Path:
     out = check_file(Path(out))
     picture = _picture()
     folders = find_runs([Path(path) for path in paths])
-    if len(folders) == 1:
-        text = _one(read(folders[0]), picture)
-    else:
-        text = _several(folders, picture, {Path(path).resolve() for path in paths})
+    # A run may hold infinite numbers, and a difference of two is none: a gap in a figure.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if len(folders) == 1:
+            text = _one(read(folders[0]), picture)
+        else:
+            text = _several(folders, picture, {Path(path).resolve() for path in paths})
     _replace(out, text)
     return out
 
@@ -131,7 +134,7 @@ def _facts(log: Log) -> list[Fact]:
     facts.append(Fact("Steps", f"{log.total:,}", f"{len(log.steps):,} iterations"))
     total = log.columns.get("timing.total")
     if total is not None and np.isfinite(total).any():
-        seconds = float(np.nansum(total)) * log.every
+        seconds = float(total[np.isfinite(total)].sum()) * log.every
         facts.append(Fact("Time", _duration(seconds), "of training, compiling included"))
     if "kl_mean" in log.columns:
         middle = log.columns["kl_mean"]
