@@ -30,8 +30,11 @@ from surefoot.reporting import (
 )
 from surefoot.reporting import page as pages
 from surefoot.reporting.checks import checks
-from surefoot.reporting.figures import running_mean, thin
+from surefoot.reporting.figures import Figure, Series, running_mean, thin
 from surefoot.reporting.log import TRACED
+from surefoot.reporting.panels.series import STEPS
+from surefoot.reporting.scores import final_score
+from surefoot.reporting.words import number
 from surefoot.runs import methods, repeating
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -240,9 +243,9 @@ def test_a_damaged_row_is_counted_and_left_out(tmp_path, value):
 def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
     def longer(name, rows, **config):
         folder = make(tmp_path / name, [row(i) for i in range(rows)], **config)
-        for number, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
-            (folder / "checkpoints" / number).mkdir(parents=True)
-            manifest = folder / "checkpoints" / number / "manifest.json"
+        for checkpoint, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
+            (folder / "checkpoints" / checkpoint).mkdir(parents=True)
+            manifest = folder / "checkpoints" / checkpoint / "manifest.json"
             # The newest one is half-written.
             manifest.write_text("{" if budget is None else json.dumps({"budget": budget}))
         return reading.read(folder)
@@ -385,13 +388,13 @@ def test_a_comparison_has_the_statistics_of_its_runs(many):
     shown = comparison.compare(logs)
     summary, overall, improvement = shown.tables
     scores = [
-        panels.final_score(log)
+        final_score(log)
         for log in logs
         if (log.config["algorithm"], log.config["environment"]) == ("trpo", "Ant-v5")
     ]
     (cells,) = [cells for cells in summary.rows if cells[:2] == ("trpo", "Ant-v5")]
     assert cells[2] == "4"
-    assert cells[4] == tables.number(scipy.stats.trim_mean(scores, 0.25))
+    assert cells[4] == number(scipy.stats.trim_mean(scores, 0.25))
     assert len(overall.rows) == 2
     assert len(improvement.rows) == 1
     names = [figure.name for figure in shown.figures]
@@ -432,7 +435,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
     shown = comparison.compare(logs)
     cells = {cells[0]: cells for cells in shown.tables[0].rows}
     # The scores are 2 (the lowest), 5 and 7.
-    assert cells["trpo"][4] == tables.number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    assert cells["trpo"][4] == number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
     assert cells["trpo"][7] == "2"
     curve = next(s for s in shown.figures[0].series if s.name.startswith("trpo"))
     assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
@@ -549,8 +552,8 @@ def test_series_differ_in_more_than_color():
     looks = set()
     for style in range(interactive.COLORS * 4):
         zeros = np.zeros(3)
-        series = panels.Series(f"s{style}", "line", zeros, zeros, style=style)
-        figure = panels.Figure("f", "", "", "", panels.STEPS, panels.STEPS, (series,))
+        series = Series(f"s{style}", "line", zeros, zeros, style=style)
+        figure = Figure("f", "", "", "", STEPS, STEPS, (series,))
         (trace,) = interactive.draw(figure)["data"]
         looks.add((trace["line"]["color"], trace["line"]["dash"]))
     assert len(looks) == interactive.COLORS * 4

@@ -16,9 +16,12 @@ from surefoot.reporting.figures import Figure
 from surefoot.reporting.finding import find_runs, is_folder
 from surefoot.reporting.log import Log
 from surefoot.reporting.page import Fact, Section
-from surefoot.reporting.panels import best_mean, diverged, figures, final_score, time_parts
+from surefoot.reporting.panels import figures
+from surefoot.reporting.panels.timing import time_parts
 from surefoot.reporting.reading import read
-from surefoot.reporting.tables import Table, number, percent
+from surefoot.reporting.scores import best_mean, diverged, final_score
+from surefoot.reporting.tables import Table
+from surefoot.reporting.words import duration, number, percent
 from surefoot.runs import repeating
 
 #: Runs that are all named; of more, the table of them is folded.
@@ -135,21 +138,13 @@ def _facts(log: Log) -> list[Fact]:
     total = log.columns.get("timing.total")
     if total is not None and np.isfinite(total).any():
         seconds = float(total[np.isfinite(total)].sum()) * log.every
-        facts.append(Fact("Time", _duration(seconds), "of training, compiling included"))
+        facts.append(Fact("Time", duration(seconds), "of training, compiling included"))
     if "kl_mean" in log.columns:
         middle = log.columns["kl_mean"]
         middle = middle[np.isfinite(middle)]
         if len(middle):
             facts.append(Fact("KL of a step", f"{np.median(middle):.2g}", "nats, median"))
     return facts
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
 
 
 def _provenance(log: Log) -> str:
