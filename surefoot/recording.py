@@ -16,7 +16,7 @@ import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from surefoot.agent import Agent
-from surefoot.envs.spaces import component
+from surefoot.envs.observations import component
 from surefoot.errors import TrainingError, UsageError
 from surefoot.files import Files
 from surefoot.guard import CAUSES

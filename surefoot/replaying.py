@@ -21,7 +21,7 @@ from surefoot import runtime
 from surefoot.agent import Source
 from surefoot.algorithm import Algorithm
 from surefoot.config import Setup
-from surefoot.envs.spaces import observation_size
+from surefoot.envs.observations import observation_size
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
 from surefoot.named import filled

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from gymnasium import spaces
 
-from surefoot.envs.spaces import component, observation_size
+from surefoot.envs.observations import component, observation_size
 from surefoot.exporting.markdown import code, table
 from surefoot.exporting.origin import Origin
 from surefoot.exporting.ports import Port, inputs, output
