@@ -8,7 +8,7 @@ from typing import Any
 
 from surefoot.evaluation import Evaluation
 from surefoot.runs.appending import Appending
-from surefoot.runs.metrics import finite
+from surefoot.runs.metrics import as_json
 from surefoot.runs.reading import integer, row
 
 
@@ -16,9 +16,9 @@ def as_line(steps: int, evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation after that many environment steps as JSON."""
     return {
         "steps": steps,
-        "mean": finite(evaluation.mean),
-        "std": finite(evaluation.std),
-        "returns": [finite(float(x)) for x in evaluation.returns],
+        "mean": as_json(evaluation.mean),
+        "std": as_json(evaluation.std),
+        "returns": [as_json(float(x)) for x in evaluation.returns],
         "lengths": [int(x) for x in evaluation.lengths],
     }
 
