@@ -21,8 +21,8 @@ import numpy as np
 
 from surefoot import CG, KFAC, Fisher, KLBall, Local, Policy, Step, Surrogate
 from surefoot.advantages import gae, standardize
+from surefoot.envs.actions import action_head, action_map
 from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.envs.spaces import action_head, action_map
 from surefoot.networks import GaussianHead
 from surefoot.normalize import NoNormalizer
 from surefoot.rollout import device_rollout

@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from surefoot.distributions import DiagGaussian
+from surefoot.envs.actions import action_head
 from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.envs.spaces import action_head
 from surefoot.local import Local
 from surefoot.training import prepare
 from surefoot.types import Batch

@@ -19,18 +19,11 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
 from surefoot.demonstrations import Demonstrations, record
+from surefoot.envs.actions import ActionMapName, action_head, action_map
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
-from surefoot.envs.spaces import (
-    ActionMapName,
-    action_head,
-    action_map,
-    encode,
-    is_batched,
-    observation_size,
-    space_from_json,
-    space_to_json,
-)
+from surefoot.envs.observations import encode, is_batched, observation_size
+from surefoot.envs.space_json import space_from_json, space_to_json
 from surefoot.episodes import Actor, act, opened
 from surefoot.errors import UsageError
 from surefoot.evaluation import Evaluation, evaluate

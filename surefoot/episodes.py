@@ -19,10 +19,11 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.device import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host import HostEnv
 from surefoot.envs.make import EnvSource, make_host
-from surefoot.envs.spaces import ActionMap, alike
+from surefoot.envs.observations import alike
 from surefoot.errors import UsageError
 from surefoot.networks import Policy
 from surefoot.normalize import Normalizer

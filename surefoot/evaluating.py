@@ -17,8 +17,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
+from surefoot.envs.actions import action_map
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.spaces import action_map
 from surefoot.episodes import act, check_time_limit, device_episodes, opened
 from surefoot.errors import UsageError
 from surefoot.evaluation import Evaluation, evaluate, kept_on_device, of_rows

@@ -16,14 +16,14 @@ import numpy as np
 from filelock import BaseFileLock
 
 from surefoot.agent import Agent
-from surefoot.envs.spaces import component
+from surefoot.envs.observations import component
 from surefoot.errors import TrainingError, UsageError
 from surefoot.files import Files
 from surefoot.guard import CAUSES
 from surefoot.loop import Ask, Iteration
 from surefoot.named import named
 from surefoot.run import Run
-from surefoot.runs import checkpoints
+from surefoot.runs import checkpoints, configuration
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.holding import hold
 from surefoot.runs.metrics import as_row, read_rows
@@ -159,7 +159,7 @@ class Record:
             raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
         try:
             self._held = hold(folder)
-            (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+            (folder / configuration.NAME).write_text(text + "\n", encoding="utf-8")
             return Files.new(self._run, folder, self._tolerant)
         except OSError as error:
             shutil.rmtree(folder)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from surefoot import runtime
 from surefoot.agent import Source
 from surefoot.algorithm import Algorithm
 from surefoot.config import Setup
-from surefoot.envs.spaces import observation_size
+from surefoot.envs.observations import observation_size
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
 from surefoot.named import filled
@@ -32,7 +31,7 @@ from surefoot.recipes import Recipe
 from surefoot.replayed import Replayed
 from surefoot.resuming import compute_as, differences, environment_of, method_of, run_folders
 from surefoot.run import Run
-from surefoot.runs import checkpoints, comparing
+from surefoot.runs import checkpoints, comparing, configuration
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
 from surefoot.wrappers import Remember
@@ -133,15 +132,12 @@ def _only(folder: Path) -> Path:
 
 def _configuration(folder: Path) -> dict[str, Any]:
     """`config.json`, which is there from a run's first iteration on."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-        missing = {"algorithm", "hyperparameters", "setup", "versions"} - config.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} cannot be read: {error!r}") from None
+    config = configuration.read(folder)
+    missing = {"algorithm", "hyperparameters", "setup", "versions"} - config.keys()
     if missing:
+        path = folder / configuration.NAME
         raise UsageError(f"{path} lacks {', '.join(sorted(missing))}; it was changed")
-    return dict(config)
+    return config
 
 
 def _with_advantages(learner: Learner, name: str, folder: Path) -> Algorithm:

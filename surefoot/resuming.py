@@ -18,7 +18,7 @@ from surefoot.named import filled
 from surefoot.recipes import RECIPES, Recipe, find_recipe
 from surefoot.recording import Result
 from surefoot.run import Run, composed, versions
-from surefoot.runs import checkpoints, sinks
+from surefoot.runs import checkpoints, configuration, sinks
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
 from surefoot.training import OnIteration, execute
@@ -183,7 +183,7 @@ def restore(
 
 def run_folders(folder: Path) -> list[Path]:
     """The run's folder, or those of the seeds that were trained at once."""
-    if (folder / "config.json").is_file():
+    if (folder / configuration.NAME).is_file():
         return [folder]
     seeds = _seed_folders(folder)
     if not seeds:
@@ -199,7 +199,7 @@ def _seed_folders(folder: Path) -> list[Path]:
     seeds = [
         path
         for path in folder.glob("seed-*")
-        if _of_seed(path) and (path / "config.json").is_file()
+        if _of_seed(path) and (path / configuration.NAME).is_file()
     ]
     return sorted(seeds, key=lambda path: int(path.name.removeprefix("seed-")))
 

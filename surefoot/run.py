@@ -22,7 +22,8 @@ import numpy as np
 from surefoot import runtime
 from surefoot.agent import Agent, Shape, Source
 from surefoot.config import Setup
-from surefoot.envs.spaces import action_map, observation_size
+from surefoot.envs.actions import action_map
+from surefoot.envs.observations import observation_size
 from surefoot.errors import UsageError
 from surefoot.learner import Learner, TrainState
 from surefoot.loop import BEGINNING, Asking, Iteration, Seeds, Start, go_on

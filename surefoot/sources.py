@@ -17,11 +17,11 @@ from surefoot.agent import Source
 from surefoot.cloning import Recorded
 from surefoot.config import Setup
 from surefoot.demonstrations import Demonstrations, load
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
 from surefoot.envs.make import check_env_id, make_groups
-from surefoot.envs.spaces import ActionMap
 from surefoot.episodes import check_spaces
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner, TrainState

@@ -22,7 +22,7 @@ from surefoot.agent import Shape
 from surefoot.cli import main
 from surefoot.demonstrations import Demonstrations
 from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.envs.spaces import encode
+from surefoot.envs.observations import encode
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 FIELDS = ("obs", "action", "reward", "terminated", "truncated")

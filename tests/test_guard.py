@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.envs.spaces import component
+from surefoot.envs.observations import component
 from surefoot.runs import checkpoints
 from surefoot.runs.progress import Silent
 from surefoot.training import execute, prepare

@@ -14,9 +14,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
 from surefoot.advantages import gae
+from surefoot.envs.actions import action_map
 from surefoot.envs.host import HostEnv
 from surefoot.envs.make import list_env_ids, make_groups, make_host
-from surefoot.envs.spaces import action_map
 from surefoot.networks import CategoricalHead
 from surefoot.normalize import NoNormalizer
 from surefoot.rollout import Episodes, HostRollout, device_rollout, with_old

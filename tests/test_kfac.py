@@ -9,8 +9,8 @@ from test_distributions import KINDS
 from test_fisher import KEY, dense_fisher, make_batch, make_policy, normalized, vector
 
 from benchmarks.kfac import cartpole_batches, cosines
+from surefoot.envs.actions import action_head
 from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.envs.spaces import action_head
 from surefoot.geometry import KFAC
 from surefoot.local import Local
 from surefoot.networks import Policy, StateGaussianHead

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from surefoot.envs.actions import action_map
 from surefoot.envs.make import make_host
-from surefoot.envs.spaces import action_map
 from surefoot.loop import Seeds, host_iterations
 from surefoot.loop.host import Programs
 from surefoot.rollout import HostRollout, with_old

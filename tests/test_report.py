@@ -30,7 +30,11 @@ from surefoot.reporting import (
 )
 from surefoot.reporting import page as pages
 from surefoot.reporting.checks import checks
-from surefoot.reporting.figures import running_mean, thin
+from surefoot.reporting.figures import Figure, Series, running_mean, thin
+from surefoot.reporting.log import TRACED
+from surefoot.reporting.panels.series import STEPS
+from surefoot.reporting.scores import final_score
+from surefoot.reporting.words import number
 from surefoot.runs import methods, repeating
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -209,7 +213,7 @@ def test_rows_found_by_their_keys_are_those_that_are_parsed(tmp_path):
     other = reading.read(make(tmp_path / "b", compact))
     for name in ("steps", "returns", "episode_steps", "refused", "restarts"):
         np.testing.assert_array_equal(getattr(plain_, name), getattr(other, name))
-    for name in reading.TRACED:
+    for name in TRACED:
         np.testing.assert_array_equal(plain_.traced[name], other.traced[name])
     expected = [float(x) for one in rows for x in one["episode_returns"]]
     np.testing.assert_array_equal(plain_.returns, expected)
@@ -239,9 +243,9 @@ def test_a_damaged_row_is_counted_and_left_out(tmp_path, value):
 def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
     def longer(name, rows, **config):
         folder = make(tmp_path / name, [row(i) for i in range(rows)], **config)
-        for number, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
-            (folder / "checkpoints" / number).mkdir(parents=True)
-            manifest = folder / "checkpoints" / number / "manifest.json"
+        for checkpoint, budget in (("00000009", 1000), ("00000012", 2050), ("00000014", None)):
+            (folder / "checkpoints" / checkpoint).mkdir(parents=True)
+            manifest = folder / "checkpoints" / checkpoint / "manifest.json"
             # The newest one is half-written.
             manifest.write_text("{" if budget is None else json.dumps({"budget": budget}))
         return reading.read(folder)
@@ -319,6 +323,7 @@ def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
         # The δ of Wang et al. bounds a rate, not the KL of the step.
         ("a2c_trust_region", {"max_kl": 1.0}, None),
         ("trpo", {"max_kl": "x"}, None),
+        ("trpo", {"max_kl": 10**400}, None),
         ("trpo", {}, None),
         ("mine", {"max_kl": 1.0}, None),
     ],
@@ -383,13 +388,13 @@ def test_a_comparison_has_the_statistics_of_its_runs(many):
     shown = comparison.compare(logs)
     summary, overall, improvement = shown.tables
     scores = [
-        panels.final_score(log)
+        final_score(log)
         for log in logs
         if (log.config["algorithm"], log.config["environment"]) == ("trpo", "Ant-v5")
     ]
     (cells,) = [cells for cells in summary.rows if cells[:2] == ("trpo", "Ant-v5")]
     assert cells[2] == "4"
-    assert cells[4] == tables.number(scipy.stats.trim_mean(scores, 0.25))
+    assert cells[4] == number(scipy.stats.trim_mean(scores, 0.25))
     assert len(overall.rows) == 2
     assert len(improvement.rows) == 1
     names = [figure.name for figure in shown.figures]
@@ -430,7 +435,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
     shown = comparison.compare(logs)
     cells = {cells[0]: cells for cells in shown.tables[0].rows}
     # The scores are 2 (the lowest), 5 and 7.
-    assert cells["trpo"][4] == tables.number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
+    assert cells["trpo"][4] == number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
     assert cells["trpo"][7] == "2"
     curve = next(s for s in shown.figures[0].series if s.name.startswith("trpo"))
     assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
@@ -547,8 +552,8 @@ def test_series_differ_in_more_than_color():
     looks = set()
     for style in range(interactive.COLORS * 4):
         zeros = np.zeros(3)
-        series = panels.Series(f"s{style}", "line", zeros, zeros, style=style)
-        figure = panels.Figure("f", "", "", "", panels.STEPS, panels.STEPS, (series,))
+        series = Series(f"s{style}", "line", zeros, zeros, style=style)
+        figure = Figure("f", "", "", "", STEPS, STEPS, (series,))
         (trace,) = interactive.draw(figure)["data"]
         looks.add((trace["line"]["color"], trace["line"]["dash"]))
     assert len(looks) == interactive.COLORS * 4
@@ -573,6 +578,32 @@ def test_a_run_without_iterations_is_a_page(tmp_path):
     assert "no iteration yet" in write(empty, out=tmp_path / "report.html")
     (empty / "metrics.jsonl").unlink()
     assert "no iteration yet" in write(empty, out=tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400)], ids=["positive", "negative"])
+def test_a_number_too_large_to_compute_with_ends_nothing(tmp_path, huge):
+    """In a row, in the configuration, in an evaluation or in a checkpoint."""
+    whole = row(2)
+    known = {k: v for k, v in whole.items() if isinstance(v, float | int) and k != "steps"}
+    rows = [{**whole, **dict.fromkeys(known, huge)}, {**whole, "std": [huge, 0.5]}]
+    rows += [{**whole, "timing": dict.fromkeys(whole["timing"], huge)}, row(3, steps=huge)]
+    rows += [row(4, returns=[huge, 1.0]), row(5)]
+    given = {"hyperparameters": {"max_kl": huge}, "setup": {"steps": huge, "seed": huge}}
+    folder = make(tmp_path / "runs" / "huge", rows, **given, steps=huge)
+    point = {"steps": 100, "mean": huge, "std": huge}
+    (folder / "evaluations.jsonl").write_text(json.dumps(point) + "\n")
+    (folder / "checkpoints" / "00000006").mkdir(parents=True)
+    manifest = folder / "checkpoints" / "00000006" / "manifest.json"
+    manifest.write_text(json.dumps({"budget": huge}))
+    make(tmp_path / "runs" / "other", [row(i) for i in range(3)])
+    assert "<h2" in write(folder, out=tmp_path / "report.html")
+    assert "huge" in write(tmp_path / "runs", out=tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("steps", ["1000", 1000.0, None])
+def test_steps_that_are_no_integer_are_no_plan(tmp_path, steps):
+    folder = make(tmp_path / "run", [row(0)], setup={"steps": steps, "seed": 0})
+    assert reading.read(folder).budget is None
 
 
 def test_runs_of_all_kinds_share_a_page(tmp_path, one):

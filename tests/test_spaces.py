@@ -9,17 +9,15 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space, iterate
 
-from surefoot.envs.spaces import (
-    action_head,
-    action_map,
+from surefoot.envs.actions import action_head, action_map
+from surefoot.envs.observations import (
     alike,
     check_observation_space,
     encode,
     is_batched,
     observation_size,
-    space_from_json,
-    space_to_json,
 )
+from surefoot.envs.space_json import space_from_json, space_to_json
 from surefoot.errors import UsageError
 from surefoot.networks import (
     BernoulliHead,

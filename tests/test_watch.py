@@ -17,11 +17,12 @@ from surefoot.cli import main
 from surefoot.evaluation import Evaluation
 from surefoot.loop import Iteration, Timing, merged
 from surefoot.runs.dashboard import LiveDashboard, of_run, sparkline, table
+from surefoot.runs.finding import find
 from surefoot.runs.holding import hold, is_held
 from surefoot.runs.progress import Lines
-from surefoot.runs.reading import Tail
 from surefoot.runs.summary import Summary
-from surefoot.runs.watched import STILL, Watched, find
+from surefoot.runs.tail import Tail
+from surefoot.runs.watched import STILL, Watched
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
 
@@ -208,6 +209,7 @@ ODD_CONFIGS = {
     "names": {"algorithm": ["trpo"], "environment": "\ud800", "setup": {"steps": 1280, "seed": []}},
     "unlimited": {"setup": {"steps": float("inf"), "seed": 0}},
     "none": {"setup": None},
+    "huge-kl": {"hyperparameters": {"max_kl": 10**400}},
 }
 
 

@@ -24,8 +24,8 @@ import pytest
 import surefoot as sf
 from surefoot.advantages import gae
 from surefoot.cli import main
+from surefoot.envs.actions import action_map
 from surefoot.envs.make import make_groups, make_host
-from surefoot.envs.spaces import action_map
 from surefoot.errors import FailedEnvironmentError
 from surefoot.networks import CategoricalHead
 from surefoot.normalize import NoNormalizer, reward_scaler

@@ -68,5 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run_of(agent: Path) -> Path:
     """The folder of the run that an agent is of: its own, or the one around RUN/best."""
-    runs = (path for path in (agent, agent.parent) if (path / "config.json").is_file())
+    from surefoot.runs import configuration
+
+    runs = (path for path in (agent, agent.parent) if (path / configuration.NAME).is_file())
     return next(runs, agent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -51,10 +50,10 @@ def main(arguments: Sequence[str]) -> int:
 def wanted(folder: Path, run: Path) -> bool:
     """Whether a page of the folder, which has the run, is wanted: there is one, or the run was not
     trained with --no-report."""
+    from surefoot.runs import configuration
     from surefoot.runs.repeating import made_by
 
-    config = json.loads((run / "config.json").read_bytes())
-    return (folder / PAGE).is_file() or "--no-report" not in made_by(config)
+    return (folder / PAGE).is_file() or "--no-report" not in made_by(configuration.read(run))
 
 
 def report_at_end(console: Any, folder: Path) -> None:

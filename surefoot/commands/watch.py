@@ -60,10 +60,11 @@ class _View:
     """What is to be seen of a folder."""
 
     def __init__(self, folder: Path) -> None:
+        from surefoot.runs import configuration
         from surefoot.runs.watched import Watched
 
         self._folder = folder
-        self._alone = Watched(folder) if (folder / "config.json").is_file() else None
+        self._alone = Watched(folder) if (folder / configuration.NAME).is_file() else None
         self._runs: dict[Path, Watched] = {}
 
     def look(self, width: int) -> Any:
@@ -71,7 +72,8 @@ class _View:
         from rich.text import Text
 
         from surefoot.runs import dashboard
-        from surefoot.runs.watched import Watched, find
+        from surefoot.runs.finding import find
+        from surefoot.runs.watched import Watched
 
         if self._alone is not None:
             if self._alone.look():

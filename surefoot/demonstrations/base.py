@@ -9,7 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Shaped
 
-from surefoot.envs.spaces import action_head, check_observation_space, observation_size
+from surefoot.envs.actions import action_head
+from surefoot.envs.observations import check_observation_space, observation_size
 from surefoot.errors import UsageError
 
 

@@ -15,7 +15,7 @@ import safetensors.numpy
 from surefoot import new_files
 from surefoot.demonstrations.base import Demonstrations
 from surefoot.demonstrations.from_minari import read_minari
-from surefoot.envs.spaces import space_from_json, space_to_json
+from surefoot.envs.space_json import space_from_json, space_to_json
 from surefoot.errors import UsageError
 
 _FORMAT = "surefoot demonstrations"

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from surefoot.demonstrations.base import Demonstrations
-from surefoot.envs.spaces import action_head, check_observation_space, encode
+from surefoot.envs.actions import action_head
+from surefoot.envs.observations import check_observation_space, encode
 from surefoot.errors import UsageError
 
 

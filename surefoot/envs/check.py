@@ -18,7 +18,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.envs.spaces import action_head, check_observation_space
+from surefoot.envs.actions import action_head
+from surefoot.envs.observations import check_observation_space
 from surefoot.envs.values import flag_fault, info_fault, observation_fault, reward_fault, same
 from surefoot.errors import UsageError
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from surefoot.envs.spaces import check_observation_space, encode
+from surefoot.envs.observations import check_observation_space, encode
 from surefoot.errors import UsageError
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from surefoot.envs.observations import check_observation_space, encode
 from surefoot.envs.replay import History
-from surefoot.envs.spaces import check_observation_space, encode
 from surefoot.envs.stepping import Blocking, Replayed, Stepper
 from surefoot.errors import UsageError
 

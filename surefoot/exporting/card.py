@@ -6,30 +6,21 @@ run tell, and nothing where they tell nothing.
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import shlex
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 
-from surefoot.envs.spaces import component, observation_size
 from surefoot.evaluation import Evaluation
+from surefoot.exporting.interface import limits, ports
+from surefoot.exporting.making import settings, training, versions
 from surefoot.exporting.markdown import block, code, quoted, table
 from surefoot.exporting.origin import Origin
-from surefoot.exporting.ports import Port, inputs, output
 from surefoot.exporting.usage import usage
-from surefoot.normalize import ObservationNormalizer
 from surefoot.statistics import t_interval
 
 if TYPE_CHECKING:
     from surefoot.agent import Agent
 
-#: Entries of an observation that are listed one by one.
-_LISTED = 40
-_WRITTEN_WITH = {"onnx": ("onnx",), "stablehlo": ("jax", "jaxlib")}
 _RUN_WITH = {"onnx": "numpy onnxruntime", "stablehlo": "numpy jax flatbuffers"}
 
 
@@ -69,15 +60,15 @@ def card(
         block(f"pip install {needs}", "sh"),
         block(example, "python"),
         "## Input and output",
-        _ports(agent, kind),
+        ports(agent, kind),
         "## Limits",
-        _limits(agent, origin),
+        limits(agent, origin),
         "## How it was made",
-        _training(origin),
+        training(origin),
         "### Hyperparameters",
-        _numbers({**origin.hyperparameters, **origin.setup}),
+        settings({**origin.hyperparameters, **origin.setup}),
         "### Versions",
-        _versions(origin, kind),
+        versions(origin, kind),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -143,128 +134,3 @@ def _statistics(returns: np.ndarray) -> list[str]:
         spread,
         f"{returns.min():.2f} to {returns.max():.2f}",
     ]
-
-
-def _ports(agent: Agent, kind: str) -> str:
-    taken = inputs(agent.observation_space)
-    rows = [
-        [role, code(port.name), code(port.dtype), code(_shape(port)), _meaning(port.space)]
-        for role, port in [*(("input", p) for p in taken), ("output", output(agent.action_space))]
-    ]
-    head = ["", "name", "type", "shape", "values"]
-    nested = kind == "stablehlo" and any(port.path for port in taken)
-    note = (
-        " The program takes them as one argument, nested as the observation is." if nested else ""
-    )
-    return (
-        f"{table(head, rows)}\n\nObservations go in and the action comes out as the environment "
-        f"has them, with a batch dimension of any size in front.{note}"
-    )
-
-
-def _shape(port: Port) -> str:
-    return f"[{', '.join(['batch', *map(str, port.shape)])}]"
-
-
-def _meaning(space: spaces.Space) -> str:
-    match space:
-        case spaces.Box():
-            low, high = float(space.low.min(initial=np.inf)), float(space.high.max(initial=-np.inf))
-            return f"numbers from {low:g} to {high:g}"
-        case spaces.Discrete():
-            return f"an integer from {int(space.start)} to {int(space.start + space.n) - 1}"
-        case spaces.MultiDiscrete():
-            first, last = space.start, space.start + space.nvec - 1
-            return f"integers from {code(first.tolist())} to {code(last.tolist())}"
-        case _:
-            return "0 or 1"
-
-
-def _limits(agent: Agent, origin: Origin) -> str:
-    trained = f"The policy was trained on {code(origin.task)} alone. " if origin.task else ""
-    lines = [
-        f"{trained}What it does with observations that differ from those of its training is not "
-        "known."
-    ]
-    normalizer = agent.normalizer
-    if not isinstance(normalizer, ObservationNormalizer):
-        return f"{lines[0]} It keeps no statistics of the observations of its training."
-    seen, mean, var = (np.asarray(x) for x in normalizer.moments)
-    if not seen:
-        return f"{lines[0]} Its normalizer has seen no observation."
-    std, clip = np.sqrt(var), normalizer.clip
-    lines.append(
-        f"In training it saw {seen:,.0f} observations. Inside, every entry is standardized by "
-        f"their mean and standard deviation, and cut off at {clip:g} deviations on either side."
-    )
-    space = agent.observation_space
-    size = observation_size(space)
-    low, high = _bounds(space)
-    rows = [
-        [code(component(space, i)), *(f"{x[i]:.4g}" for x in (mean, std, low, high))]
-        for i in range(min(size, _LISTED))
-    ]
-    head = ["entry, encoded", "mean", "standard deviation", "least possible", "largest possible"]
-    lines.append(table(head, rows))
-    if size > _LISTED:
-        lines.append(f"The other {size - _LISTED} entries are not listed.")
-    return "\n\n".join(lines)
-
-
-def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest value of every entry of an encoded observation."""
-    low, high = [], []
-    for port in inputs(space):
-        match port.space:
-            case spaces.Box(low=least, high=most):
-                low.append(least.reshape(-1))
-                high.append(most.reshape(-1))
-            case _:
-                size = observation_size(port.space)
-                low.append(np.zeros(size))
-                high.append(np.ones(size))
-    return np.concatenate(low), np.concatenate(high)
-
-
-def _training(origin: Origin) -> str:
-    facts = [f"the recipe {code(origin.recipe)}"] if origin.recipe else []
-    facts += [f"the task {code(origin.task)}"] if origin.task else []
-    facts += [f"seed {origin.seed}"] if origin.seed is not None else []
-    if origin.steps is not None:
-        facts.append(f"{_of_planned(origin.steps, origin.planned)} environment steps")
-    elif origin.run_steps is None and origin.planned is not None:
-        facts.append(f"{origin.planned:,} environment steps planned")
-    told = f"It was trained with {', '.join(facts)}." if facts else ""
-    if origin.steps is None and origin.run_steps is not None:
-        steps = _of_planned(origin.run_steps, origin.planned)
-        told = f"{told} Its run tells of {steps} environment steps; which of them it was trained "
-        told = f"{told}with is not known.".strip()
-    if not told:
-        return "Nothing is known of its training."
-    command = block(shlex.join(origin.command), "sh") if origin.command else ""
-    return "\n\n".join(part for part in (told, command) if part)
-
-
-def _of_planned(steps: int, planned: int | None) -> str:
-    # A run that was extended has more steps than were planned.
-    more = planned is not None and steps < planned
-    return f"{steps:,} of {planned:,} planned" if more else f"{steps:,}"
-
-
-def _numbers(values: dict[str, Any]) -> str:
-    if not values:
-        return "None are known."
-    rows = [[code(name), code(_plain(value))] for name, value in values.items()]
-    return table(["name", "value"], rows)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _versions(origin: Origin, kind: str) -> str:
-    rows = [[code(name), code(version), "training"] for name, version in origin.versions.items()]
-    rows.append([code("surefoot"), code(origin.exported_by), "export"])
-    packages: Sequence[str] = _WRITTEN_WITH[kind]
-    rows += [[code(name), code(importlib.metadata.version(name)), "export"] for name in packages]
-    return table(["package", "version", "used for"], rows)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from surefoot.envs.spaces import BoxMap, action_map
+from surefoot.envs.actions import BoxMap, action_map
 from surefoot.errors import UsageError
 from surefoot.exporting.origin import Origin
 from surefoot.exporting.ports import BATCH, Port, inputs, output
@@ -122,7 +122,7 @@ def _value(port: Port) -> Any:
 
 
 def _encoded(graph: _Graph, ports: list[Port]) -> str:
-    """float32 [batch, size]: what `envs.spaces.encode` gives."""
+    """float32 [batch, size]: what `envs.observations.encode` gives."""
     parts = [_encoded_part(graph, port) for port in ports]
     return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot import __version__
 from surefoot.errors import UsageError
-from surefoot.runs import repeating
+from surefoot.runs import configuration, repeating
+from surefoot.runs.reading import fields, finite, integer, number, row
 from surefoot.runs.summary import WINDOW as LAST
 
 if TYPE_CHECKING:
@@ -56,26 +56,26 @@ def origin_of(agent: Agent, run: Path | None) -> Origin:
     """What an agent's provenance tells, and the folder of its run if that is given. Raises
     `UsageError` if the folder's files cannot be read."""
     told = agent.provenance
-    setup = _dict(told.get("setup"))
+    setup = fields(told.get("setup"))
     task = told.get("environment")
     if task is None and isinstance(agent.environment, str):
         task = agent.environment
-    steps = _integer(told.get("trained_steps"))
+    steps = integer(told.get("trained_steps"))
     if steps is None:
         # An older run's best agent has them there alone, and its last one nowhere.
-        steps = _integer(_dict(told.get("evaluated")).get("steps"))
+        steps = integer(fields(told.get("evaluated")).get("steps"))
     run_steps, returns = (None, []) if run is None else _training(run / "metrics.jsonl", upto=steps)
     return Origin(
         task=_text(task),
         recipe=_text(told.get("algorithm")),
-        seed=_integer(setup.get("seed")),
-        planned=_integer(told.get("steps")),
+        seed=integer(setup.get("seed")),
+        planned=integer(told.get("steps")),
         steps=steps,
         run_steps=run_steps,
-        hyperparameters=_dict(told.get("hyperparameters")),
+        hyperparameters=fields(told.get("hyperparameters")),
         setup=setup,
-        versions=_dict(told.get("versions")),
-        command=[] if run is None else _command(run / "config.json"),
+        versions=fields(told.get("versions")),
+        command=[] if run is None else _command(run),
         returns=returns,
         exported_by=__version__,
     )
@@ -84,36 +84,41 @@ def origin_of(agent: Agent, run: Path | None) -> Origin:
 def _training(path: Path, *, upto: int | None) -> tuple[int | None, list[float]]:
     """Steps and last returns of a run's metrics, of rows of at most `upto` steps if that is given;
     a last line that is not whole counts for nothing."""
-    steps, returns = None, []
+    steps: int | None = None
+    returns: list[float] = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
-                if line.endswith("\n"):
-                    row = json.loads(line)
-                    after = int(row["steps"])
+                if line.endswith(b"\n"):
+                    after, ended = _progress(line)
                     if upto is not None and after > upto:
                         break
                     steps = after
-                    returns += [float(x) for x in row["episode_returns"]]
+                    returns += ended
                     del returns[:-LAST]
     except FileNotFoundError:
         return None, []
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no intact file of metrics: {error!r}") from None
     return steps, returns
 
 
-def _command(path: Path) -> list[str]:
-    try:
-        return repeating.made_by(_dict(json.loads(path.read_bytes())))
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no intact configuration: {error!r}") from None
+def _progress(line: bytes) -> tuple[int, list[float]]:
+    """(steps, returns of the episodes that ended) of a row. Raises `ValueError` where it is
+    none."""
+    told = row(line) or {}
+    steps, ended = finite(told.get("steps")), told.get("episode_returns")
+    if steps is None or not isinstance(ended, list):
+        raise ValueError(f"{line[:40]!r} is no row")
+    returns = [x for x in map(number, ended) if x is not None]
+    if len(returns) < len(ended):
+        raise ValueError(f"episode_returns after {steps:,.0f} steps are no numbers")
+    return int(steps), returns
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _command(folder: Path) -> list[str]:
+    there = (folder / configuration.NAME).exists()
+    return repeating.made_by(configuration.read(folder)) if there else []
 
 
 def _text(value: Any) -> str | None:
@@ -123,7 +128,3 @@ def _text(value: Any) -> str | None:
 def _encodable(text: str) -> str:
     # JSON may hold half a character, which UTF-8 has none of.
     return text.encode(errors="replace").decode()
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

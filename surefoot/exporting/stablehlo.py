@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
-from surefoot.envs.spaces import action_map, encode
+from surefoot.envs.actions import action_map
+from surefoot.envs.observations import encode
 from surefoot.episodes import act
 from surefoot.exporting.origin import Origin
 from surefoot.exporting.ports import BATCH, inputs

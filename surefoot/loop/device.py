@@ -19,8 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot import guard
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.device import DeviceEnv
-from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Learner, TrainState
 from surefoot.loop.iteration import (
     BEGINNING,

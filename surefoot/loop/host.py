@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from surefoot import guard
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.host import HostEnv
-from surefoot.envs.spaces import ActionMap
 from surefoot.guard import Waiting
 from surefoot.learner import Learner, TrainState
 from surefoot.loop.iteration import (

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surefoot.reporting.panels import realized
-from surefoot.reporting.reading import Log
-from surefoot.reporting.tables import percent
+from surefoot.reporting.log import Log
+from surefoot.reporting.panels.step import realized
+from surefoot.reporting.words import percent
 from surefoot.runs.methods import learns_offline, step_kl
 
 

@@ -1,14 +1,14 @@
-"""Which folders are runs: the one that is named, or those one or two levels below it."""
+"""The runs that paths on the command line stand for."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from surefoot.errors import UsageError
-
-CONFIG = "config.json"
+from surefoot.runs import configuration
+from surefoot.runs.finding import find, is_run
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -22,24 +22,23 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def _runs_of(path: Path) -> list[Path]:
+    def refuse(error: OSError) -> NoReturn:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
     try:
-        if (path / CONFIG).is_file():
+        if is_run(path):
             return [path]
         if not path.exists():
             raise UsageError(f"{path} does not exist; accepted is a run's folder, or one of runs")
         if not path.is_dir():
             raise UsageError(f"{path} is a file; accepted is a run's folder, or a folder of runs")
-        children = _folders(path)
-        runs = []
-        for child in children:
-            below = [child] if (child / CONFIG).is_file() else _folders(child)
-            runs += [folder for folder in below if (folder / CONFIG).is_file()]
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        refuse(error)
+    runs = find(path, onerror=refuse)
     if not runs:
         raise UsageError(
-            f"{path} is no run and holds none: there is no {CONFIG} in it, or one or two levels "
-            "below; pass a folder that 'surefoot train' wrote"
+            f"{path} is no run and holds none: there is no {configuration.NAME} in it, or one or "
+            "two levels below; pass a folder that 'surefoot train' wrote"
         )
     return runs
 
@@ -50,13 +49,3 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; pass another path") from None
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: _natural(p.name))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts seed-2 before seed-10."""
-    parts: Iterable[str] = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -3,6 +3,7 @@ tasks have in common."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 
 from surefoot.config import Setup
 from surefoot.recipes import RECIPES
-from surefoot.reporting.reading import Log
+from surefoot.reporting.log import Log
+from surefoot.runs import configuration
 
 #: Settings that change no number of a run, or the seed's alone.
 _NO_MATTER = frozenset(
@@ -83,3 +85,36 @@ def _labels(algorithms: Sequence[str], settings: Sequence[dict[str, Any]]) -> li
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def once(groups: Sequence[Group]) -> tuple[list[Group], list[str]]:
+    """The groups with each seed once, and what was left out: a seed trained again is the same
+    run."""
+    kept, notes = [], []
+    for one in groups:
+        of_seed: dict[str, list[Log]] = {}
+        for log in one.runs:
+            seed = log.config["setup"].get("seed")
+            # Of those that do not say, each may be another one.
+            name = f"at {id(log)}" if seed is None else f"seed {seed}"
+            of_seed.setdefault(name, []).append(log)
+        kept.append(one._replace(runs=[max(logs, key=_written) for logs in of_seed.values()]))
+        notes += [
+            f"{name} of {one.method} on {one.task} is there {_times(len(logs))} and counts once: "
+            f"the newest, {max(logs, key=_written).folder}"
+            for name, logs in of_seed.items()
+            if len(logs) > 1
+        ]
+    return kept, notes
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count:,} times"
+
+
+def _written(log: Log) -> float:
+    """When the newest row was written, in seconds."""
+    for name in ("metrics.jsonl", configuration.NAME):
+        with contextlib.suppress(OSError):
+            return (log.folder / name).stat().st_mtime
+    return 0.0

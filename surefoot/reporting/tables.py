@@ -23,12 +23,6 @@ class Table:
     """Whether it is shown when asked for."""
 
 
-def percent(share: float) -> str:
-    """A share in whole percent, with a tenth where it is near none or all but is neither."""
-    digits = 1 if 0 < share < 0.01 or 0.99 < share < 1 else 0
-    return f"{100 * share:.{digits}f} %"
-
-
 def html(table: Table) -> str:
     """The table with a caption, and with scopes for its headers; scrolls if it is too wide."""
     # Words begin where the column does; numbers end where it ends.
@@ -102,15 +96,3 @@ def latex(table: Table) -> str:
 
 def _tex(cell: str) -> str:
     return re.sub(".", lambda match: _LATEX.get(match[0], match[0]), cell)
-
-
-def number(value: float) -> str:
-    """Four digits, whole from 1,000 on; a dash for what is not there."""
-    if value != value:
-        return "–"
-    if abs(value) == float("inf"):
-        return "∞" if value > 0 else "−∞"
-    if abs(value) >= 1e6 or (value and abs(value) < 1e-3):
-        return f"{value:.3g}".replace("-", "−", 1) if value < 0 else f"{value:.3g}"
-    text = f"{value:,.0f}" if abs(value) >= 999.95 else f"{value:.4g}"
-    return text.replace("-", "−")

@@ -14,10 +14,14 @@ from surefoot.reporting.checks import checks
 from surefoot.reporting.comparison import Comparison, compare
 from surefoot.reporting.figures import Figure
 from surefoot.reporting.finding import find_runs, is_folder
+from surefoot.reporting.log import Log
 from surefoot.reporting.page import Fact, Section
-from surefoot.reporting.panels import best_mean, diverged, figures, final_score, time_parts
-from surefoot.reporting.reading import Log, read
-from surefoot.reporting.tables import Table, number, percent
+from surefoot.reporting.panels import figures
+from surefoot.reporting.panels.timing import time_parts
+from surefoot.reporting.reading import read
+from surefoot.reporting.scores import best_mean, diverged, final_score
+from surefoot.reporting.tables import Table
+from surefoot.reporting.words import duration, number, percent
 from surefoot.runs import repeating
 
 #: Runs that are all named; of more, the table of them is folded.
@@ -39,10 +43,12 @@ def write(paths: Sequence[str | Path], out: str | Path) -> Path:
     out = check_file(Path(out))
     picture = _picture()
     folders = find_runs([Path(path) for path in paths])
-    if len(folders) == 1:
-        text = _one(read(folders[0]), picture)
-    else:
-        text = _several(folders, picture, {Path(path).resolve() for path in paths})
+    # A run may hold infinite numbers, and a difference of two is none: a gap in a figure.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if len(folders) == 1:
+            text = _one(read(folders[0]), picture)
+        else:
+            text = _several(folders, picture, {Path(path).resolve() for path in paths})
     _replace(out, text)
     return out
 
@@ -131,22 +137,14 @@ def _facts(log: Log) -> list[Fact]:
     facts.append(Fact("Steps", f"{log.total:,}", f"{len(log.steps):,} iterations"))
     total = log.columns.get("timing.total")
     if total is not None and np.isfinite(total).any():
-        seconds = float(np.nansum(total)) * log.every
-        facts.append(Fact("Time", _duration(seconds), "of training, compiling included"))
+        seconds = float(total[np.isfinite(total)].sum()) * log.every
+        facts.append(Fact("Time", duration(seconds), "of training, compiling included"))
     if "kl_mean" in log.columns:
         middle = log.columns["kl_mean"]
         middle = middle[np.isfinite(middle)]
         if len(middle):
             facts.append(Fact("KL of a step", f"{np.median(middle):.2g}", "nats, median"))
     return facts
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
 
 
 def _provenance(log: Log) -> str:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.device import DeviceEnv, DeviceState
-from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Behavior
 from surefoot.normalize import Normalizer
 from surefoot.types import Trajectory

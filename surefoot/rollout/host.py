@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.distributions import Distribution
+from surefoot.envs.actions import ActionMap
 from surefoot.envs.host import HostEnv
-from surefoot.envs.spaces import ActionMap
 from surefoot.learner import Behavior
 from surefoot.normalize import Normalizer
 from surefoot.programs import compiled, constants

@@ -3,11 +3,9 @@ checkpoint, for a run that was made longer says so there alone."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-#: What a manifest is not larger than.
-_LARGEST = 16 * 1024 * 1024
+from surefoot.runs.reading import document, finite, integer
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -19,14 +17,12 @@ def made_longer(folder: Path, planned: int) -> int:
     """Environment steps at most of a run that was planned with so many: those of its newest
     checkpoint that can be read, or `planned` if there is none, or it has fewer."""
     for path in _checkpoints(folder):
-        manifest = path / "manifest.json"
         try:
-            if manifest.stat().st_size > _LARGEST:
-                continue
-            told = json.loads(manifest.read_bytes())["budget"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            told = integer(document(path / "manifest.json").get("budget"))
+        except (OSError, ValueError):
             continue
-        if isinstance(told, int):
+        # What is no number of steps is more than a floating-point number can be.
+        if told is not None and finite(told) is not None:
             return max(planned, told)
     return planned
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from surefoot.errors import UsageError
 from surefoot.loop import Iteration
+from surefoot.runs import reading
 from surefoot.runs.metrics import as_row
 
 #: What KL, entropy and episodes' returns may differ by, relatively, on another machine or version.
@@ -29,11 +30,10 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             # A run that is still going on may not have finished its last line.
             lines = [x for x in itertools.islice(file, upto) if x.endswith(b"\n")]
-        rows = [json.loads(line) for line in lines]
-        whole = all(row["iteration"] == i for i, row in enumerate(rows))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise UsageError(f"{path} cannot be read: {error!r}") from None
-    if not whole:
+    rows = [one for line in lines if (one := reading.row(line)) is not None]
+    if [one.get("iteration") for one in rows] != list(range(len(lines))):
         raise UsageError(f"{path} does not have every iteration once; it was changed")
     if not rows:
         raise UsageError(f"{path} has no iteration yet: wait for the first one")

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 from surefoot.evaluation import Evaluation
 from surefoot.runs.appending import Appending
-from surefoot.runs.metrics import finite
+from surefoot.runs.metrics import as_json
+from surefoot.runs.reading import integer, row
 
 
 def as_line(steps: int, evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation after that many environment steps as JSON."""
     return {
         "steps": steps,
-        "mean": finite(evaluation.mean),
-        "std": finite(evaluation.std),
-        "returns": [finite(float(x)) for x in evaluation.returns],
+        "mean": as_json(evaluation.mean),
+        "std": as_json(evaluation.std),
+        "returns": [as_json(float(x)) for x in evaluation.returns],
         "lengths": [int(x) for x in evaluation.lengths],
     }
 
@@ -35,11 +35,9 @@ class Evaluations:
         whole = 0
         if upto is not None and path.is_file():
             for raw in path.read_bytes().splitlines(keepends=True):
-                line: Any = None
-                with contextlib.suppress(ValueError):
-                    line = json.loads(raw)
-                steps = line.get("steps") if isinstance(line, dict) else None
-                if not raw.endswith(b"\n") or not isinstance(steps, int) or steps > upto:
+                line = row(raw) or {}
+                steps = integer(line.get("steps"))
+                if not raw.endswith(b"\n") or steps is None or steps > upto:
                     break
                 self.kept[steps] = line
                 whole += len(raw)

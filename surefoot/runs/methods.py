@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from surefoot.recipes import RECIPES
 from surefoot.recipes.base import Offline
+from surefoot.runs.reading import fields, finite
 
 _WORDS = {"max_kl": "trust region δ", "target_kl": "target of the KL"}
 
@@ -23,13 +24,10 @@ class StepKL(NamedTuple):
 def step_kl(config: dict[str, Any]) -> StepKL | None:
     """What the steps of a run's method are held to, if to anything."""
     name = getattr(RECIPES.get(_name(config)), "step_kl", None)
-    given = config.get("hyperparameters")
-    if name is None or not isinstance(given, dict):
+    if name is None:
         return None
-    value = given.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        return None
-    return StepKL(_WORDS[name], float(value))
+    value = finite(fields(config.get("hyperparameters")).get(name))
+    return None if value is None or value <= 0 else StepKL(_WORDS[name], value)
 
 
 def learns_offline(config: dict[str, Any]) -> bool:

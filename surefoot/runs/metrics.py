@@ -26,18 +26,18 @@ def as_row(iteration: Iteration) -> dict[str, Any]:
     return {
         "iteration": iteration.number,
         "steps": iteration.steps,
-        **{name: finite(value) for name, value in iteration.metrics.items()},
-        "episode_returns": [finite(float(x)) for x in iteration.episode_returns],
+        **{name: as_json(value) for name, value in iteration.metrics.items()},
+        "episode_returns": [as_json(float(x)) for x in iteration.episode_returns],
         "episode_lengths": [int(x) for x in iteration.episode_lengths],
         "env_restarts": len(iteration.notices),
         "timing": iteration.timing._asdict(),
     }
 
 
-def finite(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """The number, or as a string what JSON has no number for; of a list, each."""
     if isinstance(value, list):
-        return [finite(one) for one in value]
+        return [as_json(one) for one in value]
     return value if math.isfinite(value) else str(value)
 
 

@@ -1,69 +1,51 @@
-"""A file of JSON lines that somebody else writes, read as it grows.
-
-Only what is new is read. A last line that is not whole yet is left for later, and a file that was
-cut back, as `resume` does, is read again from its beginning. What a line holds may be of any kind:
-`number`, `numbers` and `fields` take what is of the kind that is meant.
+"""JSON of a run's files, which may be damaged, half-written or of another hand: each function takes
+what is of the kind that is meant, and says where there is none.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-_CHUNK = 2**24
-
-
-class News(NamedTuple):
-    """What came since the last look."""
-
-    rows: list[dict[str, Any]]
-    anew: bool
-    """Whether they are those of the whole file, and what was read before counts no more."""
+#: What no configuration and no manifest is larger than, in bytes.
+_LARGEST = 2**24
+# Numbers that JSON has no other way to write.
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 
-class Tail:
-    """The lines of one file."""
+def row(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; `None` where it holds none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._last = b""
 
-    def read(self) -> News:
-        """Those that are new. A line that is no JSON object is passed over. Raises `OSError` where
-        the file cannot be read."""
-        anew = self._offset == 0
-        rows: list[dict[str, Any]] = []
-        with self._path.open("rb") as file:
-            # What ends where we stopped must be what we read last.
-            file.seek(self._offset - len(self._last))
-            if file.read(len(self._last)) != self._last:
-                anew, self._offset, self._last = True, 0, b""
-                file.seek(0)
-            rest = b""
-            while chunk := file.read(_CHUNK):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._offset += len(line) + 1
-                    self._last = line[-4096:] + b"\n"
-                    with contextlib.suppress(ValueError, RecursionError):
-                        row = json.loads(line)
-                        if isinstance(row, dict):
-                            rows.append(row)
-        return News(rows, anew)
+def document(path: Path) -> dict[str, Any]:
+    """The JSON object of a file. Raises `OSError` where the file cannot be read, and `ValueError`
+    where it holds none, or is larger than 16 MiB."""
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"{path.name} is larger than {_LARGEST:,} bytes")
+    found = row(path.read_bytes())
+    if found is None:
+        raise ValueError(f"{path.name} holds no JSON object")
+    return found
 
 
 def number(value: Any) -> float | None:
-    """The number that a field holds, as text where it is not finite; `None` where it holds none."""
-    if not isinstance(value, int | float | str):
+    """The number that a field holds, as text where it is not finite; `None` where it holds none.
+    Truth is 1, and an integer that no floating-point number is as large as is infinite."""
+    if isinstance(value, str):
+        return float(value) if value in _NOT_FINITE else None
+    if not isinstance(value, int | float):
         return None
     try:
         return float(value)
-    except (ValueError, OverflowError):
-        return None
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def finite(value: Any) -> float | None:
@@ -76,6 +58,11 @@ def numbers(values: Any) -> list[float]:
     """The finite ones of a list; empty for what is no list."""
     found = map(finite, values if isinstance(values, list) else [])
     return [value for value in found if value is not None]
+
+
+def integer(value: Any) -> int | None:
+    """An integer, which truth is not; `None` for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def fields(value: Any) -> dict[str, Any]:

@@ -21,10 +21,10 @@ import safetensors.numpy
 
 from surefoot.errors import UsageError
 from surefoot.new_files import sync
+from surefoot.runs.reading import document
 
 _ARRAYS = "arrays.safetensors"
 _MANIFEST = "manifest.json"
-_LARGEST_MANIFEST = 16 * 1024 * 1024
 # Before they are read, nothing says that they are whole.
 _LARGEST_ARRAYS = 8 * 2**30
 
@@ -84,11 +84,9 @@ def load(
             "'surefoot train' or agent.save wrote"
         )
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
-            raise ValueError(f"its {_MANIFEST} is too large for one")
         if (folder / _ARRAYS).stat().st_size > _LARGEST_ARRAYS:
             raise ValueError(f"its {_ARRAYS} is too large for one")
-        manifest = json.loads(path.read_bytes())
+        manifest = document(path)
         data = (folder / _ARRAYS).read_bytes()
         if seal(manifest, data)["sha256"] != manifest["sha256"]:
             raise ValueError("its files do not match the SHA-256 in the manifest")
@@ -109,10 +107,9 @@ def manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a saved folder alone, without a look at whether the folder is intact. Raises
     `UsageError` where it cannot be read."""
     try:
-        found: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return document(folder / _MANIFEST)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{folder} has no readable {_MANIFEST}: {error!r}") from None
-    return found
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
 
-from surefoot.runs import budget
+from surefoot.runs import budget, configuration
 from surefoot.runs.holding import is_held
-from surefoot.runs.reading import Tail, fields, finite, number
+from surefoot.runs.reading import number
 from surefoot.runs.summary import Summary
+from surefoot.runs.tail import Tail
 
 #: Seconds without a row after which a run may stand still; longer where an iteration takes long.
 STILL = 60.0
@@ -44,17 +43,16 @@ class Watched:
         self._written = is_held(self.folder)
         try:
             if not self.config:
-                config = json.loads((self.folder / "config.json").read_bytes())
-                self._budget = int(_steps(config))
-                self.config = _of_kind(config)
+                self.config = configuration.glance(self.folder)
+                self._budget = int(self.config["setup"]["steps"])
             rows = self._rows.read()
             self.age = time.time() - (self.folder / "metrics.jsonl").stat().st_mtime
-        except (ValueError, RecursionError):
+        except ValueError:
             # Half-written, or of something else.
             self.config = {}
             return True
         except OSError:
-            return os.path.isfile(self.folder / "config.json")
+            return os.path.isfile(self.folder / configuration.NAME)
         if rows.anew:
             self.summary = Summary()
         for row in rows.rows:
@@ -98,43 +96,3 @@ class Watched:
         if self.age > max(STILL, 10 * usual):
             return "stalled"
         return "running" if summary.rows else "starting"
-
-
-def find(folder: Path) -> list[Path]:
-    """The runs in a folder, those of seeds that were trained at once with them."""
-    found = {
-        path.parent
-        for pattern in ("*/config.json", "*/*/config.json")
-        for path in folder.glob(pattern)
-    }
-    return sorted(found, key=lambda path: [_natural(part) for part in path.parts])
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts seed-2 before seed-10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
-
-
-def _steps(config: Any) -> float:
-    """The steps that a run is to take. Raises `ValueError` where it is no run's configuration."""
-    steps = finite(fields(fields(config).get("setup")).get("steps"))
-    if steps is None:
-        raise ValueError("no run's")
-    return steps
-
-
-def _of_kind(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's configuration; "?" stands for a name or a seed that is of another kind."""
-
-    def told(value: Any, kind: type) -> Any:
-        return value if isinstance(value, kind) else "?"
-
-    return {
-        **config,
-        "algorithm": told(config.get("algorithm"), str),
-        "environment": told(config.get("environment"), str),
-        "hyperparameters": fields(config.get("hyperparameters")),
-        "setup": {**config["setup"], "seed": told(config["setup"].get("seed"), int)},
-    }

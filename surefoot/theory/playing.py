@@ -14,9 +14,10 @@ from gymnasium import spaces
 from jaxtyping import PRNGKeyArray
 
 from surefoot.agent import Agent, Source
+from surefoot.envs.actions import ActionMap, action_map
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
-from surefoot.envs.spaces import ActionMap, action_map, space_to_json
+from surefoot.envs.space_json import space_to_json
 from surefoot.errors import UsageError
 from surefoot.rollout import HostRollout, Transitions, device_rollout, with_old
 from surefoot.types import Acting, Trajectory

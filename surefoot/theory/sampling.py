@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from surefoot.agent import Agent
 from surefoot.distributions import Distribution
-from surefoot.envs.spaces import observation_size
+from surefoot.envs.observations import observation_size
 from surefoot.errors import UsageError
 from surefoot.theory.playing import acting
 from surefoot.types import Trajectory
