@@ -53,9 +53,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Lint, types, and all tests.
+# Lint, types, and all tests. A file's tests stay in one process, which computes what they share once.
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 .venv-%/.done: benchmarks/speed/requirements-%.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

@@ -15,9 +15,6 @@ from surefoot.demonstrations import Demonstrations, save
 from surefoot.recipes import BC
 from surefoot.training import prepare
 
-# One worker trains the expert, for all of these tests.
-pytestmark = pytest.mark.xdist_group("cloning")
-
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):

@@ -20,15 +20,19 @@ import generated
 
 #: Options of commands that are not surefoot's, and the two that only show how options look.
 FOREIGN = {"--strict", "--name-with-dashes", "--name", "--no-name"}
+#: What blocks of a page print.
+PRINTED = {"theory": ("at least", "fixed ε: step 0.0;")}
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
-def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     pages.scaled(monkeypatch)
     before = set(sys.modules)
     pages.play(page, tmp_path)
+    told = capsys.readouterr().out
+    assert all(text in told for text in PRINTED.get(page.stem, ()))
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
