@@ -57,7 +57,7 @@ def _optional(
         metavar=_METAVARS[kind],
         instance_from_str=lambda values: kind(values[0]),
         is_instance=lambda x: x is None or isinstance(x, kind),
-        str_from_instance=lambda x: ["none" if x is None else str(x)],
+        str_from_instance=lambda x: ["unset" if x is None else str(x)],
     )
 
 

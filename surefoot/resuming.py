@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from surefoot import runtime
 from surefoot.agent import Agent, Source
 from surefoot.config import Setup
+from surefoot.envs.factory import find_env
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
 from surefoot.named import filled
@@ -155,6 +156,11 @@ def restore(
             sinks.check(setup.log)
             run = Run(config["algorithm"], recipe, source, setup)
             on_error.callback(run.close)
+            if run.env_name != config["environment"]:
+                raise UsageError(
+                    f"{path} was trained on {config['environment']} and not on {run.env_name}: "
+                    "pass the same environment"
+                )
             budget = _budget(checkpoint, run, path, steps)
             try:
                 state = filled(checkpoint.state, learner=run.state)["learner"]
@@ -192,6 +198,15 @@ def run_folders(folder: Path) -> list[Path]:
             "'surefoot train' wrote"
         )
     return seeds
+
+
+def named_environment(folder: Path, name: str) -> Source:
+    """What `MODULE:NAME` is, for a run that was trained on it. A module may compute when it is
+    imported, and computes as the run did."""
+    runtime.before_computing()
+    first = run_folders(folder)[0]
+    compute_as(configuration.named(first), first)
+    return find_env(name)
 
 
 def _seed_folders(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.host import HostEnv
 from surefoot.envs.make import check_env_id, make_groups
+from surefoot.envs.registered import called
 from surefoot.episodes import check_spaces
 from surefoot.errors import UsageError, closest
 from surefoot.learner import Learner, TrainState
@@ -328,6 +329,6 @@ def device_env(env: Source, setup: Setup) -> DeviceEnv | None:
         return DEVICE_ENVS[env]
     near = closest(check_env_id(env), DEVICE_ENVS) if isinstance(env, str) else ""
     raise UsageError(
-        f"environment {env!r} has no device version; accepted are {', '.join(DEVICE_ENVS)} and "
-        f"surefoot.DeviceEnv(env, time_limit=STEPS) around a functional environment.{near}"
+        f"environment {called(env)} has no device version; accepted are {', '.join(DEVICE_ENVS)} "
+        f"and surefoot.DeviceEnv(env, time_limit=STEPS) around a functional environment.{near}"
     )

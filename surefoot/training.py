@@ -204,7 +204,9 @@ def execute(
             records.append(Record(run, folder, shown.note, resumed=checkpoint))
             closing.callback(records[-1].close)
         if any(resumed):
-            shown.resumed([x for record in records for x in record.returns[-WINDOW:]])
+            # Of each of several as many as make the mean of all.
+            recent = max(1, WINDOW // len(records))
+            shown.resumed([x for record in records for x in record.returns[-recent:]])
         if len(runs) == 1:
             alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
             turns: Iterator[list[Iteration]] = ([told] for told in alone)

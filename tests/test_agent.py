@@ -282,7 +282,7 @@ def test_evaluating_nothing_or_nowhere_is_a_usage_error(cartpole):
     with pytest.raises(sf.UsageError, match="episodes is 0"):
         cartpole.evaluate(0)
     homeless = sf.Agent(cartpole.policy, cartpole.normalizer, cartpole.shape)
-    with pytest.raises(sf.UsageError, match="pass env="):
+    with pytest.raises(sf.UsageError, match="pass --env ID or MODULE:NAME, or env="):
         homeless.evaluate(1)
 
 

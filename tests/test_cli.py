@@ -241,6 +241,43 @@ gymnasium.register("ShortPole-v7", Short)
 """
 
 
+def test_an_environment_in_jax_of_ones_own_is_named_likewise(here):
+    (here / "own_slide.py").write_text(
+        "import jax.numpy as jnp\nimport surefoot as sf\n"
+        "from surefoot.envs.classic import DEVICE_ENVS\n"
+        "pole = sf.DeviceEnv(DEVICE_ENVS['CartPole-v1'].env, time_limit=9)\n"
+    )
+    command = ["train", "reinforce", "own_slide:pole", *TINY[:3], "--steps", "128"]
+    ran = run(*command, "--seeds", "2", "--no-baseline", "--no-report", "--out", "both")
+    assert ran.code == 0, ran.err
+    assert all(
+        set(row["episode_lengths"]) == {9}
+        for seed in (0, 1)
+        for row in folders.rows(here / "both" / f"seed-{seed}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["own_bad:nothing"], "made a NoneType; accepted is a gymnasium.Env: 'surefoot check-env'"),
+        (["own_bad:nothing", "--backend", "device"], "environment nothing has no device version"),
+        (["own_bad:Bad-v0", "--backend", "device"], "environment 'Bad-v0' has no device version"),
+        (["own_bad:nothing", "--backend", "envpool"], "environment nothing with backend 'envpool'"),
+        (["own_ends:Any"], r"'own_ends' cannot be imported \(SystemExit: 3\)"),
+        (["own_bad:a:b"], "'own_bad:a:b' names nothing that can be called"),
+    ],
+)
+def test_what_a_module_does_not_have_is_one_line(arguments, message, here):
+    (here / "own_bad.py").write_text(
+        "import gymnasium\ndef nothing(): return None\n"
+        "gymnasium.register('Bad-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    )
+    (here / "own_ends.py").write_text("raise SystemExit(3)\n")
+    assert re.search(message, refused("train", "trpo", *arguments, *TINY, "--steps", "128"))
+    assert {path.name for path in here.iterdir()} <= {"own_bad.py", "own_ends.py", "__pycache__"}
+
+
 @pytest.mark.parametrize("name", ["Short", "ShortPole-v7"])
 def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypatch):
     module = f"own_{name[5:8].lower()}"
@@ -248,6 +285,7 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     own = f"{module}:{name}"
     ran = run("train", "trpo", own, *TINY, "--steps", "128", "--no-report", "--out", "run")
     assert ran.code == 0, ran.err
+    assert f"(surefoot evaluate run --env {own})" in ran.out
     (row, last) = folders.rows(here / "run")
     assert set(row["episode_lengths"]) == {9}
     # A file never says what is to be imported.
@@ -255,6 +293,8 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     assert config["environment_id"] is None
     assert "which is no Gymnasium id: pass --env MODULE:NAME" in refused("resume", "run")
     assert "knows no environment: pass --env ID or MODULE:NAME" in refused("evaluate", "run")
+    other = refused("resume", "run", "--env", "Acrobot-v1", "--steps", "192")
+    assert re.search(r"run was trained on \S+ and not on Acrobot-v1", other)
     again = run("resume", "run", "--env", own, "--steps", "192", "--no-report")
     assert again.code == 0, again.err
     assert folders.rows(here / "run")[1]["kl_mean"] == last["kl_mean"]

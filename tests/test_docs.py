@@ -19,7 +19,7 @@ sys.path.append(str(pages.ROOT / "docs"))
 import generated
 
 #: Options of commands that are not surefoot's, and the two that only show how options look.
-FOREIGN = {"--strict", "--name-with-dashes", "--name", "--no-name"}
+FOREIGN = {"--strict", "--logdir", "--name-with-dashes", "--name", "--no-name"}
 #: What blocks of a page print.
 PRINTED = {"theory": ("at least", "fixed ε: step 0.0;")}
 

@@ -174,7 +174,9 @@ def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
     sf.resume(folder)  # It is complete, and gets its agent back.
     assert len(untimed(folder)) == 5
     sf.load(folder)
-    with pytest.raises(sf.UsageError, match=r"steps is 700, and .* 640 of 640 .* 768 or more"):
+    with pytest.raises(
+        sf.UsageError, match=r"steps is 700; accepted is 768 or more, .* 640 of 640"
+    ):
         sf.resume(folder, steps=700)
     with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
         sf.resume(folder, steps=1280.0)

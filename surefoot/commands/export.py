@@ -67,8 +67,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run_of(agent: Path) -> Path:
-    """The folder of the run that an agent is of: its own, or the one around RUN/best."""
+    """The folder of the run that an agent is of: its own, or the one around RUN/best and
+    RUN/agent."""
     from surefoot.runs import configuration
 
-    runs = (path for path in (agent, agent.parent) if (path / configuration.NAME).is_file())
-    return next(runs, agent)
+    where = agent.absolute()
+    inside = where.name in ("best", "agent") and (where.parent / configuration.NAME).is_file()
+    return where.parent if inside else agent

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
     from rich.console import Console
 
-    from surefoot.envs.factory import find_env
     from surefoot.inspecting import check_file, inspect
+    from surefoot.resuming import named_environment
     from surefoot.runs.progress import make_display
 
     if options.out is not None:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         options.iteration,
         clip=options.clip,
         beta=options.beta,
-        env=options.env and find_env(options.env),
+        env=options.env and named_environment(options.run, options.env),
         display=lambda steps: make_display(console, steps),
     )
     say(console, str(inspection))

@@ -10,7 +10,7 @@ import tyro
 
 from surefoot.arguments import parse
 from surefoot.commands.report import report_at_end, wanted
-from surefoot.commands.saying import conclude, interrupted, say
+from surefoot.commands.saying import again, conclude, interrupted, say
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
     from rich.console import Console
 
-    from surefoot.envs.factory import find_env
-    from surefoot.resuming import go_on, restore
+    from surefoot.resuming import go_on, named_environment, restore
     from surefoot.runs.progress import make_display
     from surefoot.runs.signals import Signals
 
-    restored = restore(options.run, steps=options.steps, env=options.env and find_env(options.env))
+    env = options.env and named_environment(options.run, options.env)
+    restored = restore(options.run, steps=options.steps, env=env)
     console = Console()
     for one in restored:
         say(console, str(one))
@@ -48,8 +48,11 @@ def main(arguments: Sequence[str]) -> int:
     conclude(console, restored[0].run, results)
     run = restored[0].run
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
-        return interrupted(console, options.run, results, signals)
-    say(console, f"run: {options.run}   (surefoot evaluate {restored[0].folder})")
+        return interrupted(console, options.run, options.env, results, signals)
+    say(
+        console,
+        f"run: {options.run}   (surefoot evaluate {restored[0].folder}{again(options.env)})",
+    )
     if options.report and wanted(options.run, restored[0].folder):
         report_at_end(console, options.run)
     return 0

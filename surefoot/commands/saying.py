@@ -30,11 +30,19 @@ def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
         say(console, f"{refused} updates were refused: something was not finite")
 
 
-def interrupted(console: Any, folder: Path, results: Sequence[Any], signals: Any) -> int:
+def again(env: str | None) -> str:
+    """What a command about a run has to be told once more: an environment that is no id."""
+    return f" --env {env}" if env is not None and ":" in env else ""
+
+
+def interrupted(
+    console: Any, folder: Path, env: str | None, results: Sequence[Any], signals: Any
+) -> int:
     """Say how to go on, and return the exit code."""
     say(
         console,
-        f"interrupted after {results[0].steps:,} steps: 'surefoot resume {folder}' goes on",
+        f"interrupted after {results[0].steps:,} steps: "
+        f"'surefoot resume {folder}{again(env)}' goes on",
     )
     return int(signals.exit_code)
 

@@ -11,7 +11,7 @@ import tyro
 
 from surefoot.arguments import parse
 from surefoot.commands.report import report_at_end
-from surefoot.commands.saying import conclude, interrupted, say
+from surefoot.commands.saying import again, conclude, interrupted, say
 from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError
 from surefoot.recipes import RECIPES, find_recipe
@@ -72,6 +72,7 @@ def _option(kind: Any, explained: str) -> Any:
 def _run_training(name: str, options: Any) -> int:
     from rich.console import Console
 
+    from surefoot import runtime
     from surefoot.envs.factory import find_env
     from surefoot.runs.progress import Display, make_display
     from surefoot.runs.signals import Signals
@@ -87,7 +88,11 @@ def _run_training(name: str, options: Any) -> int:
     setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
     first = setup.pop("seed")
     seeds = range(first, first + options.seeds)
-    runs = prepare_seeds(options.hyperparameters, find_env(options.env), seeds, setup, name=name)
+    # A module may compute when it is imported.
+    runtime.before_computing()
+    runtime.side_by_side(len(seeds))
+    env = find_env(options.env)
+    runs = prepare_seeds(options.hyperparameters, env, seeds, setup, name=name)
     run, several = runs[0], len(runs) > 1
     console = Console()
     rounded = ""
@@ -108,8 +113,8 @@ def _run_training(name: str, options: Any) -> int:
     conclude(console, run, results)
     what = f"{len(runs)} runs" if several else "run"
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
-        return interrupted(console, folder, results, signals)
-    say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]})")
+        return interrupted(console, folder, options.env, results, signals)
+    say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{again(options.env)})")
     if options.report:
         report_at_end(console, folder)
     return 0

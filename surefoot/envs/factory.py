@@ -11,50 +11,62 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import gymnasium
 
+from surefoot.envs.device import DeviceEnv
 from surefoot.envs.make import check_env_id
 from surefoot.envs.registered import make_registered
 from surefoot.errors import UsageError, closest
 
 
-def find_env(name: str) -> str | Callable[[], Any]:
-    """What `train` and others take as an environment: the id, or a callable that makes what a
-    module has. Raises `UsageError` where there is no such module or name."""
-    return _of_module(name, {}) if ":" in name else name
+def find_env(name: str) -> str | Callable[[], Any] | DeviceEnv:
+    """What `train` and others take as an environment: the id, or what a module has, a callable that
+    makes an environment or a `DeviceEnv`. Raises `UsageError` where there is no such module or
+    name."""
+    if ":" not in name:
+        return name
+    module, attribute = _module(name)
+    found = getattr(module, attribute, None)
+    return found if isinstance(found, DeviceEnv) else _factory(name, module, attribute)
 
 
 def find_factory(name: str) -> Callable[[], Any]:
     """A callable that makes the environment, without the checks that Gymnasium wraps around one.
     Raises `UsageError` for anything else."""
-    unchecked = {"disable_env_checker": True}
     if ":" in name:
-        return _of_module(name, unchecked)
-    return functools.partial(make_registered, gymnasium.spec(check_env_id(name)), **unchecked)
+        return _factory(name, *_module(name), disable_env_checker=True)
+    return _registered(check_env_id(name), disable_env_checker=True)
 
 
-def _of_module(name: str, options: dict[str, Any]) -> Callable[[], Any]:
-    """Modules are also looked for in the working folder."""
-    module_name, _, attribute = name.partition(":")
+def _registered(env_id: str, **options: Any) -> Callable[[], Any]:
+    return functools.partial(make_registered, gymnasium.spec(env_id), **options)
+
+
+def _module(name: str) -> tuple[ModuleType, str]:
+    """(module, what is named in it). Modules are also looked for in the working folder."""
+    module, _, attribute = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
+        return importlib.import_module(module), attribute
+    except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(
-            f"module {module_name!r} cannot be imported ({reason}); accepted is MODULE:NAME with a "
+            f"module {module!r} cannot be imported ({reason}); accepted is MODULE:NAME with a "
             "module that can be imported from this folder"
         ) from error
+
+
+def _factory(name: str, module: ModuleType, attribute: str, **options: Any) -> Callable[[], Any]:
     if attribute in gymnasium.registry:
-        return functools.partial(make_registered, gymnasium.spec(attribute), **options)
+        return _registered(attribute, **options)
     factory: Callable[[], Any] | None = getattr(module, attribute, None)
     if not callable(factory):
-        near = closest(
-            attribute, [key for key, x in vars(module).items() if _is_its_own(x, module)]
-        )
+        own = [key for key, x in vars(module).items() if _is_its_own(x, module)]
+        near = closest(attribute, own)
         raise UsageError(
             f"{name!r} names nothing that can be called; accepted is MODULE:NAME with a class or "
             f"function of the module, or an id that it registers with Gymnasium.{near}"
@@ -62,6 +74,6 @@ def _of_module(name: str, options: dict[str, Any]) -> Callable[[], Any]:
     return factory
 
 
-def _is_its_own(value: Any, module: Any) -> bool:
+def _is_its_own(value: Any, module: ModuleType) -> bool:
     """Whether it can be meant by somebody who misspells a name: what a module imports is not."""
     return callable(value) and getattr(value, "__module__", None) == module.__name__

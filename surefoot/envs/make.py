@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from surefoot.config import Backend, Setup, Vectorization
 from surefoot.envs.host import HostEnv
 from surefoot.envs.pool import make_pool
-from surefoot.envs.registered import make_registered
+from surefoot.envs.registered import called, make_registered
 from surefoot.envs.serial import Serial
 from surefoot.envs.stepping import Stepper, Threaded
 from surefoot.envs.supervised import Restarts
@@ -54,7 +54,7 @@ def make_host(
         serial = Serial([make] * num_envs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
-            f"environment {source!r} needs a package that is not installed: "
+            f"environment {called(source)} needs a package that is not installed: "
             f"{str(error).splitlines()[0]}"
         ) from error
     stepper: Stepper = Threaded(serial) if vectorization == "thread" else serial
@@ -99,8 +99,8 @@ def make_groups(
     if backend == "envpool":
         if not isinstance(source, str):
             raise UsageError(
-                f"environment {source!r} with backend 'envpool'; accepted is an id that EnvPool "
-                "knows"
+                f"environment {called(source)} with backend 'envpool'; accepted is an id that "
+                "EnvPool knows"
             )
         if vectorization != "sync":
             raise UsageError(

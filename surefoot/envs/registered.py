@@ -3,6 +3,7 @@ process can use it."""
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -15,6 +16,13 @@ def make_registered(spec: EnvSpec, **options: Any) -> gymnasium.Env:
     which another process may not know."""
     quiet_mujoco(spec)
     return gymnasium.make(spec, **options)
+
+
+def called(source: Any) -> str:
+    """What something that makes environments is called in a message."""
+    if isinstance(source, functools.partial) and source.func is make_registered:
+        return repr(source.args[0].id)
+    return repr(source) if isinstance(source, str) else getattr(source, "__name__", repr(source))
 
 
 def quiet_mujoco(spec: EnvSpec) -> None:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from surefoot.errors import UsageError
+
 
 class History(NamedTuple):
     """What the running episode is made of."""
@@ -30,6 +32,11 @@ class Replayable(gymnasium.Wrapper):
     the same place if all randomness comes from `np_random`, as Gymnasium asks of environments."""
 
     def __init__(self, env: gymnasium.Env) -> None:
+        if not isinstance(env, gymnasium.Env):
+            raise UsageError(
+                f"what was to make an environment made a {type(env).__name__}; accepted is a "
+                "gymnasium.Env: 'surefoot check-env' says more"
+            )
         super().__init__(env)
         self._seed: int | None = None
         self._generator: dict[str, Any] | None = None

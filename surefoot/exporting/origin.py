@@ -117,7 +117,10 @@ def _progress(line: bytes) -> tuple[int, list[float]]:
 
 
 def _command(folder: Path) -> list[str]:
-    there = (folder / configuration.NAME).exists()
+    try:
+        there = (folder / configuration.NAME).is_file()
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
     return repeating.made_by(configuration.read(folder)) if there else []
 
 

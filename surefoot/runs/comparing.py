@@ -32,7 +32,12 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
             lines = [x for x in itertools.islice(file, upto) if x.endswith(b"\n")]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error!r}") from None
-    rows = [one for line in lines if (one := reading.row(line)) is not None]
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        one = reading.row(line)
+        if one is None:
+            raise UsageError(f"{path} cannot be read: line {number} holds no JSON object")
+        rows.append(one)
     if [one.get("iteration") for one in rows] != list(range(len(lines))):
         raise UsageError(f"{path} does not have every iteration once; it was changed")
     if not rows:

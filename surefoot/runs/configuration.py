@@ -19,8 +19,8 @@ def read(folder: Path) -> dict[str, Any]:
         return document(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UsageError(f"{path} is no JSON; accepted is what 'surefoot train' wrote") from None
+    except ValueError as error:
+        raise UsageError(f"{error} ({path}); accepted is what 'surefoot train' wrote") from None
 
 
 def named(folder: Path) -> dict[str, Any]:

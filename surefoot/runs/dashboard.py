@@ -58,11 +58,14 @@ class Dashboard:
         *,
         total: int,
         state: str = "running",
+        detail: str = "",
         evaluations: Sequence[float] = (),
         seeds: Sequence[int] = (),
     ) -> None:
-        """`seeds` are those of several runs at once, which are shown as one."""
+        """`detail` is said after the state; `seeds` are those of several runs at once, which are
+        shown as one."""
         self.config, self.summary, self.total, self.state = config, summary, total, state
+        self.detail = detail
         self.evaluations, self.seeds = evaluations, seeds
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -72,7 +75,8 @@ class Dashboard:
         if len(self.seeds) > 1:
             seed = f"seeds {self.seeds[0]} to {self.seeds[-1]}"
         head = f"{config['algorithm']} on {config['environment']} · {seed} · "
-        yield Text(printable(head)).append(self.state, style=_STYLES.get(self.state.split()[0], ""))
+        shown = Text(printable(head)).append(self.state, style=_STYLES[self.state])
+        yield shown.append(self.detail)
         if not summary.rows:
             yield Text("no iteration yet: compiling", style="dim")
             return
@@ -137,19 +141,22 @@ class Dashboard:
 def of_run(run: Watched) -> Dashboard:
     """The dashboard of a run on the disk."""
     state = run.state
-    if state == "stalled":
-        state = f"stalled, {duration(run.age)} without a row"
     return Dashboard(
-        run.config, run.summary, total=run.total, state=state, evaluations=run.evaluations
+        run.config,
+        run.summary,
+        total=run.total,
+        state=state,
+        detail=f", {duration(run.age)} without a row" if state == "stalled" else "",
+        evaluations=run.evaluations,
     )
 
 
 def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
-    """Runs of a folder: their names, up to half of the width, and the columns that fit beside
-    them."""
+    """One or more runs of a folder: their names, up to half of the width, and the columns that fit
+    beside them."""
     names = [printable(str(run.folder.relative_to(root))) for run in runs]
     columns = _columns(runs)
-    left = width - min(max(map(len, names), default=0), width // 2)
+    left = width - min(max(map(len, names)), width // 2)
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
     cells: list[list[Text]] = []
@@ -220,7 +227,7 @@ class LiveDashboard:
 
     def resumed(self, returns: Sequence[float]) -> None:
         """Its next mean is also of these."""
-        self._view.summary.returns.extend(returns)
+        self._view.summary.returns.extend(filter(math.isfinite, returns))
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""

@@ -38,8 +38,6 @@ def is_held(folder: Path) -> bool | None:
         return None
     try:
         file = os.open(folder / _NAME, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
     except OSError:
         return None
     try:

@@ -26,7 +26,8 @@ def step_kl(config: dict[str, Any]) -> StepKL | None:
     name = getattr(RECIPES.get(_name(config)), "step_kl", None)
     if name is None:
         return None
-    value = finite(fields(config.get("hyperparameters")).get(name))
+    told = fields(config.get("hyperparameters")).get(name)
+    value = None if isinstance(told, bool) else finite(told)
     return None if value is None or value <= 0 else StepKL(_WORDS[name], value)
 
 

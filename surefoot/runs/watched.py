@@ -34,11 +34,14 @@ class Watched:
         self._evaluated = Tail(folder / "evaluations.jsonl")
         self._budget = 0
         self._newest: Path | None = None
-        # Whether a process is writing it, if that is known.
+        # Whether a process is writing it, if that is known. It is not where locks of another
+        # machine are not seen: rows come all the same.
         self._written: bool | None = None
+        self._locks_tell = True
 
     def look(self) -> bool:
         """Read what is new; whether the run is still there."""
+        gone = self._written is False
         # Before the rows: the last of them may be written between the two.
         self._written = is_held(self.folder)
         try:
@@ -53,6 +56,8 @@ class Watched:
             return True
         except OSError:
             return os.path.isfile(self.folder / configuration.NAME)
+        if rows.rows and gone and self._written is False:
+            self._locks_tell = False
         if rows.anew:
             self.summary = Summary()
         for row in rows.rows:
@@ -84,12 +89,12 @@ class Watched:
 
     @property
     def state(self) -> str:
-        """One of "starting", "running", "finished", "interrupted", and "stalled", which is in an
-        iteration that takes very long, or interrupted where that cannot be known."""
+        """One of "starting", "running", "finished", "interrupted", and "stalled": in an iteration
+        that takes very long, or interrupted where that cannot be known."""
         summary = self.summary
         if summary.rows and summary.steps + summary.batch > self.total:
             return "finished"
-        if self._written is False:
+        if self._written is False and self._locks_tell:
             return "interrupted"
         rate = summary.rate
         usual = summary.batch / rate if rate else 0.0

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from surefoot.envs.classic import DEVICE_ENVS
 from surefoot.envs.device import DeviceEnv
 from surefoot.envs.make import EnvSource, check_env_id
-from surefoot.envs.registered import make_registered
+from surefoot.envs.registered import called, make_registered
 from surefoot.errors import UsageError
 from surefoot.video.opengl import choose_opengl, has_display
 
@@ -107,14 +107,14 @@ def _make(source: EnvSource | DeviceEnv) -> gymnasium.Env:
     modes = _modes(spec)
     if modes is not None and _MODE not in modes:
         raise UsageError(
-            f"environment {source!r} draws no frames: its render modes are {list(modes)}, and a "
-            f"video needs {_MODE!r}"
+            f"environment {called(source)} draws no frames: its render modes are {list(modes)}, "
+            f"and a video needs {_MODE!r}"
         )
     try:
         return make_registered(spec, render_mode=_MODE)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
-            f"environment {source!r} needs a package that is not installed: "
+            f"environment {called(source)} needs a package that is not installed: "
             f"{str(error).splitlines()[0]}"
         ) from error
 
