@@ -192,9 +192,13 @@ class Agent:
     def _source(self, env: Source | None) -> Source:
         source = self.environment if env is None else env
         if source is None:
-            raise UsageError(
-                "this agent knows no environment: pass --env ID or MODULE:NAME, or env= in Python"
+            name = self.provenance.get("environment")
+            why = (
+                "knows no environment"
+                if name is None
+                else f"was trained on {name}, which is no Gymnasium id"
             )
+            raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
         return source
 
     def export(

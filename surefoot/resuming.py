@@ -48,10 +48,18 @@ class Restored(NamedTuple):
             )
         episodes = told.place.facts.get("episodes")
         played = "" if not episodes else f", {len(episodes)} running episodes played again"
+        later = self._later()
+        anew = "" if not later else f"; {later:,} later iterations are made again"
         return (
             f"{run.name} on {run.env_name} restored after iteration {told.iterations}, "
-            f"{told.steps:,} of {self.total:,} steps{played}"
+            f"{told.steps:,} of {self.total:,} steps{played}{anew}"
         )
+
+    def _later(self) -> int:
+        """Rows that came after the checkpoint."""
+        with (self.folder / "metrics.jsonl").open("rb") as file:
+            file.seek(self.checkpoint.metrics.length)
+            return file.read().count(b"\n")
 
 
 def resume(

@@ -292,7 +292,12 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     config = json.loads((here / "run" / "config.json").read_text())
     assert config["environment_id"] is None
     assert "which is no Gymnasium id: pass --env MODULE:NAME" in refused("resume", "run")
-    assert "knows no environment: pass --env ID or MODULE:NAME" in refused("evaluate", "run")
+    assert re.search(
+        r"this agent was trained on \S+, which is no Gymnasium id: pass --env ID or MODULE:NAME",
+        refused("evaluate", "run"),
+    )
+    with pytest.raises(sf.UsageError, match="is MODULE:NAME, which the command line takes"):
+        sf.train("trpo", own, steps=128)
     other = refused("resume", "run", "--env", "Acrobot-v1", "--steps", "192")
     assert re.search(r"run was trained on \S+ and not on Acrobot-v1", other)
     again = run("resume", "run", "--env", own, "--steps", "192", "--no-report")
@@ -481,6 +486,21 @@ def test_seeds_at_once_leave_a_run_each(here):
         "train", "trpo", "CartPole-v1", *TINY, "--seeds=2"
     )
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
+
+
+def test_a_run_goes_on_where_nobody_reads_its_progress(here):
+    options = ["--steps=640", "--out=run", "--no-report"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "surefoot.cli", *TRPO, *TINY, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        program.stdout.close()
+        assert program.stderr.read() == ""
+    assert program.returncode in (0, 128 + signal.SIGPIPE)
+    assert [row["steps"] for row in folders.rows(here / "run")] == list(range(64, 641, 64))
+    assert (here / "run" / "agent" / "manifest.json").is_file()
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from surefoot.arguments import parse
-from surefoot.commands.saying import say
+from surefoot.commands.saying import say, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,13 @@ class Inspect:
 def main(arguments: Sequence[str]) -> int:
     """Inspect an update, and return the exit code."""
     options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
-    from rich.console import Console
-
     from surefoot.inspecting import check_file, inspect
     from surefoot.resuming import named_environment
     from surefoot.runs.progress import make_display
 
     if options.out is not None:
         check_file(options.out)
-    console = Console()
+    console = terminal()
     inspection = inspect(
         options.run,
         options.iteration,

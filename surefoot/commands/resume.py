@@ -10,7 +10,7 @@ import tyro
 
 from surefoot.arguments import parse
 from surefoot.commands.report import report_at_end, wanted
-from surefoot.commands.saying import again, conclude, interrupted, say
+from surefoot.commands.saying import again, conclude, interrupted, say, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,15 +31,13 @@ class Resume:
 def main(arguments: Sequence[str]) -> int:
     """Go on with a run, and return the exit code."""
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
-    from rich.console import Console
-
     from surefoot.resuming import go_on, named_environment, restore
     from surefoot.runs.progress import make_display
     from surefoot.runs.signals import Signals
 
     env = options.env and named_environment(options.run, options.env)
     restored = restore(options.run, steps=options.steps, env=env)
-    console = Console()
+    console = terminal()
     for one in restored:
         say(console, str(one))
     shown = make_display(console, sum(one.total for one in restored))

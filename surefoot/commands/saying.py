@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from surefoot.recipes.base import Offline
+
+
+def terminal() -> Any:
+    """A console that tells of a pipe that nobody reads as of any write that fails. One of rich's
+    own would end the process there, in the middle of a run."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    return Terminal()
 
 
 def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:

@@ -11,7 +11,7 @@ import tyro
 
 from surefoot.arguments import parse
 from surefoot.commands.report import report_at_end
-from surefoot.commands.saying import again, conclude, interrupted, say
+from surefoot.commands.saying import again, conclude, interrupted, say, terminal
 from surefoot.config import Setup, at_least, validate
 from surefoot.errors import UsageError
 from surefoot.recipes import RECIPES, find_recipe
@@ -70,8 +70,6 @@ def _option(kind: Any, explained: str) -> Any:
 
 
 def _run_training(name: str, options: Any) -> int:
-    from rich.console import Console
-
     from surefoot import runtime
     from surefoot.envs.factory import find_env
     from surefoot.runs.progress import Display, make_display
@@ -94,7 +92,7 @@ def _run_training(name: str, options: Any) -> int:
     env = find_env(options.env)
     runs = prepare_seeds(options.hyperparameters, env, seeds, setup, name=name)
     run, several = runs[0], len(runs) > 1
-    console = Console()
+    console = terminal()
     rounded = ""
     if run.steps != options.run.steps:
         rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"

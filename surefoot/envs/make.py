@@ -165,11 +165,16 @@ def check_env_id(env_id: str) -> str:
     try:
         spec = gymnasium.spec(env_id)
     except gymnasium.error.Error as error:
+        if ":" in env_id:
+            raise UsageError(
+                f"environment {env_id!r} is MODULE:NAME, which the command line takes; accepted in "
+                "Python is what it names: import the class or function, and pass it"
+            ) from None
         near = closest(env_id, list_env_ids())
         reason = "" if near else f" ({str(error).splitlines()[0]})"
         raise UsageError(
             f"environment {env_id!r} is not registered with Gymnasium{reason}; "
-            f"'surefoot list envs' shows those that are.{near}"
+            f"'surefoot list envs' shows those that are, and one of your own is MODULE:NAME.{near}"
         ) from None
     for prefix, needs, install in _EXTRAS:
         if str(spec.entry_point).startswith(prefix) and importlib.util.find_spec(needs) is None:

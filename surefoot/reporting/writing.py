@@ -23,6 +23,7 @@ from surefoot.reporting.scores import best_mean, diverged, final_score
 from surefoot.reporting.tables import Table
 from surefoot.reporting.words import duration, number, percent
 from surefoot.runs import repeating
+from surefoot.runs.holding import is_held
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -120,7 +121,8 @@ def _state(log: Log) -> str:
     seed_text = "" if seed is None else f"seed {seed}, "
     if log.complete:
         return f"{seed_text}{log.total:,} steps"
-    return f"{seed_text}{log.total:,} of {log.planned:,} steps: running, or interrupted"
+    state = {True: "running", False: "interrupted", None: "running, or interrupted"}
+    return f"{seed_text}{log.total:,} of {log.planned:,} steps: {state[is_held(log.folder)]}"
 
 
 def _facts(log: Log) -> list[Fact]:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -104,7 +103,7 @@ class _Summary:
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
-        self.returns.extend(iteration.episode_returns)
+        self.returns.extend(iteration.episode_returns.tolist())
         self.compile_seconds += iteration.timing.compile
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
@@ -112,7 +111,8 @@ class _Summary:
     def text(self, iteration: Iteration) -> str:
         metrics = iteration.metrics
         if self.returns:
-            mean = f"return {np.mean(self.returns):.1f} (last {len(self.returns)} episodes)"
+            count = len(self.returns)
+            mean = f"return {sum(self.returns) / count:.1f} (last {count} episodes)"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
