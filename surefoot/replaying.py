@@ -21,6 +21,7 @@ from surefoot import runtime
 from surefoot.agent import Source
 from surefoot.algorithm import Algorithm
 from surefoot.config import Setup
+from surefoot.described import compute_as, differences, environment_of, method_of, run_folders
 from surefoot.envs.observations import observation_size
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
@@ -29,7 +30,6 @@ from surefoot.normalize import Normalizer
 from surefoot.objectives import Clipped
 from surefoot.recipes import Recipe
 from surefoot.replayed import Replayed
-from surefoot.resuming import compute_as, differences, environment_of, method_of, run_folders
 from surefoot.run import Run
 from surefoot.runs import checkpoints, comparing, configuration
 from surefoot.runs.checkpoints import Checkpoint

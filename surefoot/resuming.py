@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from surefoot import runtime
 from surefoot.agent import Agent, Source
 from surefoot.config import Setup
-from surefoot.envs.factory import find_env
+from surefoot.described import compute_as, differences, environment_of, method_of, run_folders
 from surefoot.errors import UsageError
 from surefoot.learner import Learner
 from surefoot.named import filled
-from surefoot.recipes import RECIPES, Recipe, find_recipe
+from surefoot.recipes import Recipe
 from surefoot.recording import Result
-from surefoot.run import Run, composed, versions
-from surefoot.runs import checkpoints, configuration, sinks
+from surefoot.run import Run
+from surefoot.runs import checkpoints, sinks
 from surefoot.runs.checkpoints import Checkpoint
 from surefoot.runs.progress import Display, Silent
 from surefoot.training import OnIteration, execute
@@ -195,42 +194,6 @@ def restore(
     return restored
 
 
-def run_folders(folder: Path) -> list[Path]:
-    """The run's folder, or those of the seeds that were trained at once."""
-    if (folder / configuration.NAME).is_file():
-        return [folder]
-    seeds = _seed_folders(folder)
-    if not seeds:
-        raise UsageError(
-            f"{folder} is no run: it has no config.json; accepted is a folder that "
-            "'surefoot train' wrote"
-        )
-    return seeds
-
-
-def named_environment(folder: Path, name: str) -> Source:
-    """What `MODULE:NAME` is, for a run that was trained on it. A module may compute when it is
-    imported, and computes as the run did."""
-    runtime.before_computing()
-    first = run_folders(folder)[0]
-    compute_as(configuration.named(first), first)
-    return find_env(name)
-
-
-def _seed_folders(folder: Path) -> list[Path]:
-    """The runs of the seeds that were trained at once, by seed."""
-    seeds = [
-        path
-        for path in folder.glob("seed-*")
-        if _of_seed(path) and (path / configuration.NAME).is_file()
-    ]
-    return sorted(seeds, key=lambda path: int(path.name.removeprefix("seed-")))
-
-
-def _of_seed(path: Path) -> bool:
-    return path.name.startswith("seed-") and path.name.removeprefix("seed-").isdecimal()
-
-
 def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
     """The newest intact checkpoint of each run, all after the same number of iterations, and what
     is wrong with newer ones."""
@@ -245,44 +208,6 @@ def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
         upto = min(numbers)
 
 
-def method_of(config: dict[str, Any], path: Path, algorithm: Recipe | Learner | None) -> Recipe:
-    """The recipe that a run's configuration describes, which is `algorithm` if that is given.
-    Raises `UsageError` where it has to be given, or is another one than the run's."""
-    numbers = config["hyperparameters"]
-    recipe: Recipe
-    if algorithm is None:
-        if config["algorithm"] not in RECIPES:
-            raise UsageError(
-                f"{path} was trained by {config['algorithm']!r}, which is no recipe of surefoot's: "
-                "pass algorithm="
-            )
-        recipe = find_recipe(config["algorithm"])(**numbers)
-    elif isinstance(algorithm, Learner):
-        rest = {k: v for k, v in numbers.items() if k != "learner"}
-        recipe = dataclasses.replace(composed(algorithm), **rest)
-    else:
-        recipe = algorithm
-    theirs = json.loads(json.dumps(recipe.hyperparameters()))
-    differing = [k for k in theirs.keys() | numbers.keys() if theirs.get(k) != numbers.get(k)]
-    if differing:
-        raise UsageError(
-            f"algorithm= differs from the run's in {', '.join(sorted(differing))}: pass the same"
-        )
-    return recipe
-
-
-def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> Source:
-    """What a run was trained on, which is `env` if that is given. Raises `UsageError` where it has
-    to be given."""
-    source: Source | None = config["environment_id"] if env is None else env
-    if source is None:
-        raise UsageError(
-            f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass "
-            "--env MODULE:NAME, or env= in Python"
-        )
-    return source
-
-
 def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> int:
     """Steps that the run goes on to."""
     if steps is None:
@@ -295,26 +220,3 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
             f"done {checkpoint.steps:,} of {checkpoint.budget:,}, {run.rows:,} an iteration"
         )
     return steps
-
-
-def compute_as(config: dict[str, Any], path: Path) -> None:
-    """Compute on as many cores as the run did, if JAX has not computed yet: with another number,
-    large products are summed in another order. Where its configuration does not say, it was one for
-    each of the seeds that were trained at once."""
-    written = config["versions"].get("NPROC")
-    if written is None:
-        path = path.absolute()
-        runtime.side_by_side(len(_seed_folders(path.parent)) if _of_seed(path) else 1)
-    else:
-        runtime.again_on(written)
-
-
-def differences(config: dict[str, Any]) -> str:
-    """Versions that are not those of a run's configuration, nor is the number of cores; empty if
-    there are none."""
-    written, here = config["versions"], versions()
-    return ", ".join(
-        f"{name} {written.get(name, 'none')} then, {here.get(name, 'none')} now"
-        for name in sorted(written.keys() | here.keys())
-        if written.get(name) != here.get(name)
-    )

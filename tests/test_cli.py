@@ -318,6 +318,11 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     assert set(here.iterdir()) == before
 
 
+def test_a_folder_that_holds_runs_names_one(trained):
+    line = refused("resume", str(trained.folder.parent))
+    assert line.endswith(f"it holds runs, {trained.folder} for instance\n")
+
+
 def test_a_complete_run_says_so_and_how_it_is_made_longer(trained, here):
     shutil.copytree(trained.folder, "run")
     ran = run("resume", "run", "--no-report")
@@ -488,28 +493,25 @@ def test_seeds_at_once_leave_a_run_each(here):
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
 
 
-def test_a_run_goes_on_where_nobody_reads_its_progress(here):
-    options = ["--steps=640", "--out=run", "--no-report"]
+def unread(*arguments):
+    """Exit code of a command whose output nobody reads, and which says nothing of it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "surefoot.cli", *TRPO, *TINY, *options],
+        [sys.executable, "-m", "surefoot.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as program:
         program.stdout.close()
         assert program.stderr.read() == ""
-    assert program.returncode in (0, 128 + signal.SIGPIPE)
+    return program.returncode
+
+
+def test_a_run_goes_on_where_nobody_reads_its_progress(here):
+    code = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
+    assert code in (0, 128 + signal.SIGPIPE)
     assert [row["steps"] for row in folders.rows(here / "run")] == list(range(64, 641, 64))
     assert (here / "run" / "agent" / "manifest.json").is_file()
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
-    with subprocess.Popen(
-        [sys.executable, "-m", "surefoot.cli", "list", "envs"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
-        program.stdout.close()
-        assert program.stderr.read() == ""
-    assert program.returncode == 128 + signal.SIGPIPE
+    assert unread("list", "envs") == 128 + signal.SIGPIPE

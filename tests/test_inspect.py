@@ -18,7 +18,7 @@ from filelock import FileLock
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot import inspecting, replaying, resuming, runtime
+from surefoot import described, inspecting, replaying, runtime
 from surefoot.cli import main
 from surefoot.loop import Iteration, Timing
 from surefoot.runs import checkpoints, comparing
@@ -303,16 +303,16 @@ def test_the_normalizer_is_the_one_that_the_batch_was_seen_through(ppo, inspecte
 
 SET_UP = """
 import json, os, pathlib, sys
-import surefoot, surefoot.resuming as resuming
+import surefoot, surefoot.described as described
 path = pathlib.Path(sys.argv[1])
 config = json.loads((path / "config.json").read_text())
-resuming.compute_as(config, path)
-print(os.environ["NPROC"], resuming.differences(config))
+described.compute_as(config, path)
+print(os.environ["NPROC"], described.differences(config))
 import jax
 jax.devices()
 config["versions"]["NPROC"] = "3"
-resuming.compute_as(config, path)
-print(os.environ["NPROC"], resuming.differences(config))
+described.compute_as(config, path)
+print(os.environ["NPROC"], described.differences(config))
 """
 
 
@@ -344,7 +344,7 @@ def test_a_run_that_does_not_say_on_how_many_cores_counts_the_seeds_beside_it(
     (tmp_path / "seed-7").mkdir()
     said = []
     monkeypatch.setattr(runtime, "side_by_side", said.append)
-    resuming.compute_as({"versions": {}}, tmp_path / name)
+    described.compute_as({"versions": {}}, tmp_path / name)
     assert said == cores
 
 

@@ -36,8 +36,8 @@ class Inspect:
 def main(arguments: Sequence[str]) -> int:
     """Inspect an update, and return the exit code."""
     options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
+    from surefoot.described import named_environment
     from surefoot.inspecting import check_file, inspect
-    from surefoot.resuming import named_environment
     from surefoot.runs.progress import make_display
 
     if options.out is not None:

@@ -31,7 +31,8 @@ class Resume:
 def main(arguments: Sequence[str]) -> int:
     """Go on with a run, and return the exit code."""
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
-    from surefoot.resuming import go_on, named_environment, restore
+    from surefoot.described import named_environment
+    from surefoot.resuming import go_on, restore
     from surefoot.runs.progress import make_display
     from surefoot.runs.signals import Signals
 
