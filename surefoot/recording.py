@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -70,7 +71,7 @@ class Pace:
 class Record:
     """One run's folder, if it has one, written from the first iteration on, so that what fails
     before leaves nothing behind; and the returns of its episodes. One process at a time may write a
-    folder: a second one gets a `UsageError`."""
+    folder: a second one gets a `UsageError`. Of a run that is `resumed` the folder is held already."""
 
     def __init__(
         self,
@@ -91,7 +92,6 @@ class Record:
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
-            self._held = hold(folder)
             self._files = Files.again(run, folder, self._tolerant, resumed)
             self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
@@ -157,13 +157,16 @@ class Record:
             raise UsageError(f"{folder} was made by another process; pass another path") from None
         except OSError as error:
             raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(shutil.rmtree, folder)
             self._held = hold(folder)
-            (folder / configuration.NAME).write_text(text + "\n", encoding="utf-8")
-            return Files.new(self._run, folder, self._tolerant)
-        except OSError as error:
-            shutil.rmtree(folder)
-            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+            try:
+                (folder / configuration.NAME).write_text(text + "\n", encoding="utf-8")
+                files = Files.new(self._run, folder, self._tolerant)
+            except OSError as error:
+                raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+            on_error.pop_all()
+        return files
 
     def _checkpoint(self, iteration: Iteration) -> None:
         assert self._folder is not None

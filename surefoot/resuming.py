@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from surefoot.recording import Result
 from surefoot.run import Run
 from surefoot.runs import checkpoints, sinks
 from surefoot.runs.checkpoints import Checkpoint
+from surefoot.runs.holding import hold
 from surefoot.runs.progress import Display, Silent
 from surefoot.training import OnIteration, execute
 
@@ -115,46 +116,51 @@ def resume_seeds(
 ) -> list[Agent]:
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
-    restored = restore(Path(folder), steps=steps, env=env, algorithm=algorithm)
-    shown = Silent() if display is None else display(sum(one.total for one in restored))
-    return [result.agent for result in go_on(restored, shown, on_iteration=on_iteration)]
+    with restored(Path(folder), steps=steps, env=env, algorithm=algorithm) as runs:
+        shown = Silent() if display is None else display(sum(one.total for one in runs))
+        return [result.agent for result in go_on(runs, shown, on_iteration=on_iteration)]
 
 
 def go_on(
-    restored: Sequence[Restored],
+    runs: Sequence[Restored],
     display: Display,
     *,
     stopping: Callable[[], bool] = lambda: False,
     on_iteration: OnIteration | None = None,
 ) -> list[Result]:
     """Train runs that were restored, to their end or until `stopping` or the callback says so."""
-    for one in restored:
+    for one in runs:
         for warning in one.warnings:
             display.note(f"{one.folder}: {warning}")
     return execute(
-        [one.run for one in restored],
-        [one.folder for one in restored],
+        [one.run for one in runs],
+        [one.folder for one in runs],
         display,
-        resumed=[one.checkpoint for one in restored],
+        resumed=[one.checkpoint for one in runs],
         stopping=stopping,
         on_iteration=on_iteration,
     )
 
 
-def restore(
+@contextlib.contextmanager
+def restored(
     folder: Path,
     *,
     steps: int | None = None,
     env: Source | None = None,
     algorithm: Recipe | Learner | None = None,
-) -> list[Restored]:
-    """The runs in a folder as they were: one, or all that were trained side by side."""
+) -> Iterator[list[Restored]]:
+    """The runs in a folder as they were: one, or all that were trained side by side. Nobody else
+    writes them until the context ends, which closes their environments, too."""
     runtime.before_computing()
     folders = run_folders(folder)
-    found = _found(folders)
-    compute_as(found[0][0].config, folders[0])
-    restored = []
-    with contextlib.ExitStack() as on_error:
+    runs = []
+    with contextlib.ExitStack() as closing:
+        # Before anything is read: what a process still writes is not where the run will stand.
+        for path in folders:
+            closing.callback(hold(path).release)
+        found = _found(folders)
+        compute_as(found[0][0].config, folders[0])
         for path, (checkpoint, warnings) in zip(folders, found, strict=True):
             config = checkpoint.config
             recipe = method_of(config, path, algorithm)
@@ -162,7 +168,7 @@ def restore(
             setup = Setup(**config["setup"])
             sinks.check(setup.log)
             run = Run(config["algorithm"], recipe, source, setup)
-            on_error.callback(run.close)
+            closing.callback(run.close)
             if run.env_name != config["environment"]:
                 raise UsageError(
                     f"{path} was trained on {config['environment']} and not on {run.env_name}: "
@@ -189,9 +195,8 @@ def restore(
                 warnings.append(
                     f"numbers may differ from those of a run without a break: {differing}"
                 )
-            restored.append(Restored(path, run, checkpoint, warnings))
-        on_error.pop_all()
-    return restored
+            runs.append(Restored(path, run, checkpoint, warnings))
+        yield runs
 
 
 def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:

@@ -16,8 +16,9 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from surefoot.resuming import restore
+from surefoot.resuming import restored
 from surefoot.runs import checkpoints, store
+from surefoot.runs.holding import is_held
 from surefoot.runs.metrics import JsonLines
 from surefoot.runs.progress import Silent
 from surefoot.training import execute, prepare
@@ -303,9 +304,8 @@ def test_a_damaged_checkpoint_is_passed_over(name, kind, copy):
         assert found.iterations == 2
         assert len(wrong) == 1
         assert str(newest) in wrong[0]
-    (restored,) = restore(copy)
-    assert "intact" in restored.warnings[0]
-    restored.run.close()
+    with restored(copy) as (one,):
+        assert "intact" in one.warnings[0]
 
 
 @pytest.mark.parametrize("kind", ["truncated", "flipped"])
@@ -355,6 +355,36 @@ def test_a_folder_is_written_by_one_process_at_a_time(copy):
                 sf.resume(copy, steps=10**6)
 
     sf.resume(copy, display=lambda _: Second())
+
+
+def test_a_run_is_held_before_it_is_read_and_given_back_whatever_happens(copy, monkeypatch):
+    held = []
+    newest = checkpoints.newest
+
+    def read(*args, **kwargs):
+        held.append(is_held(copy))
+        return newest(*args, **kwargs)
+
+    def fails(steps):
+        assert is_held(copy)
+        raise AssertionError("a display of the user's")
+
+    monkeypatch.setattr(checkpoints, "newest", read)
+    with pytest.raises(AssertionError, match="a display of the user's"):
+        sf.resume(copy, display=fails)
+    with pytest.raises(sf.UsageError, match="steps is 1;"):
+        sf.resume(copy, steps=1)
+    assert held == [True, True]
+    assert is_held(copy) is False
+    sf.resume(copy)
+    assert is_held(copy) is False
+
+
+def test_a_folder_that_cannot_be_held_is_one_line(copy):
+    (copy / ".lock").unlink()
+    (copy / ".lock").mkdir()
+    with pytest.raises(sf.UsageError, match=r"run cannot be written: Is a directory$"):
+        sf.resume(copy)
 
 
 @pytest.mark.parametrize("what", ["checkpoint", "metrics"])
@@ -474,8 +504,8 @@ def test_nothing_that_is_read_can_run_code(copy, monkeypatch):
         for name in ("load", "loads", "Unpickler"):
             patched.setattr(pickle, name, refuse)
         sf.load(copy)
-        for run in restore(copy):
-            run.run.close()
+        with restored(copy):
+            pass
 
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -32,26 +32,23 @@ def main(arguments: Sequence[str]) -> int:
     """Go on with a run, and return the exit code."""
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
     from surefoot.described import named_environment
-    from surefoot.resuming import go_on, restore
+    from surefoot.resuming import go_on, restored
     from surefoot.runs.progress import make_display
     from surefoot.runs.signals import Signals
 
     env = options.env and named_environment(options.run, options.env)
-    restored = restore(options.run, steps=options.steps, env=env)
-    console = terminal()
-    for one in restored:
-        say(console, str(one))
-    shown = make_display(console, sum(one.total for one in restored))
-    with Signals() as signals:
-        results = go_on(restored, shown, stopping=signals.asked)
-    conclude(console, restored[0].run, results)
-    run = restored[0].run
+    with restored(options.run, steps=options.steps, env=env) as runs:
+        console = terminal()
+        for one in runs:
+            say(console, str(one))
+        shown = make_display(console, sum(one.total for one in runs))
+        with Signals() as signals:
+            results = go_on(runs, shown, stopping=signals.asked)
+    run, folder = runs[0].run, runs[0].folder
+    conclude(console, run, results)
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return interrupted(console, options.run, options.env, results, signals)
-    say(
-        console,
-        f"run: {options.run}   (surefoot evaluate {restored[0].folder}{again(options.env)})",
-    )
-    if options.report and wanted(options.run, restored[0].folder):
+    say(console, f"run: {options.run}   (surefoot evaluate {folder}{again(options.env)})")
+    if options.report and wanted(options.run, folder):
         report_at_end(console, options.run)
     return 0

@@ -22,13 +22,15 @@ _PATIENCE = 0.5
 
 
 def hold(folder: Path) -> BaseFileLock:
-    """The lock, taken; `release` gives it back. Raises `UsageError` where another process has
-    it."""
+    """The lock, taken; `release` gives it back. Raises `UsageError` where another process has it,
+    or it cannot be taken."""
     lock = FileLock(folder / _NAME)
     try:
         lock.acquire(timeout=_PATIENCE, poll_interval=0.01)
     except Timeout:
         raise UsageError(f"{folder} is being written by another process; wait for it") from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
     return lock
 
 
