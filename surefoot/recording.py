@@ -71,7 +71,7 @@ class Pace:
 class Record:
     """One run's folder, if it has one, written from the first iteration on, so that what fails
     before leaves nothing behind; and the returns of its episodes. One process at a time may write a
-    folder: a second one gets a `UsageError`. Of a run that is `resumed` the folder is held already."""
+    folder: a second one gets a `UsageError`. That of a run that is `resumed` is held already."""
 
     def __init__(
         self,
