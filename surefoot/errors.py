@@ -28,7 +28,11 @@ class FailedEnvironmentError(TrainingError):
 
 
 def closest(name: str, accepted: Iterable[str]) -> str:
-    """' Did you mean X?' for the nearest accepted name, or nothing when none is near."""
+    """' Did you mean X?' for the accepted names that begin so, if they are few, or the nearest one;
+    nothing when none is near."""
     names = {candidate.lower(): candidate for candidate in accepted}
-    match = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    return f" Did you mean {names[match[0]]!r}?" if match else ""
+    meant = [candidate for key, candidate in names.items() if name and key.startswith(name.lower())]
+    if not 1 <= len(meant) <= 3:
+        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        meant = [names[key] for key in near]
+    return f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""

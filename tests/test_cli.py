@@ -78,6 +78,10 @@ TRPO = ["train", "trpo", "CartPole-v1"]
 MISTAKES = {
     "command": (["trian"], "unknown command 'trian'; .* Did you mean 'train'"),
     "algorithm": (["train", "trop", "CartPole-v1"], "'trop'; .* Did you mean 'trpo'"),
+    "family": (
+        ["train", "ppo", "CartPole-v1"],
+        r"'ppo'; .* Did you mean 'ppo_clip' or 'ppo_kl' or 'ppo_fixed_kl'\?",
+    ),
     "algorithm missing": (["train", "--steps", "9"], "algorithm comes first and not --steps"),
     "environment": (["train", "trpo", "CartPol-v1"], "'CartPol-v1' .* Did you mean 'CartPole-v1'"),
     "environment missing": (["train", "trpo", "--seed", "1"], "missing argument ENV"),
