@@ -76,7 +76,7 @@ def test_what_is_there_is_not_measured_again(tmp_path, monkeypatch, clock, code,
         measured.append(contestant.name)
         return measure(contestant, clock)
 
-    monkeypatch.setattr(runner, "_two_cores", lambda: None)
+    monkeypatch.setattr(runner, "two_cores", lambda: None)
     for version in ("a", code):
         monkeypatch.setattr(runner, "code_version", lambda version=version: version)
         asked = CLOCK if version == "a" and not measured else clock
@@ -94,7 +94,7 @@ def test_rounds_take_turns_and_a_failure_does_not_end_them(tmp_path, monkeypatch
             raise RuntimeError("exit code 1")
         return measure(contestant, clock)
 
-    monkeypatch.setattr(runner, "_two_cores", lambda: None)
+    monkeypatch.setattr(runner, "two_cores", lambda: None)
     code = runner.run([ONE, COMMAND], rounds=2, clock=CLOCK, results=tmp_path, measure=fail_once)
     assert code == 1
     assert order == ["one", "command", "one"]

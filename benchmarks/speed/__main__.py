@@ -2,10 +2,13 @@
 
     python -m benchmarks.speed run
     python -m benchmarks.speed table
+    python -m benchmarks.speed turns CONTESTANT CONTESTANT ...
 
 `run` measures what is missing, one process at a time, and may be stopped and started again; the
 peers run in `.venv-peers` and `.venv-rejax`, which `make bench-speed` builds. Each measurement
-leaves one JSON file in `--results`.
+leaves one JSON file in `--results`. `turns` compares few contestants finely: all are alive at once
+and work by turns. There a contestant is its name, with options of its program after it, and
+NAME@FOLDER runs the surefoot of another checkout.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.speed import runner
+from benchmarks.speed import runner, turns
 from benchmarks.speed.cases import CONTESTANTS
 from benchmarks.speed.table import load
 from benchmarks.speed.table import table as make_table
@@ -41,6 +44,16 @@ def table(args: argparse.Namespace) -> int:
     return 0
 
 
+def by_turns(args: argparse.Namespace) -> int:
+    """Compare by turns, and print the table."""
+    entrants = [turns.Entrant.of(text) for text in args.contestant]
+    if len(set(args.contestant)) < len(entrants):
+        raise UsageError("a contestant that is there twice; accepted is each once")
+    took = turns.take_turns(entrants, cycles=args.cycles, seconds=args.seconds)
+    print(turns.table(turns.compare(took)), end="")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -53,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     several.set_defaults(function=run)
     tabulate = commands.add_parser("table", help="print the table")
     tabulate.set_defaults(function=table)
+    compared = commands.add_parser("turns", help="compare few finely")
+    compared.add_argument("contestant", nargs="+", metavar="CONTESTANT")
+    compared.add_argument("--cycles", type=int, default=40, help="turns of each")
+    compared.add_argument("--seconds", type=float, default=2.0, help="least of a turn")
+    compared.set_defaults(function=by_turns)
     for command in (several, tabulate):
         command.add_argument("--results", type=Path, default=RESULTS)
     return parser

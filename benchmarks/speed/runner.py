@@ -61,7 +61,7 @@ def run(
 ) -> int:
     """Measure what is missing and say how it went. The exit code: 1 if something failed."""
     measure = measure or measured
-    _two_cores()
+    two_cores()
     code = code_version()
     failed = 0
     for number in range(rounds):
@@ -130,14 +130,14 @@ def _process(command: list[str]) -> tuple[str, float, float]:
             stderr=errors,
             start_new_session=True,
         )
-        timer = threading.Timer(TIMEOUT, _kill, (process.pid,))
+        timer = threading.Timer(TIMEOUT, kill, (process.pid,))
         timer.start()
         try:
             with process.stdout as output:
                 text = output.read().decode(errors="replace")
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            _kill(process.pid)
+            kill(process.pid)
             process.wait()
             raise
         finally:
@@ -145,7 +145,7 @@ def _process(command: list[str]) -> tuple[str, float, float]:
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         # Workers may outlive what started them.
-        _kill(process.pid)
+        kill(process.pid)
         if process.returncode != 0:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip()[-2000:]
@@ -154,7 +154,7 @@ def _process(command: list[str]) -> tuple[str, float, float]:
     return text, seconds, usage.ru_maxrss * unit / 1e6
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
     """End the process's whole session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
@@ -183,7 +183,7 @@ def busy_share(seconds: float = 0.5) -> float:
     return 1.0 - idle / max(1, sum(spent))
 
 
-def _two_cores() -> None:
+def two_cores() -> None:
     """Stay on two cores, this process and all that it starts, where there are more."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])

@@ -51,7 +51,7 @@ def table(rows: Rows) -> str:
     """Everything."""
     return (
         "Environment steps per second, medians over the rounds:\n\n"
-        + _markdown(
+        + markdown(
             (
                 *("case", "surefoot", "against", "their rate", "ratio", "at least", "reached"),
                 "environments alone",
@@ -59,17 +59,17 @@ def table(rows: Rows) -> str:
             [_case_cells(rows, case) for case in CASES],
         )
         + "\n"
-        + _markdown(
+        + markdown(
             ("command", "median", "at most", "kept"), [_limit_cells(rows, x) for x in LIMITS]
         )
         + "\nEvery contestant; memory is the largest process's:\n\n"
-        + _markdown(
+        + markdown(
             ("contestant", "options", "steps/s: median", "rounds", "peak memory, MB"),
             [_contestant_cells(rows, name) for name in sorted(rows)],
         )
         + "\nWhere surefoot's time goes, milliseconds of an iteration of 2,048 rows (the critic is "
         "fitted beside the next collection, and its time is part of the others'):\n\n"
-        + _markdown(
+        + markdown(
             (
                 *("contestant", "total", "environment", "act", "update", "rest", "critic, beside"),
                 "compiled program",
@@ -162,6 +162,7 @@ def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """A table."""
     lines = [header, ["---"] * len(header), *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -3,6 +3,8 @@
 The clock starts after the first two turns, which compile and warm up, and stops at the first turn
 after which it has seen both enough turns and enough seconds. A turn is one iteration of training,
 or several that a program runs in one call.
+
+Where contestants take turns, `TurnTaking` stands in its place.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import sys
 import time
 from typing import Any
 
@@ -55,10 +58,60 @@ class Clock:
         return self._ticks[-1][1] - self._ticks[WARMUP - 1][1] if self.turns > 0 else 0
 
 
+class TurnTaking(Clock):
+    """A clock of a contestant that works by turns with others: after the warm-up, and whenever it
+    has seen `share` seconds, it tells on a line what was done in them and waits for one on standard
+    input. Waiting does not count. Where standard input ends, it has seen enough."""
+
+    def __init__(self, *, share: float) -> None:
+        super().__init__(seconds=0.0, turns=0)
+        self._share = share
+        self._began: tuple[float, int] | None = None
+        self._seconds_seen, self._steps_seen, self._turns_seen = 0.0, 0, 0
+
+    def tick(self, steps: int) -> None:
+        now = time.perf_counter()
+        self._ticks.append((now, steps))
+        if len(self._ticks) < WARMUP:
+            return
+        said = {}
+        if self._began is not None:
+            seconds, taken = now - self._began[0], steps - self._began[1]
+            self._turns_seen += 1
+            if seconds < self._share:
+                return
+            self._seconds_seen += seconds
+            self._steps_seen += taken
+            said = {"steps": taken, "seconds": seconds}
+        print(json.dumps(said), flush=True)
+        if not sys.stdin.readline():
+            raise Done
+        self._began = time.perf_counter(), steps
+
+    @property
+    def turns(self) -> int:
+        return self._turns_seen
+
+    @property
+    def elapsed(self) -> float:
+        return self._seconds_seen
+
+    @property
+    def steps(self) -> int:
+        return self._steps_seen
+
+
+def clock_of(args: argparse.Namespace) -> Clock:
+    """The clock that these options ask for."""
+    if args.share > 0:
+        return TurnTaking(share=args.share)
+    return Clock(seconds=args.seconds, turns=args.turns)
+
+
 def parser(**defaults: Any) -> argparse.ArgumentParser:
     """A command line with the clock's options and these, of their defaults' types."""
     made = argparse.ArgumentParser()
-    for name, default in {"seconds": 10.0, "turns": 10, **defaults}.items():
+    for name, default in {"seconds": 10.0, "turns": 10, "share": 0.0, **defaults}.items():
         made.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     return made
 

@@ -2,10 +2,10 @@
 beforehand."""
 
 import numpy as np
-from clock import Clock, Done, parser, report
+from clock import Done, clock_of, parser, report
 
 args = parser(kind="gymnasium", env="HalfCheetah-v5", num_envs=8).parse_args()
-clock = Clock(seconds=args.seconds, turns=args.turns)
+clock = clock_of(args)
 PER_TURN = 256
 
 

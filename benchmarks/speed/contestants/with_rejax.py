@@ -5,13 +5,13 @@ It has no schedule of the rate, clips gradients elementwise, and clips the value
 """
 
 import jax
-from clock import Clock, Done, parser, report
+from clock import Done, clock_of, parser, report
 from rejax import PPO
 
 PER_CALL = 16
 
 args = parser(num_envs=8, horizon=256).parse_args()
-clock = Clock(seconds=args.seconds, turns=args.turns)
+clock = clock_of(args)
 rows = args.num_envs * args.horizon
 ppo = PPO.create(
     env="CartPole-v1",

@@ -4,7 +4,7 @@ tick. Observations and rewards are not normalized; out-of-bounds actions are cli
 import contextlib
 
 import torch
-from clock import Clock, Done, parser, report
+from clock import Done, clock_of, parser, report
 from sb3_contrib import TRPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -57,7 +57,7 @@ if __name__ == "__main__":  # Worker processes import this file again.
         algorithm="trpo", env="HalfCheetah-v5", vec="dummy", num_envs=8, horizon=256, threads=1
     ).parse_args()
     torch.set_num_threads(args.threads)
-    clock = Clock(seconds=args.seconds, turns=args.turns)
+    clock = clock_of(args)
     envs = make_vec_env(
         args.env,
         args.num_envs,

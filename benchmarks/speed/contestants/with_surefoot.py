@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from clock import Clock, Done, parser, report
+from clock import Done, clock_of, parser, report
 
 import surefoot as sf
 
@@ -47,10 +47,17 @@ STEPS = 2048 * 16 * 300
 PARTS = ("environment", "act", "update", "critic", "program", "total")
 
 args = parser(
-    algorithm="trpo", env="HalfCheetah-v5", backend="host", num_envs=8, horizon=256, seeds=1
+    algorithm="trpo",
+    env="HalfCheetah-v5",
+    backend="host",
+    num_envs=8,
+    horizon=256,
+    seeds=1,
+    vary="",  # Numbers to take instead of those above: NAME=VALUE,NAME=VALUE
 ).parse_args()
+varied = {name: int(value) for name, value in (x.split("=") for x in args.vary.split(",") if x)}
 per_turn = 16 if args.backend == "device" else 1
-clock = Clock(seconds=args.seconds, turns=args.turns)
+clock = clock_of(args)
 timings = []
 
 
@@ -73,6 +80,7 @@ class Watch:
 options = {
     **SETTINGS[args.algorithm],
     **SETUP,
+    **varied,
     "steps": STEPS,
     "backend": args.backend,
     "num_envs": args.num_envs,

@@ -8,7 +8,7 @@ import contextlib
 
 import gymnasium
 import torch
-from clock import Clock, Done, parser, report
+from clock import Done, clock_of, parser, report
 from tianshou.algorithm import PPO, TRPO
 from tianshou.algorithm.modelfree.reinforce import ProbabilisticActorPolicy
 from tianshou.algorithm.optim import AdamOptimizerFactory
@@ -64,7 +64,7 @@ if __name__ == "__main__":  # Worker processes import this file again.
     ).parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    clock = Clock(seconds=args.seconds, turns=args.turns)
+    clock = clock_of(args)
     envs = VECTORIZATIONS[args.vec]([lambda: make(args.env) for _ in range(args.num_envs)])
     space, actions = envs.observation_space[0], envs.action_space[0]
     rows = args.num_envs * args.horizon
