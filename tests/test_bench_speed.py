@@ -1,13 +1,22 @@
 """The speed benchmark's logic: what is measured again, what is compared with what, the table."""
 
+import json
 import sys
 
 import pytest
 
-from benchmarks.speed import runner
+from benchmarks.speed import runner, turns
 from benchmarks.speed.__main__ import main
-from benchmarks.speed.cases import CASES, CONTESTANTS, LIMITS, Case, Contestant
-from benchmarks.speed.contestants.clock import Clock, Done
+from benchmarks.speed.cases import (
+    CASES,
+    CONTESTANTS,
+    LIMITS,
+    ROOT,
+    SCRIPTS,
+    Case,
+    Contestant,
+)
+from benchmarks.speed.contestants.clock import Clock, Done, TurnTaking
 from benchmarks.speed.table import fastest, load, median, ratio, table
 
 CLOCK = ("--seconds", "1", "--turns", "2")
@@ -57,6 +66,103 @@ def test_the_clock_leaves_the_first_two_turns_out(monkeypatch):
         loop()
     assert started == [False, False, True, True, True]
     assert (clock.turns, clock.elapsed, clock.steps) == (3, 4.0, 30)
+
+
+def test_a_clock_by_turns_counts_no_waiting(monkeypatch, capsys):
+    # The warm-up ends at 100, it waits until 200, and works for turns of 1 and 3 seconds; it is
+    # asked again at 500 and told to end after 4 more.
+    now = iter([0.0, 100.0, 200.0, 201.0, 203.0, 500.0, 504.0])
+    lines = iter(["\n", "\n", ""])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("sys.stdin", type("In", (), {"readline": lambda self: next(lines)})())
+    clock = TurnTaking(share=2.0)
+
+    def loop():
+        for turn in range(1, 10):
+            clock.tick(10 * turn)
+
+    with pytest.raises(Done):
+        loop()
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {},
+        {"steps": 20, "seconds": 3.0},
+        {"steps": 10, "seconds": 4.0},
+    ]
+    assert (clock.turns, clock.elapsed, clock.steps) == (3, 7.0, 30)
+
+
+WORKER = """
+import sys, time
+sys.path.insert(0, {scripts!r})
+from clock import Done, clock_of, parser
+args = parser(rate=100, fail=0).parse_args()
+clock, steps = clock_of(args), 0
+try:
+    while True:
+        time.sleep(0.002)
+        steps += args.rate
+        clock.tick(steps)
+        if args.fail and steps >= args.fail:
+            sys.exit("no more")
+except Done:
+    pass
+"""
+
+
+def entrant(text, *options):
+    code = WORKER.format(scripts=str(SCRIPTS))
+    return turns.Entrant(text, (sys.executable, "-c", code, *options), None)
+
+
+def test_contestants_take_turns_and_the_first_is_the_measure(monkeypatch):
+    monkeypatch.setattr(turns, "two_cores", lambda: None)
+    entrants = [entrant("one"), entrant("thrice", "--rate", "300")]
+    took = turns.take_turns(entrants, cycles=6, seconds=0.05)
+    assert {name: len(mine) for name, mine in took.items()} == {"one": 6, "thrice": 6}
+    assert all(turn.seconds >= 0.05 for mine in took.values() for turn in mine)
+    compared = turns.compare(took)
+    assert compared["one"][1:] == (1.0, 1.0, 1.0)
+    assert 1.5 < compared["thrice"].ratio < 6
+    assert "| `thrice` | " in turns.table(compared)
+
+
+def test_ratios_are_of_all_turns_and_their_interval_is_of_cycles_drawn_again():
+    one = [turns.Turn(100, 1.0), turns.Turn(50, 1.0)]
+    # Twice as fast in every cycle, though the machine halves: no doubt of the ratio.
+    other = [turns.Turn(400, 2.0), turns.Turn(300, 3.0)]
+    compared = turns.compare({"one": one, "other": [other[0], turns.Turn(200, 2.0)]})
+    assert compared["other"] == pytest.approx((150.0, 2.0, 2.0, 2.0))
+    compared = turns.compare({"one": one, "other": other})
+    # One of the cycles alone has twice the rate, both together have a little less.
+    assert compared["other"] == pytest.approx((140.0, 140 / 75, 140 / 75, 2.0))
+
+
+def test_one_that_fails_ends_all_and_is_named(monkeypatch):
+    monkeypatch.setattr(turns, "two_cores", lambda: None)
+    entrants = [entrant("good"), entrant("bad", "--fail", "1000")]
+    with pytest.raises(RuntimeError, match="bad: exit code 1\nno more"):
+        turns.take_turns(entrants, cycles=100, seconds=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody"], "contestant 'nobody'; accepted are rejax-ppo, "),
+        (["command-cheetah"], "contestant 'command-cheetah'; accepted are"),
+        (["rejax-ppo@/nowhere"], "folder '/nowhere'; accepted is a checkout of surefoot"),
+        (["rejax-ppo", "rejax-ppo"], "a contestant that is there twice"),
+    ],
+)
+def test_mistakes_of_turns_are_one_line(arguments, message, capsys):
+    assert main(["turns", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_entrant_may_be_of_another_checkout_and_have_more_options():
+    made = turns.Entrant.of(f"surefoot-trpo-gymnasium@{ROOT} --vary cg_steps=1")
+    assert made.folder == ROOT
+    assert made.command[-2:] == ("--vary", "cg_steps=1")
+    assert "--num-envs" in made.command
 
 
 @pytest.mark.parametrize(
