@@ -151,11 +151,22 @@ def test_one_that_fails_ends_all_and_is_named(monkeypatch):
         (["command-cheetah"], "contestant 'command-cheetah'; accepted are"),
         (["rejax-ppo@/nowhere"], "folder '/nowhere'; accepted is a checkout of surefoot"),
         (["rejax-ppo", "rejax-ppo"], "a contestant that is there twice"),
+        (["rejax-ppo", "--seconds", "0"], "--cycles 40 --seconds 0; accepted are"),
+        (["rejax-ppo", "--cycles", "0"], "--cycles 0 --seconds 2; accepted are"),
     ],
 )
 def test_mistakes_of_turns_are_one_line(arguments, message, capsys):
     assert main(["turns", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_contestant_that_cannot_run_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    def fail(entrants, *, cycles, seconds):
+        raise RuntimeError("one: exit code 3")
+
+    monkeypatch.setattr(turns, "take_turns", fail)
+    assert main(["turns", "stepping-envpool-8"]) == 1
+    assert capsys.readouterr().err == "failed: one: exit code 3\n"
 
 
 def test_an_entrant_may_be_of_another_checkout_and_have_more_options():

@@ -49,7 +49,16 @@ def by_turns(args: argparse.Namespace) -> int:
     entrants = [turns.Entrant.of(text) for text in args.contestant]
     if len(set(args.contestant)) < len(entrants):
         raise UsageError("a contestant that is there twice; accepted is each once")
-    took = turns.take_turns(entrants, cycles=args.cycles, seconds=args.seconds)
+    if args.cycles < 1 or args.seconds <= 0:
+        raise UsageError(
+            f"--cycles {args.cycles} --seconds {args.seconds:g}; accepted are at least 1 and more "
+            "than 0"
+        )
+    try:
+        took = turns.take_turns(entrants, cycles=args.cycles, seconds=args.seconds)
+    except (OSError, RuntimeError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     print(turns.table(turns.compare(took)), end="")
     return 0
 
