@@ -148,6 +148,8 @@ def test_one_that_fails_ends_all_and_is_named(monkeypatch):
     ("arguments", "message"),
     [
         (["nobody"], "contestant 'nobody'; accepted are rejax-ppo, "),
+        ([""], "contestant '' ("),
+        (["rejax-ppo 'open"], "(No closing quotation); accepted is NAME OPTIONS"),
         (["command-cheetah"], "contestant 'command-cheetah'; accepted are"),
         (["rejax-ppo@/nowhere"], "folder '/nowhere'; accepted is a checkout of surefoot"),
         (["rejax-ppo", "rejax-ppo"], "a contestant that is there twice"),

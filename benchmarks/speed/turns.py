@@ -2,7 +2,7 @@
 
 Rates of a shared machine drift by a third within minutes, and so do ratios of measurements made one
 after the other. Here each turn of a contestant is seconds away from one of every other, and what
-drifts cancels: ratios of two loops are known to two percent after ten minutes.
+drifts cancels: after some minutes, ratios of two loops are known to a few percent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class Entrant:
     @classmethod
     def of(cls, text: str) -> Entrant:
         """What a user wrote."""
-        called, *more = shlex.split(text)
+        try:
+            called, *more = shlex.split(text)
+        except ValueError as error:
+            raise UsageError(f"contestant {text!r} ({error}); accepted is NAME OPTIONS") from None
         name, _, folder = called.partition("@")
         found = [x for x in CONTESTANTS if x.name == name and not x.is_command]
         if not found:
