@@ -1,6 +1,7 @@
 """The speed benchmark's logic: what is measured again, what is compared with what, the table."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -81,31 +82,40 @@ def test_a_clock_by_turns_counts_no_waiting(monkeypatch, capsys):
         for turn in range(1, 10):
             clock.tick(10 * turn)
 
-    with pytest.raises(Done):
+    with pytest.raises(SystemExit):
         loop()
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {},
         {"steps": 20, "seconds": 3.0},
         {"steps": 10, "seconds": 4.0},
     ]
-    assert (clock.turns, clock.elapsed, clock.steps) == (3, 7.0, 30)
+
+
+def test_a_clock_nobody_listens_to_ends_the_process(monkeypatch):
+    def broken(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", broken)
+    clock = TurnTaking(share=1.0)
+    clock.tick(1)
+    with pytest.raises(SystemExit):
+        clock.tick(2)
 
 
 WORKER = """
 import sys, time
 sys.path.insert(0, {scripts!r})
-from clock import Done, clock_of, parser
-args = parser(rate=100, fail=0).parse_args()
+from clock import clock_of, parser
+args = parser(rate=100, fail=0, over=0).parse_args()
 clock, steps = clock_of(args), 0
-try:
-    while True:
-        time.sleep(0.002)
-        steps += args.rate
-        clock.tick(steps)
-        if args.fail and steps >= args.fail:
-            sys.exit("no more")
-except Done:
-    pass
+while True:
+    time.sleep(0.002)
+    steps += args.rate
+    clock.tick(steps)
+    if args.fail and steps >= args.fail:
+        sys.exit("no more")
+    if args.over and steps >= args.over:
+        print("steps_per_s")
 """
 
 
@@ -114,34 +124,49 @@ def entrant(text, *options):
     return turns.Entrant(text, (sys.executable, "-c", code, *options), None)
 
 
-def test_contestants_take_turns_and_the_first_is_the_measure(monkeypatch):
+def test_contestants_take_turns(monkeypatch):
     monkeypatch.setattr(turns, "two_cores", lambda: None)
-    entrants = [entrant("one"), entrant("thrice", "--rate", "300")]
+    entrants = [entrant("one"), entrant("seven", "--rate", "7")]
     took = turns.take_turns(entrants, cycles=6, seconds=0.05)
-    assert {name: len(mine) for name, mine in took.items()} == {"one": 6, "thrice": 6}
-    assert all(turn.seconds >= 0.05 for mine in took.values() for turn in mine)
+    assert {name: len(mine) for name, mine in took.items()} == {"one": 6, "seven": 6}
+    assert all(share.seconds >= 0.05 for mine in took.values() for share in mine)
+    for name, rate in (("one", 100), ("seven", 7)):
+        # The sleeps of a share of 0.05 s are at most 25.
+        assert all(share.steps in range(rate, 26 * rate, rate) for share in took[name])
     compared = turns.compare(took)
     assert compared["one"][1:] == (1.0, 1.0, 1.0)
-    assert 1.5 < compared["thrice"].ratio < 6
-    assert "| `thrice` | " in turns.table(compared)
+    assert "| `seven` | " in turns.table(compared)
 
 
-def test_ratios_are_of_all_turns_and_their_interval_is_of_cycles_drawn_again():
-    one = [turns.Turn(100, 1.0), turns.Turn(50, 1.0)]
+def test_ratios_are_of_all_shares_and_their_interval_is_of_cycles_drawn_again():
+    one = [turns.Share(100, 1.0), turns.Share(50, 1.0)]
     # Twice as fast in every cycle, though the machine halves: no doubt of the ratio.
-    other = [turns.Turn(400, 2.0), turns.Turn(300, 3.0)]
-    compared = turns.compare({"one": one, "other": [other[0], turns.Turn(200, 2.0)]})
+    other = [turns.Share(400, 2.0), turns.Share(300, 3.0)]
+    compared = turns.compare({"one": one, "other": [other[0], turns.Share(200, 2.0)]})
     assert compared["other"] == pytest.approx((150.0, 2.0, 2.0, 2.0))
     compared = turns.compare({"one": one, "other": other})
     # One of the cycles alone has twice the rate, both together have a little less.
     assert compared["other"] == pytest.approx((140.0, 140 / 75, 140 / 75, 2.0))
 
 
-def test_one_that_fails_ends_all_and_is_named(monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fail", "1000"), "bad: exit code 1\nno more"),
+        (("--over", "1000"), "bad: its training is over, or it said 'steps_per_s"),
+    ],
+)
+def test_one_that_fails_ends_all_and_is_named(monkeypatch, options, message):
+    ended = []
     monkeypatch.setattr(turns, "two_cores", lambda: None)
-    entrants = [entrant("good"), entrant("bad", "--fail", "1000")]
-    with pytest.raises(RuntimeError, match="bad: exit code 1\nno more"):
+    monkeypatch.setattr(turns, "kill", lambda pid: (ended.append(pid), runner.kill(pid)))
+    entrants = [entrant("good"), entrant("bad", *options)]
+    with pytest.raises(RuntimeError, match=message):
         turns.take_turns(entrants, cycles=100, seconds=0.01)
+    assert len(set(ended)) == 2
+    for pid in ended:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +176,14 @@ def test_one_that_fails_ends_all_and_is_named(monkeypatch):
         ([""], "contestant '' ("),
         (["rejax-ppo 'open"], "(No closing quotation); accepted is NAME OPTIONS"),
         (["command-cheetah"], "contestant 'command-cheetah'; accepted are"),
-        (["rejax-ppo@/nowhere"], "folder '/nowhere'; accepted is a checkout of surefoot"),
+        (["rejax-ppo@/nowhere"], "it runs no surefoot"),
+        (
+            ["surefoot-trpo-gymnasium@/nowhere"],
+            "folder '/nowhere'; accepted is a checkout of surefoot",
+        ),
         (["rejax-ppo", "rejax-ppo"], "a contestant that is there twice"),
         (["rejax-ppo", "--seconds", "0"], "--cycles 40 --seconds 0; accepted are"),
-        (["rejax-ppo", "--cycles", "0"], "--cycles 0 --seconds 2; accepted are"),
+        (["rejax-ppo", "--cycles", "1"], "--cycles 1 --seconds 2; accepted are"),
     ],
 )
 def test_mistakes_of_turns_are_one_line(arguments, message, capsys):
@@ -162,7 +191,7 @@ def test_mistakes_of_turns_are_one_line(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_contestant_that_cannot_run_is_one_line_and_exit_code_1(monkeypatch, capsys):
+def test_a_contestant_that_cannot_run_is_named_with_exit_code_1(monkeypatch, capsys):
     def fail(entrants, *, cycles, seconds):
         raise RuntimeError("one: exit code 3")
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def by_turns(args: argparse.Namespace) -> int:
     entrants = [turns.Entrant.of(text) for text in args.contestant]
     if len(set(args.contestant)) < len(entrants):
         raise UsageError("a contestant that is there twice; accepted is each once")
-    if args.cycles < 1 or args.seconds <= 0:
+    if args.cycles < 2 or args.seconds <= 0:
         raise UsageError(
-            f"--cycles {args.cycles} --seconds {args.seconds:g}; accepted are at least 1 and more "
+            f"--cycles {args.cycles} --seconds {args.seconds:g}; accepted are at least 2 and more "
             "than 0"
         )
     try:
@@ -60,6 +61,11 @@ def by_turns(args: argparse.Namespace) -> int:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     print(turns.table(turns.compare(took)), end="")
+    machine = runner.machine()
+    print(
+        f"\n{args.cycles} shares of {args.seconds:g} s each; commit {runner.code_version()}; "
+        f"{machine['cores']} cores of {machine['processor']}; {time.strftime('%F')}."
+    )
     return 0
 
 
@@ -77,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     tabulate.set_defaults(function=table)
     compared = commands.add_parser("turns", help="compare few finely")
     compared.add_argument("contestant", nargs="+", metavar="CONTESTANT")
-    compared.add_argument("--cycles", type=int, default=40, help="turns of each")
-    compared.add_argument("--seconds", type=float, default=2.0, help="least of a turn")
+    compared.add_argument("--cycles", type=int, default=40, help="shares of each")
+    compared.add_argument("--seconds", type=float, default=2.0, help="least of a share")
     compared.set_defaults(function=by_turns)
     for command in (several, tabulate):
         command.add_argument("--results", type=Path, default=RESULTS)

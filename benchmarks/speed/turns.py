@@ -1,8 +1,9 @@
 """Few contestants, all alive at once, each at work for some seconds in turn while the others wait.
 
-Rates of a shared machine drift by a third within minutes, and so do ratios of measurements made one
-after the other. Here each turn of a contestant is seconds away from one of every other, and what
-drifts cancels: after some minutes, ratios of two loops are known to a few percent.
+Rates of a shared machine drift by a third within minutes, and ratios of measurements made one
+after the other with them. Here each share of a contestant is seconds away from one of every other,
+and what slows them alike cancels: after some minutes, ratios of two versions of a loop are known to
+a few percent. Loops that load the cores differently are slowed differently, and known less well.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import shlex
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -20,13 +22,13 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from benchmarks.speed.cases import CONTESTANTS
-from benchmarks.speed.runner import child_environment, kill, two_cores
+from benchmarks.speed.runner import TIMEOUT, child_environment, kill, two_cores
 from benchmarks.speed.table import markdown
 from surefoot.errors import UsageError
 
 
-class Turn(NamedTuple):
-    """What a contestant did in one turn."""
+class Share(NamedTuple):
+    """What a contestant did in one turn at work."""
 
     steps: int
     seconds: float
@@ -54,10 +56,16 @@ class Entrant:
         if not found:
             accepted = ", ".join(sorted(x.name for x in CONTESTANTS if not x.is_command))
             raise UsageError(f"contestant {name!r}; accepted are {accepted}")
+        if folder and found[0].program != SUREFOOT:
+            raise UsageError(f"contestant {name!r} of folder {folder!r}; it runs no surefoot")
         if folder and not (Path(folder) / "surefoot" / "__init__.py").exists():
             raise UsageError(f"folder {folder!r}; accepted is a checkout of surefoot")
         checkout = Path(folder).resolve() if folder else None
         return cls(text, (*found[0].command(()), *more), checkout)
+
+
+#: The program that runs a checkout's surefoot.
+SUREFOOT = "with_surefoot.py"
 
 
 class Running(NamedTuple):
@@ -75,25 +83,39 @@ class Running(NamedTuple):
             self.process.stdin.flush()
 
     def told(self) -> dict[str, float]:
-        """What it says at the end of its warm-up or turn. Raises `RuntimeError` if it has ended."""
+        """What it says at the end of its warm-up or turn. Raises `RuntimeError` if it has ended, or
+        says anything else, or nothing for `TIMEOUT` seconds."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if line:
+        timer = threading.Timer(TIMEOUT, kill, (self.process.pid,))
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            errors = self.errors.read().strip()[-2000:]
+            raise RuntimeError(
+                f"{self.entrant.text}: exit code {self.process.returncode}\n{errors}"
+            )
+        try:
             said: dict[str, float] = json.loads(line)
-            return said
-        self.process.wait()
-        self.errors.seek(0)
-        said_last = self.errors.read().strip()[-2000:]
-        raise RuntimeError(f"{self.entrant.text}: exit code {self.process.returncode}\n{said_last}")
+            share = said.keys() <= {"steps", "seconds"}
+        except (ValueError, AttributeError):
+            share = False
+        if not share:
+            raise RuntimeError(f"{self.entrant.text}: its training is over, or it said {line!r}")
+        return said
 
 
 def take_turns(
     entrants: Sequence[Entrant], *, cycles: int, seconds: float
-) -> dict[str, list[Turn]]:
-    """`cycles` turns of at least `seconds` of each, in one order and then in the other. Raises
+) -> dict[str, list[Share]]:
+    """`cycles` shares of at least `seconds` of each, in one order and then in the other. Raises
     `RuntimeError` where one fails."""
     two_cores()
-    turns: dict[str, list[Turn]] = {entrant.text: [] for entrant in entrants}
+    shares: dict[str, list[Share]] = {entrant.text: [] for entrant in entrants}
     with contextlib.ExitStack() as ending:
         every = []
         for entrant in entrants:
@@ -103,8 +125,8 @@ def take_turns(
         for cycle in range(cycles):
             for running in every if cycle % 2 == 0 else every[::-1]:
                 running.go()
-                turns[running.entrant.text].append(Turn(**running.told()))
-    return turns
+                shares[running.entrant.text].append(Share(**running.told()))
+    return shares
 
 
 @contextlib.contextmanager
@@ -136,16 +158,16 @@ class Comparison(NamedTuple):
 
     steps_per_s: float
     ratio: float
-    """Its rate over the first's, both over all turns."""
+    """Its rate over the first's, both over all shares."""
     low: float
     high: float
-    """Where 95% of the ratios lie if cycles are drawn again with replacement."""
+    """Where 95% of the ratios lie if cycles are drawn again with replacement, each by itself."""
 
 
-def compare(turns: dict[str, list[Turn]], *, draws: int = 2000) -> dict[str, Comparison]:
+def compare(shares: dict[str, list[Share]], *, draws: int = 2000) -> dict[str, Comparison]:
     """Every contestant beside the first of them."""
-    steps = np.array([[turn.steps for turn in mine] for mine in turns.values()], float)
-    seconds = np.array([[turn.seconds for turn in mine] for mine in turns.values()])
+    steps = np.array([[share.steps for share in mine] for mine in shares.values()], float)
+    seconds = np.array([[share.seconds for share in mine] for mine in shares.values()])
     cycles = steps.shape[1]
     drawn = np.random.default_rng(0).integers(cycles, size=(draws, cycles))
 
@@ -156,7 +178,7 @@ def compare(turns: dict[str, list[Turn]], *, draws: int = 2000) -> dict[str, Com
     low, high = np.percentile(again / again[0], (2.5, 97.5), axis=1)
     return {
         text: Comparison(float(rate[i]), float(rate[i] / rate[0]), float(low[i]), float(high[i]))
-        for i, text in enumerate(turns)
+        for i, text in enumerate(shares)
     }
 
 

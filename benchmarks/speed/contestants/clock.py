@@ -60,14 +60,14 @@ class Clock:
 
 class TurnTaking(Clock):
     """A clock of a contestant that works by turns with others: after the warm-up, and whenever it
-    has seen `share` seconds, it tells on a line what was done in them and waits for one on standard
-    input. Waiting does not count. Where standard input ends, it has seen enough."""
+    has worked for `share` seconds, it tells on a line what was done in them and waits for a line on
+    standard input. Waiting does not count. Where nobody listens or asks any more, the process
+    ends."""
 
     def __init__(self, *, share: float) -> None:
         super().__init__(seconds=0.0, turns=0)
         self._share = share
         self._began: tuple[float, int] | None = None
-        self._seconds_seen, self._steps_seen, self._turns_seen = 0.0, 0, 0
 
     def tick(self, steps: int) -> None:
         now = time.perf_counter()
@@ -76,29 +76,18 @@ class TurnTaking(Clock):
             return
         said = {}
         if self._began is not None:
-            seconds, taken = now - self._began[0], steps - self._began[1]
-            self._turns_seen += 1
-            if seconds < self._share:
+            began, before = self._began
+            if now - began < self._share:
                 return
-            self._seconds_seen += seconds
-            self._steps_seen += taken
-            said = {"steps": taken, "seconds": seconds}
-        print(json.dumps(said), flush=True)
+            said = {"steps": steps - before, "seconds": now - began}
+        try:
+            print(json.dumps(said), flush=True)
+        except BrokenPipeError:
+            # `train` would take it for a fault of its display, and go on without one.
+            raise SystemExit(1) from None
         if not sys.stdin.readline():
-            raise Done
+            raise SystemExit(0)
         self._began = time.perf_counter(), steps
-
-    @property
-    def turns(self) -> int:
-        return self._turns_seen
-
-    @property
-    def elapsed(self) -> float:
-        return self._seconds_seen
-
-    @property
-    def steps(self) -> int:
-        return self._steps_seen
 
 
 def clock_of(args: argparse.Namespace) -> Clock:

@@ -1,6 +1,7 @@
 """surefoot: `train`, or `train_seeds`, as a user calls it, the run's folder included."""
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 
@@ -53,9 +54,10 @@ args = parser(
     num_envs=8,
     horizon=256,
     seeds=1,
-    vary="",  # Numbers to take instead of those above: NAME=VALUE,NAME=VALUE
+    vary="",  # Options to take instead of those above: NAME=NUMBER,NAME=NUMBER
 ).parse_args()
-varied = {name: int(value) for name, value in (x.split("=") for x in args.vary.split(",") if x)}
+pairs = [pair.partition("=") for pair in args.vary.split(",") if pair]
+varied = {name: json.loads(number) for name, _, number in pairs}
 per_turn = 16 if args.backend == "device" else 1
 clock = clock_of(args)
 timings = []
@@ -80,12 +82,12 @@ class Watch:
 options = {
     **SETTINGS[args.algorithm],
     **SETUP,
-    **varied,
     "steps": STEPS,
     "backend": args.backend,
     "num_envs": args.num_envs,
     "horizon": args.horizon,
     "display": lambda steps: Watch(),
+    **varied,
 }
 with tempfile.TemporaryDirectory() as folder:
     options["out"] = Path(folder) / "run"
