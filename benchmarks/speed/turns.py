@@ -26,6 +26,9 @@ from benchmarks.speed.runner import TIMEOUT, child_environment, kill, two_cores
 from benchmarks.speed.table import markdown
 from surefoot.errors import UsageError
 
+#: The program that runs a checkout's surefoot.
+SUREFOOT = "with_surefoot.py"
+
 
 class Share(NamedTuple):
     """What a contestant did in one turn at work."""
@@ -62,10 +65,6 @@ class Entrant:
             raise UsageError(f"folder {folder!r}; accepted is a checkout of surefoot")
         checkout = Path(folder).resolve() if folder else None
         return cls(text, (*found[0].command(()), *more), checkout)
-
-
-#: The program that runs a checkout's surefoot.
-SUREFOOT = "with_surefoot.py"
 
 
 class Running(NamedTuple):
