@@ -96,8 +96,8 @@ def _compared(base: Path, head: Path, whole: Path | None = None) -> str | None:
     ours, theirs = _read(base), _read(head)
     if ours.get("resumed_from") != theirs.get("resumed_from"):
         raise sf.UsageError(
-            f"{head} did not go on with the runs in {base.parents[1]}; accepted are files made "
-            f"with --after {base.parents[1]}"
+            f"{head} is not of the stopped runs in {base.parents[1]}: remove {head.parent}, and "
+            f"make it with --after {base.parents[1]}"
         )
     if text := _said([*differences(ours, theirs)]):
         return text

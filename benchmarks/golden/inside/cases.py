@@ -78,7 +78,7 @@ class Training(NamedTuple):
     """Several at once."""
 
     def arguments(self) -> dict[str, Any]:
-        """What `train` is called with; without `steps` for `bc`, which depend on what is recorded."""
+        """What `train` is called with; for `bc` without `steps`, which depend on its recording."""
         sized: dict[str, Any] = {"num_envs": 8, "horizon": 256}
         if not self.default_size:
             sized = {**TINY, **OWN.get(self.recipe, {})}

@@ -4,9 +4,9 @@ names."""
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
+import pkgutil
 import sys
 import tomllib
 from collections.abc import Callable
@@ -32,8 +32,7 @@ class Said(NamedTuple):
 def entry() -> Callable[[], int]:
     """The function that the command `surefoot` calls."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    module, _, name = project["scripts"]["surefoot"].partition(":")
-    function: Callable[[], int] = getattr(importlib.import_module(module), name)
+    function: Callable[[], int] = pkgutil.resolve_name(project["scripts"]["surefoot"])
     return function
 
 

@@ -56,6 +56,22 @@ def _maker(group: str, name: str, folder: Path, after: Path) -> Callable[[], dic
             from training import trained
 
             return lambda: trained(getattr(cases, group.upper())[name])
+        case "reports":
+            from pages import reported
+
+            return lambda: reported(name)
+        case "exports":
+            from exports import exported
+
+            return lambda: exported(name)
+        case "stopped":
+            from stopping import stopped
+
+            return lambda: stopped(name, folder / group / name)
+        case "resumed":
+            from stopping import resumed
+
+            return lambda: resumed(name, after / "stopped" / name)
         case _:
             raise ValueError(f"no group {group!r}")
 
