@@ -54,9 +54,16 @@ def about(checkout: Path) -> dict[str, Any]:
         "machine": {
             "processor": _processor(),
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _VERSIONS.split()},
+            **{name: _version(name) for name in _VERSIONS.split()},
         },
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _check_the_same(folder: Path, now: dict[str, Any]) -> None:

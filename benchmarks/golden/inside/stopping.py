@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from training import train
 import surefoot as sf
 
 RUN = Path("run")
+#: Lines that tell how fast it was.
+_PROGRESS = re.compile(r"^compiled in | steps/s ")
 #: These have no surrogate to look at.
 _NOT_INSPECTED = ("cem", "bc")
 
@@ -72,8 +75,7 @@ def _inspected() -> dict[str, Any]:
         said = done("inspect", str(RUN), "--iteration", str(iteration), "--out", file)
         with open(file, newline="") as curves:
             found[str(iteration)] = {
-                # Not the progress, which tells how fast it was.
-                "said": [line for line in said.splitlines() if "steps/s" not in line],
+                "said": [line for line in said.splitlines() if not _PROGRESS.search(line)],
                 "curves": [[*map(_number, row)] for row in csv.reader(curves)],
             }
     return found
