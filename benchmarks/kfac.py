@@ -19,14 +19,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surefoot import CG, KFAC, Fisher, KLBall, Local, Policy, Step, Surrogate
-from surefoot.advantages import gae, standardize
-from surefoot.envs.actions import action_head, action_map
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.networks import GaussianHead
-from surefoot.normalize import NoNormalizer
-from surefoot.rollout import device_rollout
-from surefoot.types import Batch
+from surefoot.core.data.advantages import gae, standardize
+from surefoot.core.data.normalization import NoNormalizer
+from surefoot.core.data.types import Batch
+from surefoot.core.geometry import CG, KFAC, Fisher
+from surefoot.core.local_model import Local
+from surefoot.core.networks import GaussianHead, Policy
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import KLBall
+from surefoot.core.updates import Step
+from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.training.rollout import device_rollout
 
 ROWS = 2048
 DAMPINGS = (0.1, 0.01, 0.001)

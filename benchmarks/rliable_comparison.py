@@ -1,4 +1,4 @@
-"""The statistics of `surefoot.statistics` against rliable's, on the same scores and draws.
+"""The statistics of `surefoot.common.statistics` against rliable's, on the same scores and draws.
 
     python -m venv elsewhere && elsewhere/bin/pip install . rliable "pandas<3"
     elsewhere/bin/python -m benchmarks.rliable_comparison
@@ -10,7 +10,7 @@ or of the ends of its 95 % interval; the command fails if one is above 1e-12.
 import numpy as np
 from rliable import library, metrics
 
-from surefoot import statistics
+from surefoot.common import statistics
 
 RUNS, TASKS, DRAWS = 10, 4, 500
 TOLERANCE = 1e-12

@@ -25,12 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surefoot.distributions import DiagGaussian
-from surefoot.envs.actions import action_head
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.local import Local
-from surefoot.training import prepare
-from surefoot.types import Batch
+from surefoot.core.data.types import Batch
+from surefoot.core.distributions import DiagGaussian
+from surefoot.core.local_model import Local
+from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.envs.spaces.actions import action_head
+from surefoot.runs.train import prepare
 
 #: HalfCheetah-v5's.
 OBS, ACTIONS = 17, 6

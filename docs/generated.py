@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import surefoot
-from surefoot.config import Setup
-from surefoot.recipes import RECIPES
+from surefoot.common.settings import Setup
+from surefoot.methods.recipes import RECIPES
 
 
 def recipe_table() -> str:
@@ -47,27 +47,28 @@ def reference() -> str:
 
 #: What a section of the reference is called, by the module whose names it holds.
 GROUPS = {
-    "surefoot.training": "Train",
-    "surefoot.resuming": "Resume",
-    "surefoot.inspecting": "Inspect",
-    "surefoot.agent": "Agent",
-    "surefoot.evaluation": "Evaluation",
-    "surefoot.objectives": "What to improve: objectives",
-    "surefoot.geometry": "Which way is steepest: geometries",
-    "surefoot.step_size": "How far: step sizes",
-    "surefoot.update": "Updates",
-    "surefoot.wrappers": "Wrappers",
-    "surefoot.algorithm": "Learners: policy optimization",
-    "surefoot.cross_entropy": "Learners: the cross-entropy method",
-    "surefoot.cloning": "Learners: behavior cloning",
-    "surefoot.learner": "What a learner is",
-    "surefoot.local": "What a geometry sees",
-    "surefoot.distributions": "Distributions",
-    "surefoot.networks": "Networks",
-    "surefoot.envs.device": "Environments in JAX",
-    "surefoot.demonstrations": "Recorded behavior",
-    "surefoot.types": "Data",
-    "surefoot.errors": "Errors",
+    "surefoot.runs.train": "Train",
+    "surefoot.runs.resume": "Resume",
+    "surefoot.runs.export": "Export",
+    "surefoot.theory.inspection": "Inspect",
+    "surefoot.agents.agent": "Agent",
+    "surefoot.agents.playing.evaluation": "Evaluation",
+    "surefoot.agents.export.write": "An exported policy",
+    "surefoot.core.objectives": "What to improve: objectives",
+    "surefoot.core.geometry": "Which way is steepest: geometries",
+    "surefoot.core.step_size": "How far: step sizes",
+    "surefoot.core.updates": "Updates",
+    "surefoot.methods.learners.algorithm": "Learners: policy optimization",
+    "surefoot.methods.learners.cross_entropy": "Learners: the cross-entropy method",
+    "surefoot.methods.learners.behavior_cloning": "Learners: behavior cloning",
+    "surefoot.methods.learners.learner": "What a learner is",
+    "surefoot.core.local_model": "What a geometry sees",
+    "surefoot.core.distributions": "Distributions",
+    "surefoot.core.networks": "Networks",
+    "surefoot.envs.device.device_env": "Environments in JAX",
+    "surefoot.agents.demonstrations": "Recorded behavior",
+    "surefoot.core.data.types": "Data",
+    "surefoot.common.errors": "Errors",
 }
 
 GENERATED = {

@@ -3,7 +3,7 @@
 A method is what to improve (an objective), which way is steepest (a geometry) and how far to go (a
 step size). `train` runs a named recipe or a combination of your own; the names below are in reading
 order. They are imported on first use, so that `import surefoot` costs nothing; it only sets JAX up
-(`surefoot.runtime`), if JAX has not been imported yet.
+(`surefoot.common.jax_setup`), if JAX has not been imported yet.
 """
 
 from __future__ import annotations
@@ -12,79 +12,81 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from surefoot import runtime
+from surefoot.common import jax_setup
+from surefoot.common.version import __version__ as __version__
 
-__version__ = "0.1.0"
-
-runtime.before_import()
+jax_setup.before_import()
 
 if TYPE_CHECKING:
-    from surefoot import demonstrations as demonstrations
-    from surefoot import recipes as recipes
     from surefoot import theory as theory
-    from surefoot.agent import Agent as Agent
-    from surefoot.algorithm import Algorithm as Algorithm
-    from surefoot.cloning import Cloning as Cloning
-    from surefoot.cross_entropy import CrossEntropy as CrossEntropy
-    from surefoot.demonstrations import Demonstrations as Demonstrations
-    from surefoot.distributions import Bernoulli as Bernoulli
-    from surefoot.distributions import Categorical as Categorical
-    from surefoot.distributions import DiagGaussian as DiagGaussian
-    from surefoot.distributions import Distribution as Distribution
-    from surefoot.distributions import MultiCategorical as MultiCategorical
-    from surefoot.envs.device import DeviceEnv as DeviceEnv
-    from surefoot.errors import TrainingError as TrainingError
-    from surefoot.errors import UsageError as UsageError
-    from surefoot.evaluation import Evaluation as Evaluation
-    from surefoot.geometry import CG as CG
-    from surefoot.geometry import KFAC as KFAC
-    from surefoot.geometry import Cholesky as Cholesky
-    from surefoot.geometry import Euclidean as Euclidean
-    from surefoot.geometry import Fisher as Fisher
-    from surefoot.geometry import Geometry as Geometry
-    from surefoot.geometry import Optax as Optax
-    from surefoot.inspecting import Inspection as Inspection
-    from surefoot.inspecting import inspect as inspect
-    from surefoot.learner import Learner as Learner
-    from surefoot.learner import TrainState as TrainState
-    from surefoot.local import Local as Local
-    from surefoot.networks import Critic as Critic
-    from surefoot.networks import Policy as Policy
-    from surefoot.objectives import Clipped as Clipped
-    from surefoot.objectives import EntropyBonus as EntropyBonus
-    from surefoot.objectives import KLPenalized as KLPenalized
-    from surefoot.objectives import Likelihood as Likelihood
-    from surefoot.objectives import Linear as Linear
-    from surefoot.objectives import Objective as Objective
-    from surefoot.objectives import Score as Score
-    from surefoot.objectives import Surrogate as Surrogate
-    from surefoot.resuming import resume as resume
-    from surefoot.resuming import resume_seeds as resume_seeds
-    from surefoot.step_size import Backtrack as Backtrack
-    from surefoot.step_size import Fixed as Fixed
-    from surefoot.step_size import KLBall as KLBall
-    from surefoot.step_size import Penalty as Penalty
-    from surefoot.step_size import StepSize as StepSize
-    from surefoot.step_size import constant as constant
-    from surefoot.step_size import linear as linear
-    from surefoot.training import load as load
-    from surefoot.training import train as train
-    from surefoot.training import train_seeds as train_seeds
-    from surefoot.types import Batch as Batch
-    from surefoot.types import Trajectory as Trajectory
-    from surefoot.update import Epochs as Epochs
-    from surefoot.update import Step as Step
-    from surefoot.update import Update as Update
-    from surefoot.wrappers import AdaptKL as AdaptKL
-    from surefoot.wrappers import AveragePolicy as AveragePolicy
+    from surefoot.agents import demonstrations as demonstrations
+    from surefoot.agents.agent import Agent as Agent
+    from surefoot.agents.demonstrations import Demonstrations as Demonstrations
+    from surefoot.agents.export.write import Exported as Exported
+    from surefoot.agents.playing.evaluation import Evaluation as Evaluation
+    from surefoot.common.errors import TrainingError as TrainingError
+    from surefoot.common.errors import UsageError as UsageError
+    from surefoot.core.data.types import Batch as Batch
+    from surefoot.core.data.types import Trajectory as Trajectory
+    from surefoot.core.distributions import Bernoulli as Bernoulli
+    from surefoot.core.distributions import Categorical as Categorical
+    from surefoot.core.distributions import DiagGaussian as DiagGaussian
+    from surefoot.core.distributions import Distribution as Distribution
+    from surefoot.core.distributions import MultiCategorical as MultiCategorical
+    from surefoot.core.geometry import CG as CG
+    from surefoot.core.geometry import KFAC as KFAC
+    from surefoot.core.geometry import Cholesky as Cholesky
+    from surefoot.core.geometry import Euclidean as Euclidean
+    from surefoot.core.geometry import Fisher as Fisher
+    from surefoot.core.geometry import Geometry as Geometry
+    from surefoot.core.geometry import Optax as Optax
+    from surefoot.core.local_model import Local as Local
+    from surefoot.core.networks import Critic as Critic
+    from surefoot.core.networks import Policy as Policy
+    from surefoot.core.objectives import Clipped as Clipped
+    from surefoot.core.objectives import EntropyBonus as EntropyBonus
+    from surefoot.core.objectives import KLPenalized as KLPenalized
+    from surefoot.core.objectives import Likelihood as Likelihood
+    from surefoot.core.objectives import Linear as Linear
+    from surefoot.core.objectives import Objective as Objective
+    from surefoot.core.objectives import Score as Score
+    from surefoot.core.objectives import Surrogate as Surrogate
+    from surefoot.core.step_size import Backtrack as Backtrack
+    from surefoot.core.step_size import Fixed as Fixed
+    from surefoot.core.step_size import KLBall as KLBall
+    from surefoot.core.step_size import Penalty as Penalty
+    from surefoot.core.step_size import StepSize as StepSize
+    from surefoot.core.step_size import schedules as schedules
+    from surefoot.core.updates import AdaptKL as AdaptKL
+    from surefoot.core.updates import AveragePolicy as AveragePolicy
+    from surefoot.core.updates import Epochs as Epochs
+    from surefoot.core.updates import Step as Step
+    from surefoot.core.updates import Update as Update
+    from surefoot.envs.device.device_env import DeviceEnv as DeviceEnv
+    from surefoot.methods import recipes as recipes
+    from surefoot.methods.learners.algorithm import Algorithm as Algorithm
+    from surefoot.methods.learners.behavior_cloning import Cloning as Cloning
+    from surefoot.methods.learners.cross_entropy import CrossEntropy as CrossEntropy
+    from surefoot.methods.learners.learner import Learner as Learner
+    from surefoot.methods.learners.learner import TrainState as TrainState
+    from surefoot.runs.export import export as export
+    from surefoot.runs.resume import resume as resume
+    from surefoot.runs.resume import resume_seeds as resume_seeds
+    from surefoot.runs.train import load as load
+    from surefoot.runs.train import train as train
+    from surefoot.runs.train import train_seeds as train_seeds
+    from surefoot.theory.inspection import Inspection as Inspection
+    from surefoot.theory.inspection import inspect as inspect
 
 _WHERE = {
-    "surefoot.training": ("train", "train_seeds", "load"),
-    "surefoot.resuming": ("resume", "resume_seeds"),
-    "surefoot.inspecting": ("inspect", "Inspection"),
-    "surefoot.agent": ("Agent",),
-    "surefoot.evaluation": ("Evaluation",),
-    "surefoot.objectives": (
+    "surefoot.runs.train": ("train", "train_seeds", "load"),
+    "surefoot.runs.resume": ("resume", "resume_seeds"),
+    "surefoot.runs.export": ("export",),
+    "surefoot.theory.inspection": ("inspect", "Inspection"),
+    "surefoot.agents.agent": ("Agent",),
+    "surefoot.agents.playing.evaluation": ("Evaluation",),
+    "surefoot.agents.export.write": ("Exported",),
+    "surefoot.core.objectives": (
         "Score",
         "Surrogate",
         "Clipped",
@@ -94,52 +96,56 @@ _WHERE = {
         "Linear",
         "Objective",
     ),
-    "surefoot.geometry": ("Euclidean", "Optax", "Fisher", "CG", "Cholesky", "KFAC", "Geometry"),
-    "surefoot.step_size": (
-        "Fixed",
-        "KLBall",
-        "Penalty",
-        "Backtrack",
-        "StepSize",
-        "constant",
-        "linear",
+    "surefoot.core.geometry": (
+        "Euclidean",
+        "Optax",
+        "Fisher",
+        "CG",
+        "Cholesky",
+        "KFAC",
+        "Geometry",
     ),
-    "surefoot.update": ("Step", "Epochs", "Update"),
-    "surefoot.wrappers": ("AdaptKL", "AveragePolicy"),
-    "surefoot.algorithm": ("Algorithm",),
-    "surefoot.cross_entropy": ("CrossEntropy",),
-    "surefoot.cloning": ("Cloning",),
-    "surefoot.learner": ("Learner", "TrainState"),
-    "surefoot.local": ("Local",),
-    "surefoot.distributions": (
+    "surefoot.core.step_size": ("Fixed", "KLBall", "Penalty", "Backtrack", "StepSize"),
+    "surefoot.core.updates": ("Step", "Epochs", "AdaptKL", "AveragePolicy", "Update"),
+    "surefoot.methods.learners.algorithm": ("Algorithm",),
+    "surefoot.methods.learners.cross_entropy": ("CrossEntropy",),
+    "surefoot.methods.learners.behavior_cloning": ("Cloning",),
+    "surefoot.methods.learners.learner": ("Learner", "TrainState"),
+    "surefoot.core.local_model": ("Local",),
+    "surefoot.core.distributions": (
         "Categorical",
         "DiagGaussian",
         "MultiCategorical",
         "Bernoulli",
         "Distribution",
     ),
-    "surefoot.networks": ("Policy", "Critic"),
-    "surefoot.envs.device": ("DeviceEnv",),
-    "surefoot.demonstrations": ("Demonstrations",),
-    "surefoot.types": ("Trajectory", "Batch"),
-    "surefoot.errors": ("UsageError", "TrainingError"),
+    "surefoot.core.networks": ("Policy", "Critic"),
+    "surefoot.envs.device.device_env": ("DeviceEnv",),
+    "surefoot.agents.demonstrations": ("Demonstrations",),
+    "surefoot.core.data.types": ("Trajectory", "Batch"),
+    "surefoot.common.errors": ("UsageError", "TrainingError"),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
-_PACKAGES = ("recipes", "demonstrations", "theory")
+_PACKAGES = {
+    "recipes": "surefoot.methods.recipes",
+    "schedules": "surefoot.core.step_size.schedules",
+    "demonstrations": "surefoot.agents.demonstrations",
+    "theory": "surefoot.theory",
+}
 
 __all__ = ["__version__", *_PACKAGES, *_MODULE]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
-        return importlib.import_module(f"surefoot.{name}")
+        return importlib.import_module(_PACKAGES[name])
     if name not in _MODULE:
         raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE[name]), name)
     if "jax" in sys.modules:
         # Here, since a part's numbers become arrays when it is made.
-        runtime.before_computing()
+        jax_setup.before_computing()
     globals()[name] = value
     return value
 

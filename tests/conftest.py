@@ -25,15 +25,14 @@ from jaxtyping import install_import_hook
 #: Not those that meet users' mistakes themselves (training, agent, …): there the check would come
 #: before the message under test.
 CORE = (
-    "advantages algorithm cloning cross_entropy distributions envs.classic episodes evaluation "
-    "geometry guard learner local loop named networks normalize objectives product programs "
-    "rollout shuffle step_size types update wrappers"
+    "agents.playing common.arrays common.compile_cache core envs.device.classic methods.learners "
+    "training"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):
-    import surefoot.training
+    import surefoot.runs.train
 
-surefoot.runtime.before_computing()
+surefoot.common.jax_setup.before_computing()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +40,7 @@ def _programs_go_with_their_module():
     """A process that holds thousands of compiled programs has mapped more memory regions than the
     system allows one, and the compiler crashes."""
     yield
-    surefoot.programs._programs.clear()
+    surefoot.common.compile_cache._programs.clear()
     jax.clear_caches()
     gc.collect()
 

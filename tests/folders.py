@@ -2,7 +2,7 @@
 
 import json
 
-from surefoot.runs import store
+from surefoot.common.files import array_folder
 
 
 def lines(path):
@@ -22,4 +22,4 @@ def untimed(folder):
 
 def arrays(folder, agent="agent"):
     """The parameters of a run's agent."""
-    return store.load(folder / agent)[0]
+    return array_folder.load(folder / agent)[0]

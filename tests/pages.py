@@ -18,7 +18,8 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from surefoot import cli, training
+from surefoot.cli import main
+from surefoot.runs import train
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,13 +74,13 @@ def fences(page):
 
 def scaled(monkeypatch):
     """From now on no run takes more than `STEPS` steps."""
-    prepare = training.prepare
+    prepare = train.prepare
 
     def short(algorithm, env, options, *, name=None):
         steps = min(options.get("steps", STEPS), STEPS)
         return prepare(algorithm, env, {**options, "steps": steps}, name=name)
 
-    monkeypatch.setattr(training, "prepare", short)
+    monkeypatch.setattr(train, "prepare", short)
 
 
 def play(page, folder):
@@ -119,7 +120,7 @@ def run(command, where):
     if tool == "surefoot":
         code = 0
         try:
-            code = cli.main(arguments)
+            code = main.main(arguments)
         except SystemExit as end:
             code = end.code
         assert code == 0, f"{where}: exit code {code}"

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surefoot.advantages import finished, gae, standardize
-from surefoot.algorithm import _explained_variance
+from surefoot.core.data.advantages import finished, gae, standardize
+from surefoot.methods.learners.diagnostics import _explained_variance
 
 T, N = 24, 5
 compiled_gae = jax.jit(gae)

@@ -18,10 +18,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 import surefoot as sf
-from surefoot.agent import Shape
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.normalize import NoNormalizer, initial_moments, merge
-from surefoot.runs import store
+from surefoot.agents.playing.policy_spec import Shape
+from surefoot.common.files import array_folder
+from surefoot.core.data.normalization import NoNormalizer, initial_moments, merge
+from surefoot.envs.device.classic import DEVICE_ENVS
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 BOX = np.array([[0.0, -2.0], [10.0, 2.0]], np.float32)
@@ -462,7 +462,7 @@ def test_a_manifest_that_does_not_fit_is_a_usage_error(saved, forge):
     forged = forge(manifest)
     # Sealed anew, so that it is not the hash alone that refuses.
     if isinstance(forged, dict) and forged.get("sha256"):
-        forged = store.seal(forged, (saved / "arrays.safetensors").read_bytes())
+        forged = array_folder.seal(forged, (saved / "arrays.safetensors").read_bytes())
     path.write_text(json.dumps(forged))
     with pytest.raises(sf.UsageError, match="is no intact saved agent"):
         sf.load(saved)

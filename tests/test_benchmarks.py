@@ -17,8 +17,8 @@ import scipy.stats
 from benchmarks.learning import lines, matrix, overall, plot, rows, runner, single
 from benchmarks.learning.__main__ import main, options
 from benchmarks.learning.table import TASKS, table
-from surefoot import statistics
-from surefoot.errors import UsageError
+from surefoot.common import statistics
+from surefoot.common.errors import UsageError
 
 SKEWED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0])
 
@@ -202,8 +202,8 @@ def test_a_run_gives_a_small_row_that_counts_as_done(tmp_path, monkeypatch):
 
     # The run is built and says what it is, but need not learn.
     agent = SimpleNamespace(evaluate=lambda episodes, seed: SimpleNamespace(mean=float(episodes)))
-    monkeypatch.setattr("surefoot.run.Run.iterations", iterations)
-    monkeypatch.setattr("surefoot.run.Run.agent", lambda run: agent)
+    monkeypatch.setattr("surefoot.runs.run.Run.iterations", iterations)
+    monkeypatch.setattr("surefoot.runs.run.Run.agent", lambda run: agent)
     chosen = {"num_envs": 1, "horizon": 256, "hidden": (8,), "backend": "device"}
     entry = an_entry(tmp_path, "reinforce", "CartPole-v1", steps=1100, **chosen)
     row = single.one(entry)

@@ -11,9 +11,9 @@ from broken_envs import BROKEN, Sound
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.cli import main
-from surefoot.envs.check import check_env
-from surefoot.envs.factory import find_factory
+from surefoot.cli.main import main
+from surefoot.envs.checking.check_env import check_env
+from surefoot.envs.lookup import find_factory
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.experimental.functional import FuncEnv
 
 import surefoot as sf
-from surefoot.envs.classic import DEVICE_ENVS, CartPole, Pendulum
+from surefoot.envs.device.classic import DEVICE_ENVS, CartPole, Pendulum
 
 TRANSITIONS = 10_000
 KEY = jax.random.key(0)

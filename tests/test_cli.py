@@ -16,9 +16,9 @@ import folders
 import pytest
 
 import surefoot as sf
-from surefoot import training
-from surefoot.cli import main
-from surefoot.recipes import RECIPES
+from surefoot.cli.main import main
+from surefoot.methods.recipes import RECIPES
+from surefoot.runs import train
 
 TINY = ["--num-envs=2", "--horizon=32", "--hidden=8", "--critic-minibatch-size=32"]
 
@@ -248,7 +248,7 @@ gymnasium.register("ShortPole-v7", Short)
 def test_an_environment_in_jax_of_ones_own_is_named_likewise(here):
     (here / "own_slide.py").write_text(
         "import jax.numpy as jnp\nimport surefoot as sf\n"
-        "from surefoot.envs.classic import DEVICE_ENVS\n"
+        "from surefoot.envs.device.classic import DEVICE_ENVS\n"
         "pole = sf.DeviceEnv(DEVICE_ENVS['CartPole-v1'].env, time_limit=9)\n"
     )
     command = ["train", "reinforce", "own_slide:pole", *TINY[:3], "--steps", "128"]
@@ -424,7 +424,7 @@ def test_the_doctor_finds_this_build_sound():
 
 
 def test_the_doctor_reports_a_build_that_computes_wrongly(monkeypatch):
-    from surefoot import doctor
+    from surefoot.cli.commands import doctor
 
     monkeypatch.setattr(doctor, "canary", lambda: float("nan"))
     ran = run("doctor")
@@ -440,14 +440,14 @@ def raising(error):
 
 
 def test_an_interrupt_is_one_line(here, monkeypatch):
-    monkeypatch.setattr(training, "execute", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(train, "execute", raising(KeyboardInterrupt()))
     ran = run(*TRPO, *TINY, "--steps", "64")
     assert ran.code == 130
     assert ran.err == "surefoot: interrupted\n"
 
 
 def test_a_defect_keeps_its_traceback(here, monkeypatch):
-    monkeypatch.setattr(training, "execute", raising(ZeroDivisionError("a defect")))
+    monkeypatch.setattr(train, "execute", raising(ZeroDivisionError("a defect")))
     with pytest.raises(ZeroDivisionError, match="a defect"):
         main([*TRPO, *TINY, "--steps", "64"])
 
@@ -462,11 +462,12 @@ print(sorted({{"jax", "equinox", "optax", "gymnasium"}} & sys.modules.keys()))
 @pytest.mark.parametrize(
     "code",
     [
-        "import surefoot, surefoot.cli, surefoot.recipes, surefoot.arguments, surefoot.config",
-        "from surefoot.cli import main\n"
+        "import surefoot, surefoot.cli.main, surefoot.cli.arguments\n"
+        "import surefoot.common.settings, surefoot.methods.recipes",
+        "from surefoot.cli.main import main\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    main(['train', 'trpo', '--help'])",
-        "from surefoot.cli import main\n"
+        "from surefoot.cli.main import main\n"
         "with contextlib.redirect_stderr(io.StringIO()):\n"
         "    assert main(['train', 'trpo', 'CartPole-v1', '--max-kl', '-1']) == 2",
     ],
@@ -500,7 +501,7 @@ def test_seeds_at_once_leave_a_run_each(here):
 def unread(*arguments):
     """Exit code of a command whose output nobody reads, and which says nothing of it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "surefoot.cli", *arguments],
+        [sys.executable, "-m", "surefoot.cli.main", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,9 +11,9 @@ import pytest
 from test_fisher import KEY, make_batch, make_policy, vector
 
 import surefoot as sf
-from surefoot.demonstrations import Demonstrations, save
-from surefoot.recipes import BC
-from surefoot.training import prepare
+from surefoot.agents.demonstrations import Demonstrations, save
+from surefoot.methods.recipes import BC
+from surefoot.runs.train import prepare
 
 
 @pytest.fixture(scope="module")

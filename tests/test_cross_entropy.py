@@ -8,11 +8,11 @@ import pytest
 from test_fisher import HEADS, KEY, OBS, make_policy
 
 import surefoot as sf
-from surefoot.cross_entropy import CrossEntropy, Population, member_returns
-from surefoot.errors import UsageError
-from surefoot.networks import Policy
-from surefoot.training import prepare
-from surefoot.types import Trajectory
+from surefoot.common.errors import UsageError
+from surefoot.core.data.types import Trajectory
+from surefoot.core.networks import Policy
+from surefoot.methods.learners.cross_entropy import CrossEntropy, Population, member_returns
+from surefoot.runs.train import prepare
 
 
 def test_refit_takes_mean_and_standard_deviation_of_the_best(x64):

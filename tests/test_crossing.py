@@ -8,10 +8,10 @@ import pytest
 from test_distributions import KINDS, kl_by_hand
 from test_fisher import KEY, dense_fisher, forward, make_batch, make_policy, normalized, vector
 
-from surefoot.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Optax
-from surefoot.objectives import Surrogate
-from surefoot.step_size import Backtrack, Fixed, KLBall, Penalty
-from surefoot.update import Step
+from surefoot.core.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Optax
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
+from surefoot.core.updates import Step
 
 RADIUS = 1e-5
 GEOMETRIES = {

@@ -17,12 +17,12 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot import demonstrations
-from surefoot.agent import Shape
-from surefoot.cli import main
-from surefoot.demonstrations import Demonstrations
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.envs.observations import encode
+from surefoot.agents import demonstrations
+from surefoot.agents.demonstrations import Demonstrations
+from surefoot.agents.playing.policy_spec import Shape
+from surefoot.cli.main import main
+from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.envs.spaces.observations import encode
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 FIELDS = ("obs", "action", "reward", "terminated", "truncated")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from surefoot.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
+from surefoot.core.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
 
 KINDS = ["categorical", "multicategorical", "bernoulli", "gaussian"]
 

@@ -12,8 +12,8 @@ import pages
 import pytest
 
 import surefoot as sf
-from surefoot import cli
-from surefoot.recipes import RECIPES
+from surefoot.cli import main
+from surefoot.methods.recipes import RECIPES
 
 sys.path.append(str(pages.ROOT / "docs"))
 import generated
@@ -72,13 +72,13 @@ def test_every_file_that_a_page_names_exists(page):
 @pytest.fixture(scope="module")
 def options():
     """Every option of every command, as its help shows them."""
-    commands = [[name] for name in cli.COMMANDS if name != "train"]
+    commands = [[name] for name in main.COMMANDS if name != "train"]
     commands += [["train", recipe] for recipe in RECIPES]
     found = {}
     for command in commands:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-            cli.main([*command, "--help"])
+            main.main([*command, "--help"])
         found[" ".join(command)] = set(re.findall(r"--[a-z][\w-]*", shown.getvalue()))
     return found
 

@@ -13,10 +13,10 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.agent import Shape
-from surefoot.normalize import NoNormalizer, observation_normalizer
-from surefoot.theory import estimate
-from surefoot.theory.playing import acting
+from surefoot.agents.playing.policy_spec import Shape
+from surefoot.core.data.normalization import NoNormalizer, observation_normalizer
+from surefoot.theory.sampled import estimate
+from surefoot.theory.sampled.play import acting
 
 GAMMA, LIMIT, EPISODES = 0.9, 8, 40_000
 #: From states 0 and 1; state 2 is terminal. P[s, a, s′], R[s, a], μ[s].

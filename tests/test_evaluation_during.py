@@ -10,10 +10,10 @@ from folders import arrays, lines, untimed
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from surefoot.best import Best
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.runs.tolerant import Tolerant
-from surefoot.training import prepare
+from surefoot.common.files.best_effort import Tolerant
+from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.runs.best_agent import Best
+from surefoot.runs.train import prepare
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6, "seed": 3}
 EVALUATED = {"evaluate_every": 200, "evaluation_episodes": 3}

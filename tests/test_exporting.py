@@ -25,19 +25,19 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 import surefoot as sf
-from surefoot.agent import Shape
-from surefoot.cli import main
-from surefoot.exporting.card import card
-from surefoot.exporting.export import FORMATS
-from surefoot.exporting.markdown import block, code, quoted
-from surefoot.exporting.onnx_graph import to_onnx
-from surefoot.exporting.origin import origin_of
-from surefoot.exporting.ports import inputs
-from surefoot.exporting.stablehlo import to_stablehlo
-from surefoot.networks import Policy
-from surefoot.new_files import beside
-from surefoot.statistics import t_interval
-from surefoot.training import prepare
+from surefoot.agents.export.card.card import card
+from surefoot.agents.export.card.markdown import block, code, quoted
+from surefoot.agents.export.formats.onnx_graph import to_onnx
+from surefoot.agents.export.formats.ports import inputs
+from surefoot.agents.export.formats.stablehlo import to_stablehlo
+from surefoot.agents.export.write import FORMATS
+from surefoot.agents.playing.policy_spec import Shape
+from surefoot.cli.main import main
+from surefoot.common.files.atomic import beside
+from surefoot.common.statistics import t_interval
+from surefoot.core.networks import Policy
+from surefoot.runs.export import origin_of
+from surefoot.runs.train import prepare
 
 ROWS = 1000
 OBSERVATIONS = {
@@ -196,7 +196,7 @@ def test_an_activation_has_its_operator(activation):
 
 def test_a_part_of_ones_own_has_no_graph(tmp_path):
     with pytest.raises(sf.UsageError, match=r"the activation is sin.*export as stablehlo"):
-        with_activation(jnp.sin).export(tmp_path / "p.onnx")
+        sf.export(with_activation(jnp.sin), tmp_path / "p.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -331,7 +331,7 @@ def test_the_card_tells_returns_with_their_interval(run, exported):
 
 def test_an_agent_that_knows_nothing_gets_a_card_that_says_so(tmp_path, monkeypatch):
     agent = made("observation dict")
-    written = agent.export(tmp_path / "new" / "p.onnx")
+    written = sf.export(agent, tmp_path / "new" / "p.onnx")
     assert written.evaluated == 0
     text = written.card.read_text()
     head = yaml.safe_load(text.split("---\n")[1])
@@ -364,7 +364,7 @@ def test_a_card_says_what_files_hold_and_nothing_else(tmp_path):
         '{"steps": 5, "episode_returns": [1, "nan"]}\n{"steps": 6, "epi'
     )
     agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=provenance)
-    text = agent.export(tmp_path / "p.onnx", run=folder).card.read_text()
+    text = sf.export(agent, tmp_path / "p.onnx", run=folder).card.read_text()
     _, head, body = text.split("---\n", 2)
     assert yaml.safe_load(head)["tags"][-2:] == [HOSTILE, HOSTILE]
     fenced = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", body)
@@ -379,7 +379,7 @@ def test_half_a_character_is_no_failure(tmp_path):
     inner = {half: half, "surefoot": half}
     told = {"algorithm": half, "environment": half, "hyperparameters": inner, "versions": inner}
     agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"], provenance=told)
-    written = agent.export(tmp_path / "p.onnx")
+    written = sf.export(agent, tmp_path / "p.onnx")
     assert "`half ?` on `half ?`" in written.card.read_text()
     facts = {p.key: p.value for p in onnx.load(written.policy).metadata_props}
     assert facts["task"] == facts["recipe"] == facts["surefoot_version"] == "half ?"
@@ -469,7 +469,7 @@ def test_mistakes_are_one_line_and_leave_nothing(mistake, tmp_path):
     (tmp_path / "carded" / "card.md").write_text("x")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(sf.UsageError, match=message) as raised:
-        made("action box").export(tmp_path / name, **options)
+        sf.export(made("action box"), tmp_path / name, **options)
     assert "\n" not in str(raised.value)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "there.onnx").read_text() == "x"
@@ -484,7 +484,7 @@ def test_a_missing_package_is_named(kind, needs, tmp_path, monkeypatch):
         lambda name, *rest: None if name == needs else find(name, *rest),
     )
     with pytest.raises(sf.UsageError, match=rf"needs {needs}: pip install 'surefoot\[export\]'"):
-        made("action box").export(tmp_path / f"p.{kind}", format=kind)
+        sf.export(made("action box"), tmp_path / f"p.{kind}", format=kind)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
@@ -493,7 +493,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(sf.UsageError, match="No space left on device"):
-        made("action box").export(tmp_path / "p.onnx")
+        sf.export(made("action box"), tmp_path / "p.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -528,10 +528,10 @@ def test_the_policy_and_its_card_are_both_written_or_neither(failure, tmp_path, 
             patch.setattr(os, "link", no_links)
         patch.setattr(where, name, fails_at(number, getattr(where, name)))
         with pytest.raises(sf.UsageError, match=r"p\.onnx cannot be made: No space left"):
-            agent.export(tmp_path / "p.onnx")
+            sf.export(agent, tmp_path / "p.onnx")
         assert list(tmp_path.iterdir()) == []
         # The next one is not refused, without links neither.
-        agent.export(tmp_path / "p.onnx")
+        sf.export(agent, tmp_path / "p.onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["card.md", "p.onnx"]
     assert (tmp_path / "p.onnx").stat().st_nlink == 1
     assert (tmp_path / "p.onnx").stat().st_mode & 0o777 == 0o644
@@ -548,9 +548,9 @@ def test_what_appears_meanwhile_is_kept(links, tmp_path, monkeypatch):
 
     if not links:
         monkeypatch.setattr(os, "link", no_links)
-    monkeypatch.setattr(sys.modules["surefoot.exporting.export"], "card", appear)
+    monkeypatch.setattr(sys.modules["surefoot.agents.export.write"], "card", appear)
     with pytest.raises(sf.UsageError, match=r"card\.md was made by another process"):
-        made("action box").export(tmp_path / "p.onnx")
+        sf.export(made("action box"), tmp_path / "p.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["card.md"]
     assert (tmp_path / "card.md").read_text() == "mine"
     with beside(tmp_path / "card.md", replace=True) as part:

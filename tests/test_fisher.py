@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from test_distributions import KINDS, flat, metric_by_hand, support
 
-from surefoot.geometry import CG, Cholesky, Fisher
-from surefoot.local import Local
-from surefoot.networks import (
+from surefoot.core.data.types import Batch
+from surefoot.core.geometry import CG, Cholesky, Fisher
+from surefoot.core.local_model import Local
+from surefoot.core.networks import (
     BernoulliHead,
     CategoricalHead,
     GaussianHead,
     MultiCategoricalHead,
     Policy,
 )
-from surefoot.objectives import Surrogate
-from surefoot.types import Batch
+from surefoot.core.objectives import Surrogate
 
 KEY = jax.random.key(0)
 OBS = 3

@@ -9,10 +9,10 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.envs.observations import component
-from surefoot.runs import checkpoints
-from surefoot.runs.progress import Silent
-from surefoot.training import execute, prepare
+from surefoot.envs.spaces.observations import component
+from surefoot.runs.display.progress import Silent
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.train import execute, prepare
 
 SMALL = {"num_envs": 3, "horizon": 16, "hidden": (8,), "steps": 48 * 6}
 

@@ -13,13 +13,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.advantages import gae
-from surefoot.envs.actions import action_map
-from surefoot.envs.host import HostEnv
+from surefoot.core.data.advantages import gae
+from surefoot.core.data.normalization import NoNormalizer
+from surefoot.core.networks import CategoricalHead
+from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import list_env_ids, make_groups, make_host
-from surefoot.networks import CategoricalHead
-from surefoot.normalize import NoNormalizer
-from surefoot.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.envs.spaces.actions import action_map
+from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
 
 NUM_ENVS, ROWS, LIMIT = 3, 40, 5
 

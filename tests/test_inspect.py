@@ -18,11 +18,13 @@ from filelock import FileLock
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot import described, inspecting, replaying, runtime
-from surefoot.cli import main
-from surefoot.loop import Iteration, Timing
-from surefoot.runs import checkpoints, comparing
-from surefoot.runs.metrics import as_row
+from surefoot.cli.main import main
+from surefoot.common import jax_setup
+from surefoot.runs import rebuild, reproduce
+from surefoot.runs.folder import checkpoints, compare_rows
+from surefoot.runs.folder.metrics_file import as_row
+from surefoot.theory import inspection
+from surefoot.training.iteration import Iteration, Timing
 
 ITERATIONS = 5
 SMALL = {"num_envs": 4, "horizon": 64, "hidden": (8,), "checkpoint_every": 0}
@@ -271,19 +273,19 @@ def told(**values):
 )
 def test_iterations_are_compared_in_what_a_run_cannot_share_by_chance(values, found):
     row = json.loads(json.dumps(as_row(told())))
-    assert comparing.difference(told(**values), row) == found
-    assert comparing.equal(told(**values), row) == (values == {})
+    assert compare_rows.difference(told(**values), row) == found
+    assert compare_rows.equal(told(**values), row) == (values == {})
 
 
 def test_an_update_that_was_not_finite_is_the_same_again():
     nan = told(kl_mean=float("nan"), returns=[float("nan"), 1.0])
-    assert comparing.difference(nan, json.loads(json.dumps(as_row(nan)))) is None
+    assert compare_rows.difference(nan, json.loads(json.dumps(as_row(nan)))) is None
 
 
 def test_a_run_that_ends_early_is_refused(short, monkeypatch):
     rows = folders.rows(short)
-    monkeypatch.setattr(comparing, "read", lambda *_: [*rows, {**rows[-1], "iteration": 5}])
-    monkeypatch.setattr(replaying.Run, "iterations", lambda self: (x for x in ()))
+    monkeypatch.setattr(compare_rows, "read", lambda *_: [*rows, {**rows[-1], "iteration": 5}])
+    monkeypatch.setattr(reproduce.Run, "iterations", lambda self: (x for x in ()))
     with pytest.raises(sf.UsageError, match=r"iteration 5 of .*: the run ends with iteration -1;"):
         sf.inspect(short, 5)
 
@@ -303,16 +305,17 @@ def test_the_normalizer_is_the_one_that_the_batch_was_seen_through(ppo, inspecte
 
 SET_UP = """
 import json, os, pathlib, sys
-import surefoot, surefoot.described as described
+import surefoot
+from surefoot.runs import rebuild
 path = pathlib.Path(sys.argv[1])
 config = json.loads((path / "config.json").read_text())
-described.compute_as(config, path)
-print(os.environ["NPROC"], described.differences(config))
+rebuild.compute_as(config, path)
+print(os.environ["NPROC"], rebuild.differences(config))
 import jax
 jax.devices()
 config["versions"]["NPROC"] = "3"
-described.compute_as(config, path)
-print(os.environ["NPROC"], described.differences(config))
+rebuild.compute_as(config, path)
+print(os.environ["NPROC"], rebuild.differences(config))
 """
 
 
@@ -320,7 +323,7 @@ def test_a_replay_computes_on_as_many_cores_as_the_run(short, tmp_path, monkeypa
     folder = shutil.copytree(short, tmp_path / "run")
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    assert config["versions"]["NPROC"] == runtime.cores()
+    assert config["versions"]["NPROC"] == jax_setup.cores()
     config["versions"]["NPROC"] = "2"
     path.write_text(json.dumps(config))
     clean = {k: v for k, v in os.environ.items() if k != "NPROC"}
@@ -329,8 +332,8 @@ def test_a_replay_computes_on_as_many_cores_as_the_run(short, tmp_path, monkeypa
     # Once JAX has computed it is too late.
     assert done.stdout == "2 \n2 NPROC 3 then, 2 now\n"
     asked = []
-    monkeypatch.setattr(replaying, "compute_as", lambda *given: asked.append(given))
-    assert sf.inspect(folder, 4).update.differences == f"NPROC 2 then, {runtime.cores()} now"
+    monkeypatch.setattr(reproduce, "compute_as", lambda *given: asked.append(given))
+    assert sf.inspect(folder, 4).update.differences == f"NPROC 2 then, {jax_setup.cores()} now"
     assert asked == [(config, folder)]
 
 
@@ -343,8 +346,8 @@ def test_a_run_that_does_not_say_on_how_many_cores_counts_the_seeds_beside_it(
         (tmp_path / path / "config.json").touch()
     (tmp_path / "seed-7").mkdir()
     said = []
-    monkeypatch.setattr(runtime, "side_by_side", said.append)
-    described.compute_as({"versions": {}}, tmp_path / name)
+    monkeypatch.setattr(jax_setup, "side_by_side", said.append)
+    rebuild.compute_as({"versions": {}}, tmp_path / name)
     assert said == cores
 
 
@@ -378,9 +381,9 @@ def test_a_run_of_worker_processes_is_replayed_bit_for_bit(ppo, tmp_path):
 
 def test_the_clip_of_a_learner_of_ones_own_is_read_off_it(short):
     recipe = sf.recipes.PPOClip(clip=0.3)
-    assert replaying._clip(recipe.build()) == pytest.approx(0.3)
+    assert reproduce._clip(recipe.build()) == pytest.approx(0.3)
     plain = sf.Algorithm(sf.Step(sf.Clipped(0.25), sf.Euclidean(), sf.Fixed(0.1)))
-    assert replaying._clip(plain) == 0.25
+    assert reproduce._clip(plain) == 0.25
     assert sf.inspect(short, 4).update.clip is None
 
 
@@ -403,7 +406,7 @@ def test_episodes_that_began_anew_in_between_cannot_be_replayed(tmp_path):
 def test_a_refused_update_cannot_be_looked_at(short, monkeypatch):
     rows = folders.rows(short)[:3]
     refused = [{**row, "refused": True} for row in rows]
-    monkeypatch.setattr(comparing, "read", lambda *_: refused)
+    monkeypatch.setattr(compare_rows, "read", lambda *_: refused)
     with pytest.raises(sf.UsageError, match=r"iteration 2 of .* was refused and changed nothing"):
         sf.inspect(short, 2)
 
@@ -412,7 +415,7 @@ def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, mon
     plain = folders.rows(short)
     for told, expected in (({"kl_penalty": 0.5}, 0.5), ({"beta": 2.0}, 2.0), ({}, 1.0)):
         rows = [*plain[:4], {**plain[4], **told}]
-        monkeypatch.setattr(comparing, "read", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(compare_rows, "read", lambda *_, rows=rows: rows)
         curves = sf.inspect(short, 4).curves
         assert curves.beta == expected
         np.testing.assert_array_equal(curves.penalized, curves.surrogate - expected * curves.kl)
@@ -420,7 +423,7 @@ def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, mon
 
 def test_methods_without_a_surrogate_are_refused(short, monkeypatch):
     recipe = sf.recipes.CEM(num_envs=4, horizon=64)
-    monkeypatch.setattr(replaying, "method_of", lambda *_: recipe)
+    monkeypatch.setattr(reproduce, "method_of", lambda *_: recipe)
     with pytest.raises(sf.UsageError, match="has no advantages and so no surrogate; accepted is"):
         sf.inspect(short, 0)
 
@@ -442,7 +445,7 @@ def test_the_command_prints_and_writes(short, tmp_path, capsys):
     assert "clip 0.2, β 1, γ 0.9, " in out
     assert f"written: {table}" in out
     lines = [line.split(",") for line in table.read_text().splitlines()]
-    assert lines[0] == list(sf.inspecting.CURVES)
+    assert lines[0] == list(inspection.CURVES)
     assert len(lines) == 52
     curves = sf.inspect(short, 4, clip=0.1, beta=3.0).curves
     np.testing.assert_allclose([float(line[4]) for line in lines[1:]], curves.kl, rtol=1e-12)
@@ -479,6 +482,6 @@ def test_a_figure_without_matplotlib_is_refused_before_anything_is_replayed(
     short, capsys, monkeypatch
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(inspecting, "replay", None)
+    monkeypatch.setattr(inspection, "replay", None)
     assert main(["inspect", str(short), "--iteration", "1", "--out", "x.pdf"]) == 2
     assert "a figure needs matplotlib: pip install 'surefoot[figures]'" in capsys.readouterr().err

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import surefoot as sf
-from surefoot.networks import CategoricalHead, GaussianHead, Policy
-from surefoot.theory.figures import draw_interpolation
+from surefoot.core.networks import CategoricalHead, GaussianHead, Policy
 from surefoot.theory.interpolation import ALPHAS, interpolate
+from surefoot.theory.update_figure import draw_interpolation
 
 DISCOUNT, CLIP, BETA = 0.9, 0.1, 2.0
 HEADS = {"categorical": CategoricalHead(3), "gaussian": GaussianHead(2, log_std=-0.5)}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_fisher import KEY, dense_fisher, forward, make_batch, make_policy
 
-from surefoot.geometry import Cholesky, Euclidean, Fisher
-from surefoot.objectives import Surrogate
-from surefoot.step_size import KLBall
-from surefoot.update import Step
+from surefoot.core.geometry import Cholesky, Euclidean, Fisher
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import KLBall
+from surefoot.core.updates import Step
 
 
 class Reparameterized(eqx.Module):

@@ -9,12 +9,13 @@ from test_distributions import KINDS
 from test_fisher import KEY, dense_fisher, make_batch, make_policy, normalized, vector
 
 from benchmarks.kfac import cartpole_batches, cosines
-from surefoot.envs.actions import action_head
-from surefoot.envs.classic import DEVICE_ENVS
-from surefoot.geometry import KFAC
-from surefoot.local import Local
-from surefoot.networks import Policy, StateGaussianHead
-from surefoot.objectives import Surrogate
+from surefoot.core.geometry import KFAC
+from surefoot.core.geometry.kfac import fisher_block
+from surefoot.core.local_model import Local
+from surefoot.core.networks import Policy, StateGaussianHead
+from surefoot.core.objectives import Surrogate
+from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.envs.spaces.actions import action_head
 
 
 @eqx.filter_jit
@@ -26,7 +27,7 @@ def direct(kfac, policy, batch, state=None, key=KEY):
 
 @eqx.filter_jit
 def block(policy, batch, chosen):
-    return Local(Surrogate(), policy, batch).block(chosen)
+    return fisher_block(Local(Surrogate(), policy, batch), chosen)
 
 
 def with_bias(x):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from surefoot.envs.actions import action_map
 from surefoot.envs.make import make_host
-from surefoot.loop import Seeds, host_iterations
-from surefoot.loop.host import Programs
-from surefoot.rollout import HostRollout, with_old
-from surefoot.training import prepare
+from surefoot.envs.spaces.actions import action_map
+from surefoot.runs.train import prepare
+from surefoot.training.host_loop import HostEnvironments, Programs
+from surefoot.training.iteration import BEGINNING, Seeds, go_on
+from surefoot.training.rollout import HostRollout, with_old
 
 SEEDS = Seeds.of(3)
 HORIZON = 8
@@ -64,8 +64,9 @@ def test_overlapped_iterations_are_those_of_one_after_the_other():
     to_env = action_map(Walk.action_space)
     rollout = HostRollout([env], HORIZON, to_env)
     groups = rollout.init(SEEDS.environment)
-    overlapped = host_iterations(
-        learner, [make_host(Walk, 3)], to_env, state, horizon=HORIZON, steps=run.steps, seeds=SEEDS
+    loop = HostEnvironments([make_host(Walk, 3)], HORIZON, owned=True)
+    overlapped = loop.iterations(
+        learner, to_env, state, steps=run.steps, seeds=SEEDS, start=BEGINNING, ask=go_on
     )
     update = jax.jit(lambda s, t: learner.update(s, t)[0])
     for number, told in enumerate(overlapped):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surefoot.normalize import (
+from surefoot.core.data.normalization import (
     NoNormalizer,
     NoScaler,
     ObservationNormalizer,

@@ -17,10 +17,11 @@ from test_fisher import (
     vector,
 )
 
-from surefoot.distributions import Categorical, DiagGaussian
-from surefoot.geometry import Euclidean
-from surefoot.local import Local
-from surefoot.objectives import (
+from surefoot.core.data.types import Batch
+from surefoot.core.distributions import Categorical, DiagGaussian
+from surefoot.core.geometry import Euclidean
+from surefoot.core.local_model import Local
+from surefoot.core.objectives import (
     Clipped,
     EntropyBonus,
     KLPenalized,
@@ -29,9 +30,8 @@ from surefoot.objectives import (
     Score,
     Surrogate,
 )
-from surefoot.step_size import Fixed
-from surefoot.types import Batch
-from surefoot.update import Step
+from surefoot.core.step_size import Fixed
+from surefoot.core.updates import Step
 
 OBJECTIVES = {
     "score": Score,

@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import ks_2samp
 
 import surefoot as sf
+from surefoot.agents.playing.episodes import play_on_host
+from surefoot.agents.playing.evaluation import evaluate
+from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.make import make_groups, make_host
-from surefoot.envs.pool import make_pool
-from surefoot.episodes import play_on_host
-from surefoot.evaluation import evaluate
-from surefoot.training import prepare
+from surefoot.runs.train import prepare
 
 pytest.importorskip("envpool")
 

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.training import prepare
+from surefoot.runs.train import prepare
 
 
 class Probe:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surefoot.product import matmul
+from surefoot.core.networks import matmul
 
 X = jax.random.normal(jax.random.key(0), (5, 3))
 W = jax.random.normal(jax.random.key(1), (3, 4))

@@ -9,17 +9,17 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot import programs
-from surefoot.programs import compiled, constants
-from surefoot.recipes import RECIPES
-from surefoot.training import prepare
+from surefoot.common import compile_cache
+from surefoot.common.compile_cache import compiled, constants
+from surefoot.methods.recipes import RECIPES
+from surefoot.runs.train import prepare
 
 
 @pytest.fixture
 def made(monkeypatch):
     """The programs of this test alone."""
-    kept = type(programs._programs)()
-    monkeypatch.setattr(programs, "_programs", kept)
+    kept = type(compile_cache._programs)()
+    monkeypatch.setattr(compile_cache, "_programs", kept)
     return kept
 
 
@@ -124,7 +124,7 @@ def test_a_users_environment_is_read_anew_in_every_run(made):
 
 
 def test_programs_not_used_for_longest_go_first(made, monkeypatch):
-    monkeypatch.setattr(programs, "MOST", 2)
+    monkeypatch.setattr(compile_cache, "MOST", 2)
 
     def square(x):
         return x**2

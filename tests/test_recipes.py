@@ -10,10 +10,10 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.demonstrations import save
-from surefoot.recipes import RECIPES
-from surefoot.recipes.base import OnPolicy
-from surefoot.training import prepare
+from surefoot.agents.demonstrations import save
+from surefoot.methods.recipes import RECIPES
+from surefoot.methods.recipes.base import OnPolicy
+from surefoot.runs.train import prepare
 
 ACTIONS = {
     "discrete": spaces.Discrete(3),

@@ -6,10 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 
+from surefoot.common.arrays import Saved
+from surefoot.envs.host.episode_history import History
 from surefoot.envs.make import make_groups, make_host
-from surefoot.envs.replay import History
-from surefoot.named import Saved
-from surefoot.rollout import GroupState, restore_groups, save_groups
+from surefoot.training.rollout import GroupState, restore_groups, save_groups
 
 IDS = ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", "Taxi-v4", "HalfCheetah-v5", "Hopper-v5"]
 

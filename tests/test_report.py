@@ -16,26 +16,21 @@ import pytest
 import scipy.stats
 
 from benchmarks import reporting as synthetic
-from surefoot import reporting, statistics
-from surefoot.cli import main
-from surefoot.reporting import (
-    comparison,
-    finding,
-    grouping,
-    interactive,
-    panels,
-    plain,
-    reading,
-    tables,
-)
+from surefoot import reporting
+from surefoot.cli.main import main
+from surefoot.common import statistics
 from surefoot.reporting import page as pages
-from surefoot.reporting.checks import checks
-from surefoot.reporting.figures import Figure, Series, running_mean, thin
-from surefoot.reporting.log import TRACED
-from surefoot.reporting.panels.series import STEPS
-from surefoot.reporting.scores import final_score
-from surefoot.reporting.words import number
-from surefoot.runs import methods, repeating
+from surefoot.reporting import single_run
+from surefoot.reporting.comparison import compare, grouping
+from surefoot.reporting.data import read_run, run_paths
+from surefoot.reporting.data.run_log import TRACED
+from surefoot.reporting.data.scores import final_score, running_mean
+from surefoot.reporting.drawing import matplotlib_figures, plotly_figures, tables
+from surefoot.reporting.drawing.figures import Figure, Series, thin
+from surefoot.reporting.drawing.formatting import number
+from surefoot.reporting.drawing.series import STEPS
+from surefoot.reporting.single_run.checks import checks
+from surefoot.runs.folder import command_line, method_facts
 
 EVIL = "<script>alert(1)</script>&\"'"
 
@@ -189,7 +184,7 @@ def test_a_better_method_is_more_likely_to_win():
 
 
 def test_a_run_is_read_row_by_row(one):
-    log = reading.read(one)
+    log = read_run.read(one)
     assert log.total == 1000
     np.testing.assert_array_equal(log.returns, [x for i in range(10) for x in (10 * i, 10 * i + 5)])
     np.testing.assert_array_equal(log.episode_steps[:4], [50, 100, 150, 200])
@@ -207,10 +202,10 @@ def test_a_run_is_read_row_by_row(one):
 def test_rows_found_by_their_keys_are_those_that_are_parsed(tmp_path):
     rows = [row(i, returns=[1.5 * i, math.pi] * (i % 3)) for i in range(7)]
     rows[2].update(episode_returns=["nan", 2.0, "-inf"], refused=True, env_restarts=1)
-    plain_ = reading.read(make(tmp_path / "a", rows))
+    plain_ = read_run.read(make(tmp_path / "a", rows))
     # The same, laid out by another hand.
     compact = [json.dumps(one, separators=(",", ":"), sort_keys=True) + "\n" for one in rows]
-    other = reading.read(make(tmp_path / "b", compact))
+    other = read_run.read(make(tmp_path / "b", compact))
     for name in ("steps", "returns", "episode_steps", "refused", "restarts"):
         np.testing.assert_array_equal(getattr(plain_, name), getattr(other, name))
     for name in TRACED:
@@ -221,7 +216,7 @@ def test_rows_found_by_their_keys_are_those_that_are_parsed(tmp_path):
 
 def test_of_a_long_run_rows_are_read_in_detail_evenly_and_all_are_scanned(tmp_path):
     folder = make(tmp_path / "run", [row(i, refused=i == 7) for i in range(90)])
-    log = reading.read(folder, detail=30)
+    log = read_run.read(folder, detail=30)
     np.testing.assert_array_equal(log.columns["steps"], 100.0 * np.arange(1, 91, 3))
     assert log.every == 3
     assert len(log.steps) == len(log.returns) == 90
@@ -232,12 +227,12 @@ def test_of_a_long_run_rows_are_read_in_detail_evenly_and_all_are_scanned(tmp_pa
 def test_a_damaged_row_is_counted_and_left_out(tmp_path, value):
     for name, count in (("steps", 2), ("env_restarts", 2)):
         bad = row(1, **{name: value})
-        log = reading.read(make(tmp_path / name, [row(0), bad, row(2)]))
+        log = read_run.read(make(tmp_path / name, [row(0), bad, row(2)]))
         assert log.steps.tolist() == [100, 300]
         assert len(log.returns) == count
         assert "a line of metrics.jsonl" in log.notes[0]
     many = [row(0, env_restarts=10**12)]
-    assert len(reading.read(make(tmp_path / "many", many)).restarts) == 1000
+    assert len(read_run.read(make(tmp_path / "many", many)).restarts) == 1000
 
 
 def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
@@ -248,7 +243,7 @@ def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
             manifest = folder / "checkpoints" / checkpoint / "manifest.json"
             # The newest one is half-written.
             manifest.write_text("{" if budget is None else json.dumps({"budget": budget}))
-        return reading.read(folder)
+        return read_run.read(folder)
 
     short, long = longer("short", 15), longer("long", 20)
     assert (short.planned, short.complete) == (2000, False)
@@ -256,7 +251,7 @@ def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
     assert "1,500 of 2,000 steps" in write(short.folder, out=tmp_path / "report.html")
     assert "--steps 2050" in (tmp_path / "report.html").read_text()
     given = {"setup": {"steps": 2050, "seed": 1}, "steps": 2000}
-    whole = reading.read(make(tmp_path / "whole", [row(i) for i in range(20)], **given))
+    whole = read_run.read(make(tmp_path / "whole", [row(i) for i in range(20)], **given))
     (found,) = grouping.group([short, long, whole])
     assert found.method == "trpo"
 
@@ -274,15 +269,15 @@ def test_the_running_mean_is_that_of_a_loop():
 
 
 def test_every_diagnostic_has_a_panel_and_absent_ones_have_none(one, tmp_path):
-    names = [figure.name for figure in panels.figures(reading.read(one))]
+    names = [figure.name for figure in single_run.figures(read_run.read(one))]
     words = "learning kl improvement scale search ess entropy std critic time"
     assert " ".join(names) == words
     little = make(tmp_path / "run", [{"steps": 5, "kl_mean": 0.1, "episode_returns": []}])
-    assert [figure.name for figure in panels.figures(reading.read(little))] == ["kl"]
+    assert [figure.name for figure in single_run.figures(read_run.read(little))] == ["kl"]
 
 
 def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
-    figures = {figure.name: figure for figure in panels.figures(reading.read(one))}
+    figures = {figure.name: figure for figure in single_run.figures(read_run.read(one))}
     assert figures["scale"].series[0].y[0] == pytest.approx(2.0 * 0.8)
     (rule,) = [s for s in figures["kl"].series if s.kind == "rule"]
     assert rule.y.tolist() == [0.01, 0.01]
@@ -306,9 +301,9 @@ def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
     ],
 )
 def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
-    good = reading.read(make(tmp_path / "good", [row(i) for i in range(9)]))
+    good = read_run.read(make(tmp_path / "good", [row(i) for i in range(9)]))
     assert all(check.good for check in checks(good))
-    bad = reading.read(make(tmp_path / "bad", [row(i, **fields) for i in range(9)]))
+    bad = read_run.read(make(tmp_path / "bad", [row(i, **fields) for i in range(9)]))
     (found,) = [check.says for check in checks(bad) if not check.good]
     assert says in found
     assert not checks(bad)[0].good
@@ -329,10 +324,10 @@ def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
     ],
 )
 def test_the_kl_that_a_step_is_held_to_is_the_same_everywhere(name, given, held):
-    from surefoot.runs.dashboard import bound
+    from surefoot.runs.display.dashboard import bound
 
     config = {"algorithm": name, "hyperparameters": given}
-    assert methods.step_kl(config) == held
+    assert method_facts.step_kl(config) == held
     assert bound(config) == (None if held is None else held[1])
 
 
@@ -344,25 +339,25 @@ def test_the_command_that_repeats_a_run_leaves_its_folder_out():
         "hyperparameters": {"max_kl": 0.02, "damping": 0.1},
         "command": ["/x/surefoot", "train", "trpo", "Cart Pole", "--out", "a b", "--seed", "3"],
     }
-    assert repeating.command(config) == "surefoot train trpo 'Cart Pole' --seed 3"
-    assert repeating.command(config, steps=9000) == (
+    assert command_line.command(config) == "surefoot train trpo 'Cart Pole' --seed 3"
+    assert command_line.command(config, steps=9000) == (
         "surefoot train trpo 'Cart Pole' --seed 3 --steps 9000"
     )
     module = ["/x/surefoot/cli.py", "train", "trpo", "E", "--steps=5", "--steps", "6"]
-    assert repeating.made_by({"command": module}) == ["surefoot", *module[1:]]
+    assert command_line.made_by({"command": module}) == ["surefoot", *module[1:]]
     given = {**config, "command": module}
-    assert repeating.command(given, steps=7) == "surefoot train trpo E --steps 7"
+    assert command_line.command(given, steps=7) == "surefoot train trpo E --steps 7"
     config["command"] = ["my_script.py"]
-    assert repeating.command(config) == (
+    assert command_line.command(config) == (
         "surefoot train trpo CartPole-v1 --steps 5000 --seed 3 --hidden 8 --no-scale-rewards "
         "--max-kl 0.02"
     )
-    assert repeating.command({**config, "environment_id": None}) is None
+    assert command_line.command({**config, "environment_id": None}) is None
 
 
 def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
     def log(name, seed, **options):
-        return reading.read(make(tmp_path / name, setup={"seed": seed, "steps": 9}, **options))
+        return read_run.read(make(tmp_path / name, setup={"seed": seed, "steps": 9}, **options))
 
     wide = {"max_kl": 0.02, "damping": 0.1}
     logs = [
@@ -384,8 +379,8 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
 
 
 def test_a_comparison_has_the_statistics_of_its_runs(many):
-    logs = [reading.read(folder, detail=0) for folder in finding.find_runs([many])]
-    shown = comparison.compare(logs)
+    logs = [read_run.read(folder, detail=0) for folder in run_paths.find_runs([many])]
+    shown = compare.compare(logs)
     summary, overall, improvement = shown.tables
     scores = [
         final_score(log)
@@ -408,8 +403,8 @@ def test_runs_of_different_length_share_a_curve_as_far_as_each_goes(tmp_path):
     long = make(tmp_path / "a", [row(i, returns=[10.0]) for i in range(10)])
     other = {"setup": {"steps": 1000, "seed": 1}}
     short = make(tmp_path / "b", [row(i, returns=[20.0]) for i in range(5)], **other)
-    logs = [reading.read(folder, detail=0) for folder in (long, short)]
-    shown = comparison.compare(logs)
+    logs = [read_run.read(folder, detail=0) for folder in (long, short)]
+    shown = compare.compare(logs)
     curve = shown.figures[0].series[0]
     assert curve.y[curve.x < 495][-1] == 15
     assert curve.y[-1] == 10
@@ -422,7 +417,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
         setup = {"steps": 300, "seed": seed}
         rows = [row(i, returns=returns) for i in range(3)]
         folder = make(tmp_path / name, rows, setup=setup, steps=300, algorithm=method)
-        return reading.read(folder, detail=0)
+        return read_run.read(folder, detail=0)
 
     logs = [
         log("a", 0, [5.0]),
@@ -432,7 +427,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
         log("e", 0, [2.0], "npg"),
         log("f", 1, [4.0], "npg"),
     ]
-    shown = comparison.compare(logs)
+    shown = compare.compare(logs)
     cells = {cells[0]: cells for cells in shown.tables[0].rows}
     # The scores are 2 (the lowest), 5 and 7.
     assert cells["trpo"][4] == number(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
@@ -445,7 +440,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
         "in 1 run some episodes have returns that are not finite",
     ):
         assert any(said in note for note in shown.notes)
-    alone = comparison.compare([logs[1]])
+    alone = compare.compare([logs[1]])
     assert any("no run has a score: left out" in note for note in alone.notes)
     assert "diverged" in write(*(one.folder for one in logs), out=tmp_path / "report.html")
 
@@ -457,7 +452,7 @@ def test_a_seed_counts_once(tmp_path):
         return path
 
     folders = [folder("a", 0, 1.0, 10), folder("b", 1, 3.0, 10), folder("c", 0, 5.0, 20)]
-    shown = comparison.compare([reading.read(path, detail=0) for path in folders])
+    shown = compare.compare([read_run.read(path, detail=0) for path in folders])
     assert [log.folder for log in shown.groups[0].runs] == [folders[2], folders[1]]
     assert shown.tables[0].rows[0][2] == "2"
     (note,) = [note for note in shown.notes if "twice" in note]
@@ -500,7 +495,7 @@ def write(*paths, out):
 
 @pytest.fixture(params=["plotly", "matplotlib"])
 def drawn_by(request, monkeypatch):
-    monkeypatch.setattr(interactive, "available", lambda: request.param == "plotly")
+    monkeypatch.setattr(plotly_figures, "available", lambda: request.param == "plotly")
     return request.param
 
 
@@ -539,8 +534,8 @@ def test_what_comes_from_files_is_text(tmp_path, drawn_by):
 
 
 def test_axes_have_names_with_units(one, many):
-    figures = panels.figures(reading.read(one))
-    figures += comparison.compare([reading.read(f, 0) for f in finding.find_runs([many])]).figures
+    figures = single_run.figures(read_run.read(one))
+    figures += compare.compare([read_run.read(f, 0) for f in run_paths.find_runs([many])]).figures
     for figure in figures:
         for axis in (figure.x, figure.y):
             assert axis.labels or "steps" in axis.title or re.search(r"\(.+\)", axis.title)
@@ -550,20 +545,20 @@ def test_axes_have_names_with_units(one, many):
 
 def test_series_differ_in_more_than_color():
     looks = set()
-    for style in range(interactive.COLORS * 4):
+    for style in range(plotly_figures.COLORS * 4):
         zeros = np.zeros(3)
         series = Series(f"s{style}", "line", zeros, zeros, style=style)
         figure = Figure("f", "", "", "", STEPS, STEPS, (series,))
-        (trace,) = interactive.draw(figure)["data"]
+        (trace,) = plotly_figures.draw(figure)["data"]
         looks.add((trace["line"]["color"], trace["line"]["dash"]))
-    assert len(looks) == interactive.COLORS * 4
+    assert len(looks) == plotly_figures.COLORS * 4
 
 
 def test_arrays_survive_their_packing():
     import base64
 
     for values, kind in (([1, 2**30], "i4"), ([0.5, math.nan], "f4"), ([1.0, math.inf], "f4")):
-        packed = interactive._array(np.array(values, float))
+        packed = plotly_figures._array(np.array(values, float))
         assert packed["dtype"] == kind
         found = np.frombuffer(base64.b64decode(packed["bdata"]), kind)
         expected = [x if math.isfinite(x) else math.nan for x in values]
@@ -603,7 +598,7 @@ def test_a_number_too_large_to_compute_with_ends_nothing(tmp_path, huge):
 @pytest.mark.parametrize("steps", ["1000", 1000.0, None])
 def test_steps_that_are_no_integer_are_no_plan(tmp_path, steps):
     folder = make(tmp_path / "run", [row(0)], setup={"steps": steps, "seed": 0})
-    assert reading.read(folder).budget is None
+    assert read_run.read(folder).budget is None
 
 
 def test_runs_of_all_kinds_share_a_page(tmp_path, one):
@@ -659,8 +654,8 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
         assert err.count("\n") == 1
     code, _, err = run("report", "x" * 300)
     assert (code, err.count("\n")) == (2, 1)
-    monkeypatch.setattr(interactive, "available", lambda: False)
-    monkeypatch.setattr(plain, "available", lambda: False)
+    monkeypatch.setattr(plotly_figures, "available", lambda: False)
+    monkeypatch.setattr(matplotlib_figures, "available", lambda: False)
     code, _, err = run("report", one, "-o", out)
     assert code == 2
     assert "pip install 'surefoot[report]'" in err
@@ -670,7 +665,7 @@ def test_mistakes_are_one_line(tmp_path, one, monkeypatch):
 def test_nothing_is_left_of_a_page_that_was_interrupted(one, tmp_path, monkeypatch):
     out = tmp_path / "report.html"
     out.write_text("old")
-    monkeypatch.setattr(reporting.writing, "_one", lambda *_: 0)
+    monkeypatch.setattr(reporting.report, "_one", lambda *_: 0)
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -693,7 +688,7 @@ TRAIN = "train reinforce CartPole-v1 --num-envs 2 --horizon 32 --steps 128 --hid
 
 
 def test_training_ends_with_a_report_and_never_fails_by_it(tmp_path, monkeypatch):
-    from surefoot.commands import report
+    from surefoot.cli.commands import report
 
     words = [*TRAIN.split(), "--out", str(tmp_path / "b"), "--no-report"]
     monkeypatch.setattr(sys, "argv", ["/x/surefoot/cli.py", *words])
@@ -728,15 +723,15 @@ def test_training_ends_with_a_report_and_never_fails_by_it(tmp_path, monkeypatch
     said, err = ends(tmp_path / "b")
     assert said == f"report: {tmp_path / 'b' / 'report.html'}\n"
     assert "reinforce on CartPole-v1" in (tmp_path / "b" / "report.html").read_text()
-    monkeypatch.setattr(interactive, "available", lambda: False)
-    monkeypatch.setattr(plain, "available", lambda: False)
+    monkeypatch.setattr(plotly_figures, "available", lambda: False)
+    monkeypatch.setattr(matplotlib_figures, "available", lambda: False)
     said, err = ends(tmp_path / "b")
     assert said.count("\n") == 1
     assert "no report: " in said
     assert "pip install" in said
     monkeypatch.undo()
     # A defect shows itself, and the run stands.
-    monkeypatch.setattr(reporting.writing, "read", lambda _: 1 / 0)
+    monkeypatch.setattr(reporting.report, "read", lambda _: 1 / 0)
     said, err = ends(tmp_path / "b")
     assert "ZeroDivisionError" in err
     assert "the run is complete" in err
@@ -746,7 +741,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
 
     code = (
-        "import sys, surefoot.commands.report, surefoot.reporting;"
+        "import sys, surefoot.cli.commands.report, surefoot.reporting;"
         "print({'jax', 'plotly', 'matplotlib', 'scipy'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -754,7 +749,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 
 def test_a_page_without_plotly_stands_alone(one, tmp_path, monkeypatch):
-    monkeypatch.setattr(interactive, "available", lambda: False)
+    monkeypatch.setattr(plotly_figures, "available", lambda: False)
     text = write(one, out=tmp_path / "report.html")
     assert text.count("<svg") == 10
     assert "currentColor" in text
@@ -858,7 +853,7 @@ def test_hover_and_legend_and_copying_work(browser, written):
 
 
 def test_a_plain_page_needs_no_script_to_be_seen(browser, one, tmp_path, monkeypatch):
-    monkeypatch.setattr(interactive, "available", lambda: False)
+    monkeypatch.setattr(plotly_figures, "available", lambda: False)
     path = tmp_path / "plain.html"
     write(one, out=path)
     shown = browser.show(path, width=390, mobile=True)
@@ -871,5 +866,5 @@ def test_a_plain_page_needs_no_script_to_be_seen(browser, one, tmp_path, monkeyp
 
 
 def test_plotly_is_found_where_it_is_installed():
-    assert interactive.available() == (importlib.util.find_spec("plotly") is not None)
-    assert pages.figures([], plain.picture).count("figure") == 1
+    assert plotly_figures.available() == (importlib.util.find_spec("plotly") is not None)
+    assert pages.figures([], matplotlib_figures.picture).count("figure") == 1

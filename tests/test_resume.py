@@ -16,12 +16,13 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from surefoot.resuming import restored
-from surefoot.runs import checkpoints, store
-from surefoot.runs.holding import is_held
-from surefoot.runs.metrics import JsonLines
-from surefoot.runs.progress import Silent
-from surefoot.training import execute, prepare
+from surefoot.common.files import array_folder
+from surefoot.common.files.folder_lock import is_held
+from surefoot.runs.display.progress import Silent
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder.metrics_file import JsonLines
+from surefoot.runs.resume import restored
+from surefoot.runs.train import execute, prepare
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 5, "checkpoint_every": 0}
 
@@ -390,14 +391,14 @@ def test_a_folder_that_cannot_be_held_is_one_line(copy):
 @pytest.mark.parametrize("what", ["checkpoint", "metrics"])
 def test_a_full_disk_does_not_end_the_run(what, tmp_path, monkeypatch):
     folder, full = tmp_path / "run", {"now": False}
-    wrapped = store._write if what == "checkpoint" else JsonLines._flush
+    wrapped = array_folder._write if what == "checkpoint" else JsonLines._flush
 
     def write(*args):
         if full["now"]:
             raise OSError(errno.ENOSPC, "No space left on device")
         wrapped(*args)
 
-    where = (store, "_write") if what == "checkpoint" else (JsonLines, "_flush")
+    where = (array_folder, "_write") if what == "checkpoint" else (JsonLines, "_flush")
     monkeypatch.setattr(*where, write)
     intact = {}
 
@@ -423,7 +424,7 @@ import resource, signal, sys
 import surefoot as sf
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
-from surefoot.cli import main
+from surefoot.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -453,7 +454,7 @@ def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path):
     small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=64"]
     command = ["train", "reinforce", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
     with open("/dev/full", "w") as full:
-        code = "import sys; from surefoot.cli import main; code = main(sys.argv[1:])\n"
+        code = "import sys; from surefoot.cli.main import main; code = main(sys.argv[1:])\n"
         code += "import os; os._exit(code)"
         done = subprocess.run([sys.executable, "-c", code, *command], stdout=full, check=False)
     assert done.returncode == 0

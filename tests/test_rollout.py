@@ -12,13 +12,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.envs.actions import action_head, action_map
-from surefoot.envs.classic import Pendulum
+from surefoot.core.data.normalization import initial_moments, merge, observation_normalizer
+from surefoot.envs.device.classic import Pendulum
 from surefoot.envs.make import make_host
-from surefoot.envs.observations import observation_size
-from surefoot.normalize import initial_moments, merge, observation_normalizer
-from surefoot.rollout import Episodes, HostRollout, device_rollout, with_old
-from surefoot.rollout.transitions import running_totals
+from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.observations import observation_size
+from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.training.rollout.transitions import running_totals
 
 SEED, HORIZON = 11, 23
 

@@ -12,19 +12,20 @@ COMPARE = """
 import sys
 import jax, numpy as np
 import surefoot as sf
-from surefoot import programs
-from surefoot.training import prepare_seeds
+from surefoot.common import compile_cache
+from surefoot.runs.run import Run
+from surefoot.runs.train import prepare_seeds
 
 name, seeds = sys.argv[1], range(int(sys.argv[2]))
 ends = {}
 for devices in (1, 2):
     options = dict(steps=128, horizon=16, hidden=(8,), backend="device", devices=devices)
     runs = prepare_seeds(name, "CartPole-v1", seeds, options)
-    (told,) = sf.run.Run.side_by_side(runs)
+    (told,) = Run.side_by_side(runs)
     ends[devices] = [run.state._replace(key=None) for run in runs]
     one = told[0].state.policy.layers[0][0]
     assert len(one.devices()) == devices, one.sharding
-    text = list(programs._programs.values())[-1].compiled.as_text()
+    text = list(compile_cache._programs.values())[-1].compiled.as_text()
     assert ("all-reduce(" in text) == (devices == 2)
     kl = told[-1].metrics["kl_mean"]
     assert kl > 0 and told[-1].steps == 128

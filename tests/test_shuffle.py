@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from surefoot.shuffle import shuffled
+from surefoot.core.updates.shuffle import shuffled
 
 
 def orders(rows, count, seed=0):

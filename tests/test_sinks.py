@@ -14,10 +14,11 @@ import pytest
 from folders import rows, untimed
 
 import surefoot as sf
-from surefoot.runs.appending import Appending
-from surefoot.runs.progress import Silent
-from surefoot.runs.sinks import Entry, tags, weights_and_biases
-from surefoot.runs.sinks.table import Table
+from surefoot.common.files.append_only import Appending
+from surefoot.runs.display.progress import Silent
+from surefoot.runs.loggers import tags, wandb_logger
+from surefoot.runs.loggers.base import Entry
+from surefoot.runs.loggers.csv_logger import Table
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 from tensorboardX.record_writer import masked_crc32c  # noqa: E402
@@ -386,7 +387,7 @@ def test_weights_and_biases_is_given_every_row_once_on_the_axis_of_steps(wandb, 
 
 def test_seeds_at_once_have_a_run_each_of_weights_and_biases(wandb, tmp_path):
     config = {"algorithm": "trpo", "environment": "CartPole-v1"}
-    sinks = [weights_and_biases.make(tmp_path / f"seed-{seed}", config) for seed in range(2)]
+    sinks = [wandb_logger.make(tmp_path / f"seed-{seed}", config) for seed in range(2)]
     for iteration in range(2):
         for seed, sink in enumerate(sinks):
             row = {"iteration": iteration, "steps": 8 * iteration, "kl_mean": float(seed)}

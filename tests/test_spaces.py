@@ -9,22 +9,22 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space, iterate
 
-from surefoot.envs.actions import action_head, action_map
-from surefoot.envs.observations import (
+from surefoot.common.errors import UsageError
+from surefoot.core.networks import (
+    BernoulliHead,
+    CategoricalHead,
+    GaussianHead,
+    MultiCategoricalHead,
+)
+from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.observations import (
     alike,
     check_observation_space,
     encode,
     is_batched,
     observation_size,
 )
-from surefoot.envs.space_json import space_from_json, space_to_json
-from surefoot.errors import UsageError
-from surefoot.networks import (
-    BernoulliHead,
-    CategoricalHead,
-    GaussianHead,
-    MultiCategoricalHead,
-)
+from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
 INF = np.inf
 

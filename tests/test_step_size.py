@@ -17,12 +17,13 @@ from test_fisher import (
     vector,
 )
 
-from surefoot.geometry import CG, Cholesky, Euclidean, Fisher
-from surefoot.local import Local
-from surefoot.objectives import Surrogate
-from surefoot.recipes import NPG, NPGPenalty
-from surefoot.step_size import Backtrack, Fixed, KLBall, Penalty, constant, linear
-from surefoot.update import Step
+from surefoot.core.geometry import CG, Cholesky, Euclidean, Fisher
+from surefoot.core.local_model import Local
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
+from surefoot.core.step_size.schedules import constant, linear
+from surefoot.core.updates import Step
+from surefoot.methods.recipes import NPG, NPGPenalty
 
 
 @eqx.filter_jit

@@ -6,8 +6,8 @@ from scipy.special import rel_entr
 from test_theory_mdp import random_policies
 
 from surefoot import theory
-from surefoot.errors import UsageError
-from surefoot.theory.divergences import expected, kl, tv
+from surefoot.common.errors import UsageError
+from surefoot.theory.tabular.divergences import expected, kl, tv
 
 
 def fork(discount):

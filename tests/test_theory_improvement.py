@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from test_theory_mdp import random_policies
 
 from surefoot import theory
-from surefoot.errors import UsageError
-from surefoot.theory.divergences import expected, kl
+from surefoot.common.errors import UsageError
+from surefoot.theory.tabular.divergences import expected, kl
 
 STARTS, DROP = 20, 1e-12
 

@@ -8,8 +8,8 @@ import pytest
 import scipy.sparse.linalg
 
 from surefoot import theory
-from surefoot.errors import UsageError
-from surefoot.theory.gymnasium_table import _from_table
+from surefoot.common.errors import UsageError
+from surefoot.theory.tabular.gymnasium_table import _from_table
 
 STATES, ACTIONS = 5, 3
 

@@ -16,13 +16,13 @@ import pytest
 from test_theory_mdp import chosen
 
 from surefoot import theory
-from surefoot.advantages import gae
-from surefoot.distributions import Categorical
-from surefoot.geometry import CG, Fisher
-from surefoot.local import Local
-from surefoot.networks import CategoricalHead, Policy
-from surefoot.objectives import Surrogate
-from surefoot.types import Batch, Trajectory
+from surefoot.core.data.advantages import gae
+from surefoot.core.data.types import Batch, Trajectory
+from surefoot.core.distributions import Categorical
+from surefoot.core.geometry import CG, Fisher
+from surefoot.core.local_model import Local
+from surefoot.core.networks import CategoricalHead, Policy
+from surefoot.core.objectives import Surrogate
 
 DISCOUNT, DAMPING = 0.99, 1e-3
 ENVIRONMENTS, HORIZON = 100, 1000

@@ -14,9 +14,10 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.loop import Iteration
-from surefoot.runs.progress import Silent
-from surefoot.training import Run, execute, prepare
+from surefoot.runs.display.progress import Silent
+from surefoot.runs.run import Run
+from surefoot.runs.train import execute, prepare
+from surefoot.training.iteration import Iteration
 
 SMALL = {"num_envs": 4, "horizon": 64, "hidden": (16,), "critic_minibatch_size": 64}
 STEPS = 4 * 64 * 6 + 100

@@ -11,17 +11,23 @@ from test_advantages import finished_by_hand, gae_by_hand, stream
 from test_distributions import kl_by_hand, log_prob_by_hand, support
 from test_fisher import KEY, OBS, forward, make_batch, make_policy, sample, vector
 
-from surefoot.algorithm import Algorithm
-from surefoot.distributions import Categorical
-from surefoot.geometry import CG, FirstOrderInfo, Fisher, Geometry, Optax
-from surefoot.local import Local
-from surefoot.networks import Critic
-from surefoot.normalize import NoNormalizer, NoScaler, observation_normalizer, reward_scaler
-from surefoot.objectives import Clipped, Likelihood, Surrogate
-from surefoot.shuffle import shuffled
-from surefoot.step_size import Backtrack, Fixed, KLBall, linear
-from surefoot.types import Trajectory, take
-from surefoot.update import Epochs, MoveInfo, Step, Update, measure
+from surefoot.core.data.normalization import (
+    NoNormalizer,
+    NoScaler,
+    observation_normalizer,
+    reward_scaler,
+)
+from surefoot.core.data.types import Trajectory, take
+from surefoot.core.distributions import Categorical
+from surefoot.core.geometry import CG, FirstOrderInfo, Fisher, Geometry, Optax
+from surefoot.core.local_model import Local
+from surefoot.core.networks import Critic
+from surefoot.core.objectives import Clipped, Likelihood, Surrogate
+from surefoot.core.step_size import Backtrack, Fixed, KLBall
+from surefoot.core.step_size.schedules import linear
+from surefoot.core.updates import Epochs, MoveInfo, Step, Update, measure
+from surefoot.core.updates.shuffle import shuffled
+from surefoot.methods.learners.algorithm import Algorithm
 
 ADAM = Step(Clipped(0.05), Optax(optax.adam(1.0)), Fixed(0.02, linear))
 

@@ -14,11 +14,11 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.agent import Shape
-from surefoot.cli import main
-from surefoot.envs.classic import DEVICE_ENVS, CartPole
-from surefoot.video import film, opengl
-from surefoot.video.encoder import Encoder, find_ffmpeg
+from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.video import opengl, video_recorder
+from surefoot.agents.video.encoder import Encoder, find_ffmpeg
+from surefoot.cli.main import main
+from surefoot.envs.device.classic import DEVICE_ENVS, CartPole
 
 
 def make_agent(env_id, **options):
@@ -71,7 +71,7 @@ def test_the_video_shows_the_first_episodes_and_changes_no_return(cartpole, tmp_
 
 
 def test_a_second_episode_follows_the_first_of_its_environment(cartpole):
-    script = film.Script(2, episodes=5, filmed=3)
+    script = video_recorder.Script(2, episodes=5, filmed=3)
     # Two environments play 2 and 3 episodes: the second's first one is the third.
     assert [len(takes) for takes in script.takes] == [2, 1]
 
@@ -79,7 +79,7 @@ def test_a_second_episode_follows_the_first_of_its_environment(cartpole):
 def test_one_environments_episodes_are_filmed_one_after_another(tmp_path, monkeypatch):
     agent = make_agent("CartPole-v1", environment=lambda: quick())
     # One sub-environment has to play them all.
-    monkeypatch.setattr("surefoot.agent.opened", one_at_a_time)
+    monkeypatch.setattr("surefoot.agents.agent.opened", one_at_a_time)
     result = agent.evaluate(3, seed=0, video=tmp_path / "a.mp4", video_episodes=3)
     _, _, frames = decoded(tmp_path / "a.mp4")
     assert len(frames) == result.lengths.sum() + 3
@@ -92,7 +92,7 @@ def quick(steps=6, **options):
 
 @contextlib.contextmanager
 def one_at_a_time(source, *spaces, episodes):
-    with contextlib.closing(film.make_host(source, 1)) as host:
+    with contextlib.closing(video_recorder.make_host(source, 1)) as host:
         yield host
 
 
@@ -185,7 +185,7 @@ def test_missing_packages_are_named(cartpole, tmp_path, monkeypatch):
         raise gymnasium.error.DependencyNotInstalled("pygame is not installed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("surefoot.video.stage.Stage.frame", undrawn)
+        patch.setattr("surefoot.agents.video.renderer.Stage.frame", undrawn)
         with pytest.raises(sf.UsageError, match=r"pygame.*pip install 'surefoot\[video\]'"):
             cartpole.evaluate(1, video=tmp_path / "a.mp4")
     find = importlib.util.find_spec

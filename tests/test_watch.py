@@ -13,16 +13,16 @@ import pytest
 from rich.console import Console
 
 import surefoot as sf
-from surefoot.cli import main
-from surefoot.evaluation import Evaluation
-from surefoot.loop import Iteration, Timing, merged
-from surefoot.runs.dashboard import LiveDashboard, of_run, sparkline, table
-from surefoot.runs.finding import find
-from surefoot.runs.holding import hold, is_held
-from surefoot.runs.progress import Lines
-from surefoot.runs.summary import Summary
-from surefoot.runs.tail import Tail
-from surefoot.runs.watched import STILL, Watched
+from surefoot.agents.playing.evaluation import Evaluation
+from surefoot.cli.main import main
+from surefoot.common.files.folder_lock import hold, is_held
+from surefoot.runs.display.dashboard import LiveDashboard, of_run, sparkline, table
+from surefoot.runs.display.progress import Lines
+from surefoot.runs.display.summary import Summary
+from surefoot.runs.display.tail import Tail
+from surefoot.runs.display.watched_run import STILL, Watched
+from surefoot.runs.folder.find_runs import find
+from surefoot.training.iteration import Iteration, Timing, merged
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
 

@@ -22,15 +22,15 @@ import numpy as np
 import pytest
 
 import surefoot as sf
-from surefoot.advantages import gae
-from surefoot.cli import main
-from surefoot.envs.actions import action_map
+from surefoot.cli.main import main
+from surefoot.common.errors import FailedEnvironmentError
+from surefoot.core.data.advantages import gae
+from surefoot.core.data.normalization import NoNormalizer, reward_scaler
+from surefoot.core.networks import CategoricalHead
 from surefoot.envs.make import make_groups, make_host
-from surefoot.errors import FailedEnvironmentError
-from surefoot.networks import CategoricalHead
-from surefoot.normalize import NoNormalizer, reward_scaler
-from surefoot.rollout import Episodes, HostRollout
-from surefoot.training import prepare
+from surefoot.envs.spaces.actions import action_map
+from surefoot.runs.train import prepare
+from surefoot.training.rollout import Episodes, HostRollout
 
 LOCK = threading.Lock()
 STAY, MISBEHAVE = np.array([0, 0]), np.array([0, 1])

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from test_fisher import KEY, forward, make_batch, make_policy, vector
 
-from surefoot.errors import UsageError
-from surefoot.geometry import Euclidean, Optax
-from surefoot.objectives import KLPenalized, Surrogate
-from surefoot.recipes import PPOKL, VPGAdaptive
-from surefoot.step_size import Fixed
-from surefoot.update import Epochs, MoveInfo, Step, Update, UpdateInfo
-from surefoot.wrappers import AdaptKL, AveragePolicy
+from surefoot.common.errors import UsageError
+from surefoot.core.geometry import Euclidean, Optax
+from surefoot.core.objectives import KLPenalized, Surrogate
+from surefoot.core.step_size import Fixed
+from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, MoveInfo, Step, Update, UpdateInfo
+from surefoot.methods.recipes import PPOKL, VPGAdaptive
 
 TARGET = 0.01
 

@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 import surefoot as sf
-from surefoot.runs import checkpoints, store
+from surefoot.common.files import array_folder
+from surefoot.runs.folder import checkpoints
 
 SMALL = ["--steps=512", "--num-envs=2", "--horizon=64", "--hidden=8", "--checkpoint-every=0"]
 #: What Python tells of before a process is started.
@@ -81,7 +82,7 @@ def resealed(manifest: bytes, arrays: bytes, rng: np.random.Generator) -> bytes:
         else:
             node[key] = ODD[rng.integers(len(ODD))]
         break
-    return json.dumps(store.seal(tree, arrays)).encode()
+    return json.dumps(array_folder.seal(tree, arrays)).encode()
 
 
 def checkpoint_files(folder: Path, each: int) -> Counter[str]:
@@ -141,7 +142,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         # In a process of its own: what training takes is no part of what loading takes.
-        trained = [sys.executable, "-m", "surefoot.cli", "train", "trpo", "Pendulum-v1"]
+        trained = [sys.executable, "-m", "surefoot.cli.main", "train", "trpo", "Pendulum-v1"]
         subprocess.run([*trained, *SMALL, f"--out={folder}"], check=True, capture_output=True)
         started: list[str] = []
         sys.addaudithook(lambda event, _: started.append(event) if event in STARTING else None)

@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from surefoot.errors import UsageError
-from surefoot.runs import checkpoints, store
+from surefoot.common.errors import UsageError
+from surefoot.common.files import array_folder
+from surefoot.runs.folder import checkpoints
 
 ALGORITHMS = ("trpo", "ppo_clip", "acktr")
 PLACES = {
@@ -40,7 +41,7 @@ PLACES = {
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "surefoot.cli", *arguments]
+    return [sys.executable, "-m", "surefoot.cli.main", *arguments]
 
 
 def train(case: tuple[str, str], folder: Path) -> list[str]:
@@ -70,7 +71,7 @@ def killed(arguments: list[str], seconds: float) -> bool:
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """(parameters, metrics) of a run."""
-    arrays = {name: x.tobytes() for name, x in store.load(folder / "agent")[0].items()}
+    arrays = {name: x.tobytes() for name, x in array_folder.load(folder / "agent")[0].items()}
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return arrays, [{k: v for k, v in json.loads(x).items() if k != "timing"} for x in lines]
 

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import surefoot as sf
-from surefoot.loop import Iteration
-from surefoot.runs.progress import Silent
+from surefoot.runs.display.progress import Silent
+from surefoot.training.iteration import Iteration
 
 
 def memory() -> float:

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from surefoot.errors import UsageError
-from surefoot.named import Saved
-from surefoot.runs import checkpoints
-from surefoot.runs.checkpoints import Checkpoint
-from surefoot.runs.metrics import Mark
+from surefoot.common.arrays import Saved
+from surefoot.common.errors import UsageError
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.metrics_file import Mark
 
 
 def checkpoint(number: int) -> Checkpoint:

@@ -20,9 +20,9 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from surefoot.envs.host import HostEnv
+from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import make_groups
-from surefoot.training import prepare
+from surefoot.runs.train import prepare
 
 NUM_ENVS, HORIZON = 4, 16
 RECOVERY = 5.0

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning import lines, matrix, rows, runner
-from surefoot.errors import UsageError
+from surefoot.common.errors import UsageError
 
 
 def run(args: argparse.Namespace) -> int:

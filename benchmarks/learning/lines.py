@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.learning.rows import RANDOM, Row, differences, read, settings, value_text
-from surefoot.errors import UsageError
+from surefoot.common.errors import UsageError
 
 
 class Line(NamedTuple):

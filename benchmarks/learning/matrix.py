@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning import rows
-from surefoot.config import Setup
-from surefoot.errors import UsageError, closest
-from surefoot.recipes import find_recipe
+from surefoot.common.errors import UsageError, closest
+from surefoot.common.settings import Setup
+from surefoot.methods.recipes import find_recipe
 
 RANDOM_EPISODES = 100
 
@@ -30,7 +30,7 @@ class Entry:
     seed: int
     steps: int
     options: dict[str, Any]
-    """Fields of `surefoot.config.Setup` and of the recipe."""
+    """Fields of `surefoot.common.fields.Setup` and of the recipe."""
     folder: Path
 
     @property

@@ -12,8 +12,8 @@ from matplotlib.ticker import EngFormatter
 
 from benchmarks.learning.lines import Line
 from benchmarks.learning.rows import RANDOM, Row
-from surefoot.errors import UsageError
-from surefoot.statistics import bootstrap_interval, interquartile_mean
+from surefoot.common.errors import UsageError
+from surefoot.common.statistics import bootstrap_interval, interquartile_mean
 
 #: Okabe and Ito's colors, which are told apart with any color vision; black and yellow left out.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from surefoot.config import Setup
-from surefoot.errors import UsageError
-from surefoot.recipes import RECIPES
+from surefoot.common.errors import UsageError
+from surefoot.common.settings import Setup
+from surefoot.methods.recipes import RECIPES
 
 Row = dict[str, Any]
 ROOT = Path(__file__).parents[2]

@@ -32,7 +32,7 @@ def one(entry: Entry) -> rows.Row:
 
 def train(entry: Entry) -> rows.Row:
     """The result of training, with the deterministic policy's 20 episodes at the end."""
-    from surefoot.training import prepare
+    from surefoot.runs.train import prepare
 
     options = {"steps": entry.steps, "seed": entry.seed, **entry.options}
     run = prepare(entry.recipe, entry.task, options)
@@ -59,7 +59,7 @@ def play_at_random(entry: Entry) -> rows.Row:
     import numpy as np
 
     from surefoot.envs.make import check_env_id
-    from surefoot.run import versions
+    from surefoot.runs.run import versions
 
     begin = time.perf_counter()
     env = gymnasium.make(check_env_id(entry.task))

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.learning.lines import Line
 from benchmarks.learning.overall import Overall, over_tasks
 from benchmarks.learning.rows import RANDOM
-from surefoot import statistics
+from surefoot.common import statistics
 
 TASKS = (
     "label",

@@ -23,7 +23,7 @@ from benchmarks.speed import runner, turns
 from benchmarks.speed.cases import CONTESTANTS
 from benchmarks.speed.table import load
 from benchmarks.speed.table import table as make_table
-from surefoot.errors import UsageError
+from surefoot.common.errors import UsageError
 
 RESULTS = Path(__file__).parent / "results"
 

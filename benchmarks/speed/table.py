@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.learning.rows import Row
 from benchmarks.speed.cases import CASES, LIMITS, Case, Limit
 from benchmarks.speed.runner import read
-from surefoot.errors import UsageError
+from surefoot.common.errors import UsageError
 
 Rows = dict[str, list[Row]]
 """A contestant's measurements, by its name."""

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.speed.cases import CONTESTANTS
 from benchmarks.speed.runner import TIMEOUT, child_environment, kill, two_cores
 from benchmarks.speed.table import markdown
-from surefoot.errors import UsageError
+from surefoot.common.errors import UsageError
 
 #: The program that runs a checkout's surefoot.
 SUREFOOT = "with_surefoot.py"

@@ -9,7 +9,7 @@ import numpy as np
 import page
 
 import surefoot as sf
-from surefoot.recipes.critic import regression
+from surefoot.methods.recipes.actor_critic import regression
 
 
 def vanilla(rate):

@@ -11,7 +11,7 @@ import page
 from jax.flatten_util import ravel_pytree
 
 import surefoot as sf
-from surefoot.networks import CategoricalHead, Policy
+from surefoot.core.networks import CategoricalHead, Policy
 
 
 def main(out="04_fisher_is_hessian.svg", states=50):

@@ -7,8 +7,8 @@ update stopped, while the surrogate rises on (Figure 2 of Schulman et al. 2017).
 
 import page
 
-from surefoot.theory.figures import draw_interpolation
 from surefoot.theory.interpolation import interpolate
+from surefoot.theory.update_figure import draw_interpolation
 
 
 def main(out="12_clipping.svg", steps=8_192, clip=0.2):

@@ -12,9 +12,9 @@ import numpy as np
 import page
 
 import surefoot as sf
-from surefoot.networks import CategoricalHead, Policy
-from surefoot.recipes.optimizers import decayed_adam
-from surefoot.theory import estimate
+from surefoot.core.networks import CategoricalHead, Policy
+from surefoot.methods.recipes.optimizers import decayed_adam
+from surefoot.theory.sampled import estimate
 
 
 def expert_rows(steps, episodes):

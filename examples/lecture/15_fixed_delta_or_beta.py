@@ -11,8 +11,8 @@ import numpy as np
 import page
 
 import surefoot as sf
-from surefoot.envs.classic import CartPole, Pendulum
-from surefoot.recipes.critic import regression
+from surefoot.envs.device.classic import CartPole, Pendulum
+from surefoot.methods.recipes.actor_critic import regression
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import surefoot as sf
-from surefoot.replaying import replay
+from surefoot.runs.reproduce import replay
 
 STYLE = {
     "font.size": 13,

@@ -16,16 +16,16 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.config import Backend, Setup, Vectorization
-from surefoot.envs.host import HostEnv
-from surefoot.envs.pool import make_pool
+from surefoot.common.errors import UsageError, closest
+from surefoot.common.settings import Backend, Setup, Vectorization
+from surefoot.envs.host.envpool import make_pool
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.host.serial import Serial
+from surefoot.envs.host.stepper import Stepper, Threaded
 from surefoot.envs.registered import called, make_registered
-from surefoot.envs.serial import Serial
-from surefoot.envs.stepping import Stepper, Threaded
-from surefoot.envs.supervised import Restarts
-from surefoot.envs.worker import EnvMaker, Made
-from surefoot.envs.workers import Workers
-from surefoot.errors import UsageError, closest
+from surefoot.envs.workers.supervised import Restarts
+from surefoot.envs.workers.vector import Workers
+from surefoot.envs.workers.worker import EnvMaker, Made
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
 

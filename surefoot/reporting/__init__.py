@@ -4,6 +4,6 @@
 `tables`, `interactive` and `plain` draw figures, and `page` puts them on a page.
 """
 
-from surefoot.reporting.writing import check_file, write
+from surefoot.reporting.report import check_file, write
 
 __all__ = ["check_file", "write"]

@@ -12,11 +12,11 @@ from html import escape
 from importlib import resources
 from typing import NamedTuple
 
-from surefoot import __version__
-from surefoot.reporting import interactive, tables
-from surefoot.reporting.checks import Check
-from surefoot.reporting.figures import Figure
-from surefoot.reporting.tables import Table
+from surefoot.common.version import __version__
+from surefoot.reporting.drawing import plotly_figures, tables
+from surefoot.reporting.drawing.figures import Figure
+from surefoot.reporting.drawing.tables import Table
+from surefoot.reporting.single_run.checks import Check
 
 #: plotly's WebGL writes its own functions, and saves pictures by way of these addresses.
 _POLICY = (
@@ -50,7 +50,7 @@ def page(
 ) -> str:
     """The whole page; with plotly's script in it, if figures are drawn with it."""
     style, script = _resource("page.css"), _resource("page.js")
-    packed = interactive.script() if plotly else ""
+    packed = plotly_figures.script() if plotly else ""
     scripts = f'<script id="plotly" type="text/plain">{packed}</script>\n' if plotly else ""
     return "".join(
         [
@@ -113,7 +113,7 @@ def _figure(figure: Figure, picture: Callable[[Figure], str]) -> str:
 
 def interactive_picture(figure: Figure) -> str:
     """A figure that plotly draws when the page is opened."""
-    spec = json.dumps(interactive.draw(figure), separators=(",", ":")).replace("<", "\\u003c")
+    spec = json.dumps(plotly_figures.draw(figure), separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<div class="plot" data-spec="{figure.name}-spec" role="img" '
         f'aria-label="{escape(f"{figure.title}. {figure.summary}")}"></div>\n'

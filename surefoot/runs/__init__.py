@@ -1,2 +1,1 @@
-"""A run on disk and on screen: the store of arrays and manifests, the metrics sink, the progress
-display. Nothing here knows how learning works."""
+"""Runs: trained, resumed and reproduced; their folders, loggers and displays."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from surefoot.theory.bounds import (
+from surefoot.theory.tabular.bounds import (
     Bound,
     Identity,
     kl_bound,
@@ -18,20 +18,23 @@ from surefoot.theory.bounds import (
     surrogate,
     tv_bound,
 )
-from surefoot.theory.conservative import ConservativeIteration
-from surefoot.theory.garnet import garnet
-from surefoot.theory.gymnasium_table import from_gymnasium
-from surefoot.theory.improvement import Improvement, improve
-from surefoot.theory.mdp import PolicyEvaluation, TabularMDP
-from surefoot.theory.penalized import FixedPenalized, Penalized
-from surefoot.theory.softmax import NaturalGradient, PolicyGradient
-from surefoot.theory.trust_region import TRPO
+from surefoot.theory.tabular.conservative import ConservativeIteration
+from surefoot.theory.tabular.exact_trpo import TRPO
+from surefoot.theory.tabular.garnet import garnet
+from surefoot.theory.tabular.gymnasium_table import from_gymnasium
+from surefoot.theory.tabular.improvement import Improvement, improve
+from surefoot.theory.tabular.mdp import PolicyEvaluation, TabularMDP
+from surefoot.theory.tabular.penalized import FixedPenalized, Penalized
+from surefoot.theory.tabular.softmax import NaturalGradient, PolicyGradient
 
 if TYPE_CHECKING:
-    from surefoot.theory import estimate as estimate
     from surefoot.theory import interpolation as interpolation
+    from surefoot.theory.sampled import estimate as estimate
 
-_MODULES = ("estimate", "interpolation")
+_MODULES = {
+    "estimate": "surefoot.theory.sampled.estimate",
+    "interpolation": "surefoot.theory.interpolation",
+}
 
 __all__ = [
     "Bound",
@@ -59,7 +62,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'surefoot.theory' has no attribute {name!r}")
-    return importlib.import_module(f"surefoot.theory.{name}")
+    return importlib.import_module(_MODULES[name])
 
 
 def __dir__() -> list[str]:

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from surefoot.distributions import Distribution
-from surefoot.errors import UsageError
-from surefoot.local import weighted_mean
-from surefoot.objectives import Clipped, Surrogate
-from surefoot.types import Batch, Params
+from surefoot.common.errors import UsageError
+from surefoot.core.data.types import Batch, Params
+from surefoot.core.distributions import Distribution
+from surefoot.core.local_model import weighted_mean
+from surefoot.core.objectives import Clipped, Surrogate
 
 #: From half an update backwards to twice the update; 0 and 1 are among them exactly.
 ALPHAS: Float[np.ndarray, " n"] = np.arange(-10, 41) / 20

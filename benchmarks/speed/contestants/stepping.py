@@ -62,7 +62,7 @@ def device_turns():
     import surefoot as sf
 
     sf.runtime.before_computing()
-    from surefoot.envs.classic import DEVICE_ENVS
+    from surefoot.envs.device.classic import DEVICE_ENVS
 
     env = DEVICE_ENVS[args.env]
 

@@ -1,0 +1,1 @@
+"""Agents: policies that act. They play, are evaluated, recorded, filmed and exported."""

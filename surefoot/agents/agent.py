@@ -1,0 +1,223 @@
+"""`Agent`: a trained policy with everything that acting needs — the normalizer, the spaces, the
+action map — that predicts, is evaluated, saved and loaded."""
+
+from __future__ import annotations
+
+import typing
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from gymnasium import spaces
+
+from surefoot.agents.demonstrations import Demonstrations, record
+from surefoot.agents.playing.episodes import Actor, act, opened
+from surefoot.agents.playing.evaluation import Evaluation, evaluate
+from surefoot.agents.playing.policy_spec import Shape, Source
+from surefoot.agents.video import Film
+from surefoot.common.arrays import filled, named
+from surefoot.common.errors import UsageError
+from surefoot.common.files import array_folder
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.networks import Policy
+from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.spaces.actions import ActionMapName, action_map
+from surefoot.envs.spaces.observations import encode, is_batched, observation_size
+from surefoot.envs.spaces.space_json import space_from_json, space_to_json
+
+_FORMAT = "surefoot agent"
+_FORMAT_VERSION = 1
+
+
+class Agent:
+    """A policy and all that acting needs.
+
+    `environment` is what `evaluate` plays on by default; `provenance` says how the agent came to be
+    (algorithm, hyperparameters, versions) and is kept in the manifest as it is.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        normalizer: Normalizer,
+        shape: Shape,
+        *,
+        environment: Source | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.normalizer = normalizer
+        self.shape = shape
+        self.environment = environment
+        self.provenance = provenance or {}
+        self._to_env = action_map(shape.action_space, shape.action_map)
+        self._act = eqx.filter_jit(act)
+        self._samples = 0
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self.shape.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self.shape.action_space
+
+    def predict(
+        self,
+        observation: Any,
+        state: None = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """(action, None) for one observation or a batch, with the signature that
+        Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
+        follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
+        recurrent policies and are not used."""
+        batched = is_batched(self.observation_space, observation)
+        obs = encode(self.observation_space, observation)
+        size = observation_size(self.observation_space)
+        if obs.ndim != 1 + batched or obs.shape[-1] != size:
+            raise UsageError(
+                f"observation of shape {np.shape(observation)}; accepted is one observation of "
+                f"{self.observation_space}, or a batch of them"
+            )
+        self._samples += 1
+        key = jax.random.fold_in(jax.random.key(0), self._samples)
+        actions = self._actor(deterministic)(obs if batched else obs[None], key)
+        action = np.asarray(actions).astype(self.action_space.dtype)
+        return (action if batched else action[0]), None
+
+    def evaluate(
+        self,
+        episodes: int = 20,
+        seed: int = 1,
+        *,
+        env: Source | None = None,
+        deterministic: bool = True,
+        video: str | Path | None = None,
+        video_episodes: int = 1,
+    ) -> Evaluation:
+        """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
+        Environments are made anew, but a vector environment is reset and used.
+
+        `video` is a new .mp4 file that shows the first `video_episodes` of them, one after another,
+        at the environment's own frame rate; results are the same with and without it. It needs
+        an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
+        is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
+        were played, the `UsageError` has their `evaluation`.
+        """
+        actor = self._actor(deterministic)
+        if video is None:
+            with self.opened(env, episodes) as where:
+                return evaluate(actor, where, episodes=episodes, seed=seed)
+        source = self._source(env)
+        with (
+            Film(video, source, episodes=video_episodes) as film,
+            self.opened(env, episodes) as where,
+        ):
+            return film.evaluate(actor, where, episodes=episodes, seed=seed)
+
+    def record(
+        self,
+        episodes: int = 20,
+        seed: int = 1,
+        *,
+        env: Source | None = None,
+        deterministic: bool = True,
+    ) -> Demonstrations:
+        """The transitions of the episodes that `evaluate` plays with the same arguments."""
+        actor = self._actor(deterministic)
+        with self.opened(env, episodes) as where:
+            return record(actor, where, episodes=episodes, seed=seed)
+
+    def _actor(self, deterministic: bool) -> Actor:
+        return lambda obs, key: self._act(
+            self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
+        )
+
+    def opened(
+        self, env: Source | None, episodes: int
+    ) -> AbstractContextManager[HostEnv | DeviceEnv]:
+        """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
+        `UsageError` if there is nothing, or its spaces are not the agent's."""
+        if episodes < 1:
+            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        return opened(
+            self._source(env), self.observation_space, self.action_space, episodes=episodes
+        )
+
+    def _source(self, env: Source | None) -> Source:
+        source = self.environment if env is None else env
+        if source is None:
+            name = self.provenance.get("environment")
+            why = (
+                "knows no environment"
+                if name is None
+                else f"was trained on {name}, which is no Gymnasium id"
+            )
+            raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
+        return source
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be
+        written there."""
+        try:
+            self.write(Path(path))
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be made: {error.strerror}; pass another path"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """`save`, with the `OSError` of a full disk."""
+        shape = self.shape
+        manifest = {
+            "format": _FORMAT,
+            "format_version": _FORMAT_VERSION,
+            "observation_space": space_to_json(shape.observation_space),
+            "action_space": space_to_json(shape.action_space),
+            "hidden": list(shape.hidden),
+            "log_std": shape.log_std,
+            "state_dependent_std": shape.state_dependent_std,
+            "action_map": shape.action_map,
+            "normalize_observations": shape.normalize_observations,
+            "environment": self.environment if isinstance(self.environment, str) else None,
+            "provenance": self.provenance,
+        }
+        arrays = named(policy=self.policy, normalizer=self.normalizer)
+        array_folder.save(path, arrays, manifest)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Agent:
+        """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
+        arrays, manifest = array_folder.load(Path(path))
+        try:
+            if manifest["format"] != _FORMAT:
+                raise ValueError(f"its format is {manifest['format']!r}")
+            if manifest["format_version"] > _FORMAT_VERSION:
+                raise ValueError("it was written by a newer version of surefoot")
+            shape = Shape(
+                observation_space=space_from_json(manifest["observation_space"]),
+                action_space=space_from_json(manifest["action_space"]),
+                hidden=tuple(manifest["hidden"]),
+                log_std=manifest["log_std"],
+                # Agents of before there was this option lack it.
+                state_dependent_std=manifest.get("state_dependent_std", False),
+                action_map=manifest["action_map"],
+                normalize_observations=manifest["normalize_observations"],
+            )
+            if shape.action_map not in typing.get_args(ActionMapName):
+                raise ValueError(f"its action map is {shape.action_map!r}")
+            # The blank is never computed, so that sizes are checked before anything is allocated.
+            blank = eqx.filter_eval_shape(
+                lambda: (shape.policy(jax.random.key(0)), shape.normalizer())
+            )
+            policy, normalizer = filled(arrays, policy=blank[0], normalizer=blank[1]).values()
+            environment, provenance = manifest["environment"], dict(manifest["provenance"])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
+        return cls(policy, normalizer, shape, environment=environment, provenance=provenance)

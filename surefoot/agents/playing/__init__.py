@@ -1,0 +1,1 @@
+"""Playing whole episodes with a policy."""

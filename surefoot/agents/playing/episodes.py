@@ -1,0 +1,185 @@
+"""Whole episodes of one policy, played on the host or on the device; who plays them to measure
+and who plays them to record plays the same ones.
+
+On the host, every sub-environment plays a fixed share of the episodes, so that short episodes are
+not favored as they would be by taking the first to finish. On the device, every copy plays one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
+
+from surefoot.common.errors import UsageError
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.networks import Policy
+from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.make import EnvSource, make_host
+from surefoot.envs.spaces.actions import ActionMap
+from surefoot.envs.spaces.observations import alike
+
+#: Environment actions [N, …] for encoded observations [N, obs] and a key, in JAX.
+Actor = Callable[[Any, PRNGKeyArray], Any]
+
+
+def act(
+    policy: Policy,
+    normalizer: Normalizer,
+    to_env: ActionMap,
+    obs: Any,
+    key: PRNGKeyArray,
+    *,
+    deterministic: bool,
+) -> Any:
+    """Environment actions for a batch of encoded observations: the mode, or a sample."""
+    dist = policy(normalizer(obs))
+    return to_env(dist.mode() if deterministic else dist.sample(key))
+
+
+class HostStep(NamedTuple):
+    """What one step of `N` environments on the host was."""
+
+    obs: Float[np.ndarray, "N obs"]
+    """Encoded observation that the action answers to, float32."""
+    action: Shaped[np.ndarray, "N ..."]
+    """What the environments received, in the action space's dtype."""
+    reward: Float[np.ndarray, " N"]
+    terminated: Bool[np.ndarray, " N"]
+    truncated: Bool[np.ndarray, " N"]
+    counts: Bool[np.ndarray, " N"]
+    """Whether the row is a transition of an episode that was asked for."""
+
+
+def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Iterator[HostStep]:
+    """Steps until `episodes` episodes, shared among the sub-environments, have ended."""
+    n, root = env.num_envs, jax.random.key(seed)
+    share = np.array([(episodes + i) // n for i in range(n)])
+    played = np.zeros(n, int)
+    obs, t = env.reset(seed), 0
+    while (played < share).any():
+        # A vector environment may write its next observations where these lie.
+        obs = obs.copy()
+        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
+        action = action.astype(env.action_space.dtype)
+        step = env.step(action)
+        counts = step.valid & (played < share)
+        yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
+        played += counts & (step.terminated | step.truncated)
+        obs, t = step.obs, t + 1
+
+
+def play_on_device(
+    actor: Actor,
+    env: DeviceEnv,
+    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    *,
+    episodes: int,
+    seed: int,
+) -> tuple[Bool[np.ndarray, "T N"], Any]:
+    """Play one episode in each of `N` = `episodes` copies, all in one compiled program of
+    `T` = time limit steps.
+
+    Returns which rows belong to the episodes, and what `keep` chose of every step's state before,
+    action and transition, leaves [T, N, …]. Raises `UsageError` if there is no time limit.
+    """
+    check_time_limit(env)
+
+    @jax.jit
+    def play(key: PRNGKeyArray) -> Any:
+        return device_episodes(actor, env, keep, key, episodes=episodes)
+
+    counts, kept = jax.tree.map(np.asarray, play(jax.random.key(seed)))
+    return counts, kept
+
+
+def check_time_limit(env: DeviceEnv) -> None:
+    """Raise `UsageError` where whole episodes may never end."""
+    if env.time_limit is None:
+        raise UsageError(
+            f"{env.name}: playing whole episodes on the device needs a time limit: "
+            "pass time_limit=STEPS"
+        )
+
+
+def device_episodes(
+    actor: Actor,
+    env: DeviceEnv,
+    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    key: PRNGKeyArray,
+    *,
+    episodes: int,
+) -> tuple[Bool[Array, "T N"], Any]:
+    """What `play_on_device` compiles, to be traced; of an environment with a time limit."""
+
+    def step(state: DeviceState, key: PRNGKeyArray) -> tuple[DeviceState, Any]:
+        act_key, env_key = jax.random.split(key)
+        action = actor(state.obs, act_key)
+        next_state, row = env.step(state, action, env_key)
+        return next_state, (row.terminated | row.truncated, keep(state, action, row))
+
+    assert env.time_limit is not None
+    start, steps = jax.random.split(key)
+    keys = jax.random.split(steps, env.time_limit)
+    done, kept = jax.lax.scan(step, env.init(start, episodes), keys)[1]
+    ended_before = jnp.cumsum(done, axis=0) - done
+    return ended_before == 0, kept
+
+
+_TRAINED = "which the agent was trained on"
+
+
+@contextlib.contextmanager
+def opened(
+    source: EnvSource | DeviceEnv,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    *,
+    episodes: int,
+) -> Iterator[HostEnv | DeviceEnv]:
+    """What `episodes` episodes are played on, for an agent that knows these spaces. Environments
+    are made anew and closed, but a vector environment is used and left open. Raises `UsageError`
+    if the spaces are others."""
+    if isinstance(source, DeviceEnv):
+        check_spaces(source, observation_space, action_space, _TRAINED)
+        yield source
+        return
+    given = isinstance(source, VectorEnv)
+    copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
+    host = make_host(source, copies)
+    try:
+        check_spaces(host, observation_space, action_space, _TRAINED)
+        yield host
+    finally:
+        if not given:
+            host.close()
+
+
+def check_spaces(
+    env: HostEnv | DeviceEnv,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    origin: str,
+) -> None:
+    """Raise `UsageError` where the environment's spaces are not those of the `origin`, which is
+    told in words; bounds of observations play no part."""
+    pairs = (
+        ("observation", env.observation_space, observation_space, alike),
+        ("action", env.action_space, action_space, operator.eq),
+    )
+    for what, theirs, ours, fits in pairs:
+        if not fits(theirs, ours):
+            # The text of a large box has line breaks.
+            has, wanted = (" ".join(str(space).split()) for space in (theirs, ours))
+            raise UsageError(
+                f"{env.name} has the {what} space {has}; accepted is one like {wanted}, {origin}"
+            )

@@ -1,0 +1,71 @@
+"""How good a policy is: undiscounted returns of whole episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from surefoot.agents.playing.episodes import Actor, HostStep, play_on_device, play_on_host
+from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
+from surefoot.envs.host.host_env import HostEnv
+
+
+class Evaluation(NamedTuple):
+    """Returns and lengths of evaluated episodes."""
+
+    returns: Float[np.ndarray, " episodes"]
+    """Sum of raw rewards of each episode."""
+    lengths: Int[np.ndarray, " episodes"]
+    """Steps of each episode."""
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over episodes (not of their mean)."""
+        return float(self.returns.std())
+
+
+def kept_on_device(state: DeviceState, action: Any, row: DeviceTransition) -> Any:
+    """What of a step on the device `of_rows` needs."""
+    return row.episode_return, row.episode_length
+
+
+def of_rows(counts: Bool[np.ndarray, "T N"], kept: Any) -> Evaluation:
+    """The evaluation of episodes on the device, one in each copy, from what was kept of them."""
+    returns, lengths = kept
+    last = counts.sum(axis=0) - 1, np.arange(counts.shape[1])
+    return Evaluation(returns[last].astype(float), lengths[last].astype(int))
+
+
+def evaluate(
+    actor: Actor,
+    env: HostEnv | DeviceEnv,
+    *,
+    episodes: int,
+    seed: int,
+    watch: Callable[[HostStep], None] = lambda step: None,
+) -> Evaluation:
+    """Play `episodes` episodes: on the host in the order in which they end, on the device one in
+    each copy. `watch` sees every step on the host."""
+    if isinstance(env, DeviceEnv):
+        played = play_on_device(actor, env, kept_on_device, episodes=episodes, seed=seed)
+        return of_rows(*played)
+
+    total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
+    ended: list[tuple[float, int]] = []
+    for step in play_on_host(actor, env, episodes=episodes, seed=seed):
+        watch(step)
+        total += np.where(step.counts, step.reward, 0.0)
+        length += step.counts
+        for i in np.flatnonzero((step.terminated | step.truncated) & step.counts):
+            ended.append((float(total[i]), int(length[i])))
+            total[i], length[i] = 0.0, 0
+    numbers = np.array(ended)
+    return Evaluation(numbers[:, 0], numbers[:, 1].astype(int))

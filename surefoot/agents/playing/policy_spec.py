@@ -1,0 +1,54 @@
+"""What, beside arrays, defines an agent's networks, and what an agent can be played on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from jaxtyping import PRNGKeyArray
+
+from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
+from surefoot.core.networks import Policy
+from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.spaces.actions import ActionMapName, action_head
+from surefoot.envs.spaces.observations import observation_size
+
+if TYPE_CHECKING:
+    pass
+
+
+#: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
+#: environment, or a device environment.
+Source = str | Callable[[], gymnasium.Env] | VectorEnv | DeviceEnv
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What, beside arrays, defines an agent's networks; kept in the manifest."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    hidden: tuple[int, ...]
+    log_std: float
+    state_dependent_std: bool
+    action_map: ActionMapName
+    normalize_observations: bool
+
+    def policy(self, key: PRNGKeyArray) -> Policy:
+        """A policy with initial weights."""
+        head = action_head(
+            self.action_space,
+            log_std=self.log_std,
+            state_dependent_std=self.state_dependent_std,
+        )
+        return Policy(key, observation_size(self.observation_space), head, hidden=self.hidden)
+
+    def normalizer(self) -> Normalizer:
+        """A normalizer that has seen nothing."""
+        if self.normalize_observations:
+            return observation_normalizer(observation_size(self.observation_space))
+        return NoNormalizer()

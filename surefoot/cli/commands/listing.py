@@ -1,0 +1,43 @@
+"""`surefoot list`: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import tyro
+
+from surefoot.cli.arguments import parse
+from surefoot.methods.recipes import RECIPES
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class List:
+    """Show what there is."""
+
+    what: tyro.conf.Positional[Literal["algorithms", "envs"]]
+    """algorithms: the recipes and the parts they combine; envs: what can be trained on."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a list, and return the exit code."""
+    options = parse(List, arguments, prog="surefoot list", positionals=["what"])
+    if options.what == "algorithms":
+        from rich.console import Console
+        from rich.table import Column, Table
+
+        name, *rest = ("algorithm", "objective", "geometry", "step size", "wrapper", "source")
+        table = Table(Column(name, no_wrap=True), *(Column(part, overflow="fold") for part in rest))
+        for algorithm, kind in RECIPES.items():
+            table.add_row(algorithm, *kind.parts)
+        # Cells wrap on a narrow terminal; a pipe gets whole lines.
+        console = Console()
+        (console if console.is_terminal else Console(width=200)).print(table)
+    else:
+        from surefoot.envs.device.classic import DEVICE_ENVS
+        from surefoot.envs.make import list_env_ids
+
+        for env_id in list_env_ids():
+            print(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
+    return 0

@@ -1,0 +1,119 @@
+"""`surefoot train`: a policy from a method and an environment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from surefoot.cli.arguments import parse
+from surefoot.cli.commands.messages import again, conclude, interrupted, say, terminal
+from surefoot.cli.commands.report import report_at_end
+from surefoot.common.errors import UsageError
+from surefoot.common.fields import at_least, validate
+from surefoot.common.settings import Setup
+from surefoot.methods.recipes import RECIPES, find_recipe
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train, and return the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: surefoot train ALGORITHM ENV [options]\n\nalgorithms: {', '.join(RECIPES)}")
+        print("\n'surefoot train ALGORITHM --help' lists the options of that algorithm.")
+        return 0
+    name = arguments[0]
+    if name.startswith("-"):
+        raise UsageError(
+            f"the algorithm comes first and not {name}: surefoot train ALGORITHM ENV [options]; "
+            f"accepted are {', '.join(RECIPES)}"
+        )
+    kind = find_recipe(name)
+    doc = (kind.__doc__ or "").strip()
+    command = dataclasses.make_dataclass(
+        "Train",
+        [
+            (
+                "env",
+                _option(
+                    tyro.conf.Positional[str],
+                    "Gymnasium id, HalfCheetah-v5 for instance, or MODULE:NAME as for check-env.",
+                ),
+            ),
+            ("out", _option(Path | None, "The run's folder, if not a new one below runs/."), None),
+            (
+                "seeds",
+                _option(int, "Seeds to train at once, from --seed on (device)."),
+                at_least(1, 1),
+            ),
+            ("live", _option(bool, "Show the dashboard of 'surefoot watch' meanwhile."), False),
+            ("report", _option(bool, "Write report.html at the end."), True),
+            ("run", Setup, dataclasses.field(default=Setup())),
+            ("hyperparameters", kind, dataclasses.field(default=kind())),
+        ],
+        frozen=True,
+        kw_only=True,
+        namespace={
+            "__doc__": f"{doc}\n\nFor instance: surefoot train {name} CartPole-v1 --steps 100000",
+            "__post_init__": validate,
+        },
+    )
+    options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
+    return _run_training(name, options)
+
+
+def _option(kind: Any, explained: str) -> Any:
+    """The type of an option, with its line in the help."""
+    metavar = "ENV" if kind == tyro.conf.Positional[str] else None
+    return Annotated[kind, tyro.conf.arg(help=explained, metavar=metavar)]
+
+
+def _run_training(name: str, options: Any) -> int:
+    from surefoot.common import jax_setup
+    from surefoot.envs.lookup import find_env
+    from surefoot.runs.display.progress import Display, make_display
+    from surefoot.runs.signals import Signals
+    from surefoot.runs.train import (
+        check_new,
+        default_run_folder,
+        execute,
+        prepare_seeds,
+        seed_folders,
+    )
+
+    folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
+    setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
+    first = setup.pop("seed")
+    seeds = range(first, first + options.seeds)
+    # A module may compute when it is imported.
+    jax_setup.before_computing()
+    jax_setup.side_by_side(len(seeds))
+    env = find_env(options.env)
+    runs = prepare_seeds(options.hyperparameters, env, seeds, setup, name=name)
+    run, several = runs[0], len(runs) > 1
+    console = terminal()
+    rounded = ""
+    if run.steps != options.run.steps:
+        rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"
+    which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
+    say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
+    folders = seed_folders(folder, seeds) if several else [folder]
+    total = sum(run.steps for run in runs)
+    if options.live and console.is_terminal:
+        from surefoot.runs.display.dashboard import LiveDashboard
+
+        shown: Display = LiveDashboard(console, run.config(), total, seeds=seeds)
+    else:
+        shown = make_display(console, total)
+    with Signals() as signals:
+        results = execute(runs, folders, shown, stopping=signals.asked)
+    conclude(console, run, results)
+    what = f"{len(runs)} runs" if several else "run"
+    if signals.received is not None and results[0].steps + run.rows <= run.budget:
+        return interrupted(console, folder, options.env, results, signals)
+    say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{again(options.env)})")
+    if options.report:
+        report_at_end(console, folder)
+    return 0

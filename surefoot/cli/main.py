@@ -1,0 +1,122 @@
+"""The command line: the table of commands, and how each ends.
+
+A user's mistake is one line on standard error and exit code 2; a defect keeps its traceback. JAX is
+imported only by the commands that compute, so that help is immediate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from surefoot.common.errors import TrainingError, UsageError, closest
+from surefoot.common.version import __version__
+from surefoot.methods.recipes import RECIPES
+
+
+class Command(NamedTuple):
+    """A command as the usage shows it."""
+
+    module: str
+    """In `surefoot.cli.commands`."""
+    arguments: str
+    """What follows its name."""
+    purpose: str
+    """What it is for."""
+
+
+COMMANDS = {
+    "train": Command(
+        "train", "ALGORITHM ENV [options]", "train a policy ('surefoot train ALGORITHM --help')"
+    ),
+    "resume": Command(
+        "resume", "RUN [--steps N]", "go on with a run that was interrupted, or further"
+    ),
+    "watch": Command("watch", "RUN|DIR [--once]", "show runs while they are being written"),
+    "evaluate": Command("evaluate", "RUN [options]", "play episodes with a run's agent"),
+    "record": Command("record", "RUN [options]", "keep a run's agent's episodes to imitate"),
+    "export": Command("export", "RUN [options]", "write a run's policy to run elsewhere"),
+    "inspect": Command(
+        "inspect", "RUN [--iteration K]", "what one update did, along the line on which it lies"
+    ),
+    "report": Command(
+        "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared"
+    ),
+    "list": Command("listing", "algorithms|envs", "what there is"),
+    "check-env": Command("check_env", "ID|MODULE:NAME", "look for defects of an environment"),
+    "doctor": Command("doctor", "", "versions, devices, and whether they compute correctly"),
+}
+
+
+def usage() -> str:
+    """The text of `surefoot --help`."""
+    calls = {f"{name} {command.arguments}": command for name, command in COMMANDS.items()}
+    width = max(map(len, calls)) + 2
+    lines = [f"  surefoot {call:<{width}}{command.purpose}" for call, command in calls.items()]
+    lines.append(f"  surefoot {'--version':<{width}}the version")
+    return "\n".join(
+        [
+            f"surefoot {__version__}: policy optimization that knows how far it steps",
+            "",
+            "usage:",
+            *lines,
+            "",
+            f"algorithms: {', '.join(RECIPES)}",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"surefoot {__version__}")
+        return 0
+    command = arguments[0]
+    try:
+        if command not in COMMANDS:
+            accepted = ", ".join(COMMANDS)
+            near = closest(command, COMMANDS)
+            raise UsageError(f"unknown command {command!r}; accepted are {accepted}.{near}")
+        module = importlib.import_module(f"surefoot.cli.commands.{COMMANDS[command].module}")
+        code = int(module.main(arguments[1:]))
+        # Here, where a pipe that nobody reads is told of, and not when the interpreter ends.
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 2
+    except TrainingError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("surefoot: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return 128 + signal.SIGPIPE
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end was closed, by `head` for instance. From
+    then on it leads nowhere, so that the interpreter can end in peace."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

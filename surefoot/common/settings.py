@@ -1,0 +1,90 @@
+"""What a run is, beside its method: a plain dataclass that imports no JAX.
+
+The command line's options are its fields, and its help their docstrings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, Literal
+
+from surefoot.common.errors import UsageError, closest
+from surefoot.common.fields import Interval, at_least, nonnegative, number, validate
+
+Backend = Literal["host", "envpool", "device"]
+Vectorization = Literal["sync", "thread", "async"]
+Log = Literal["csv", "tensorboard", "wandb"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a run is, beside its method."""
+
+    # The step counter is a 32-bit integer on every device.
+    steps: int = at_least(1, 1_000_000, high=2**31 - 1)
+    """Environment steps at most; rounded down to whole batches."""
+    seed: int = at_least(0, 0, high=2**32 - 1)
+    """Seed of everything random in the run."""
+    backend: Backend = "host"
+    """host: Gymnasium environments; envpool: EnvPool's, in C++; device: environments in JAX,
+    compiled with the update."""
+    vectorization: Vectorization = "sync"
+    """sync: Gymnasium environments step in this process; thread: in two threads of it, one half
+    while the policy acts for the other; async: in a worker process each."""
+    env_timeout: float = nonnegative(60.0)
+    """Seconds that a step in a worker process (async) may take before its environment is restarted;
+    0: any time. A step in this process (sync, thread) cannot be interrupted."""
+    max_env_restarts: int = at_least(0, 10)
+    """Restarts of worker processes (async) that died or took too long, in the whole run."""
+    env_threads: int = at_least(0, 0)
+    """Threads of EnvPool's pool; 0: as many as there are cores."""
+    devices: int = at_least(1, 1)
+    """Devices that environments in JAX, and what is learned from them, are shared out over."""
+    action_map: Literal["affine", "clip"] = "affine"
+    """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
+    checkpoint_every: float = nonnegative(60.0)
+    """Seconds between two checkpoints of a run that has a folder; 0: after every iteration."""
+    evaluate_every: int = at_least(0, 0, high=2**31 - 1)
+    """Environment steps between two evaluations of a run that has a folder, by whole deterministic
+    episodes on environments of their own; 0: none."""
+    evaluation_episodes: int = at_least(1, 10)
+    """Episodes of an evaluation."""
+    log: tuple[Log, ...] = ()
+    """Where rows go beside metrics.jsonl: csv, tensorboard, wandb."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers of policy and critic."""
+    log_std: float = number(-0.5, -5.0, 5.0)
+    """Initial log standard deviation of Gaussian policies; bounds are at ±1 by the action map."""
+    state_dependent_std: bool = False
+    """Let the log standard deviation of Gaussian policies depend on the state."""
+    normalize_observations: bool = True
+    """Standardize observations by their running mean and deviation."""
+    scale_rewards: bool = True
+    """Divide the rewards that the learner sees by the running deviation of the return."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+        widths: Any = self.hidden
+        if isinstance(widths, list):
+            widths = tuple(widths)
+            object.__setattr__(self, "hidden", widths)
+        self._check_log()
+        width = Interval(1, 65_536, integer=True)
+        if not isinstance(widths, tuple) or any(w not in width for w in widths):
+            raise UsageError(
+                f"hidden is {self.hidden!r}; accepted is a tuple of integers from 1 to 65,536, "
+                "(64, 64) for instance"
+            )
+
+    def _check_log(self) -> None:
+        log: Any = self.log
+        accepted = typing.get_args(Log)
+        names = tuple(log) if isinstance(log, list | tuple) else (log,)
+        for name in names:
+            if name not in accepted:
+                near = closest(name, accepted) if isinstance(name, str) else ""
+                raise UsageError(
+                    f"log is {name!r}; accepted are {', '.join(map(repr, accepted))}.{near}"
+                )
+        object.__setattr__(self, "log", tuple(dict.fromkeys(names)))

@@ -1,0 +1,48 @@
+"""The mathematics of one step: pure JAX, without environments, files or clocks.
+
+An update takes a batch and improves some parameters: an objective (what to improve), a geometry
+(which way is steepest) and a step size (how far). These are the parts that recipes compose.
+"""
+
+from surefoot.core.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Geometry, Optax
+from surefoot.core.objectives import (
+    Clipped,
+    EntropyBonus,
+    KLPenalized,
+    Likelihood,
+    Linear,
+    Objective,
+    Score,
+    Surrogate,
+)
+from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty, StepSize, schedules
+from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, Step, Update
+
+__all__ = [
+    "Score",
+    "Surrogate",
+    "Clipped",
+    "Likelihood",
+    "KLPenalized",
+    "EntropyBonus",
+    "Linear",
+    "Objective",
+    "Euclidean",
+    "Optax",
+    "Fisher",
+    "CG",
+    "Cholesky",
+    "KFAC",
+    "Geometry",
+    "Fixed",
+    "KLBall",
+    "Penalty",
+    "Backtrack",
+    "StepSize",
+    "Step",
+    "Epochs",
+    "AdaptKL",
+    "AveragePolicy",
+    "Update",
+    "schedules",
+]

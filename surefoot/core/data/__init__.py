@@ -1,0 +1,1 @@
+"""What is learned from: trajectories, batches and offline data; advantages; running statistics."""

@@ -1,0 +1,15 @@
+"""Action distributions, each with its own Fisher metric."""
+
+from surefoot.core.distributions.base import Distribution
+from surefoot.core.distributions.categorical import Bernoulli, Categorical, MultiCategorical
+from surefoot.core.distributions.deterministic import Certain
+from surefoot.core.distributions.gaussian import DiagGaussian
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Certain",
+    "DiagGaussian",
+    "Distribution",
+    "MultiCategorical",
+]

@@ -1,0 +1,71 @@
+"""`Distribution`: what a policy returns for a batch of observations.
+
+A distribution is a pytree whose leaves are its parameters φ with any leading batch dimensions:
+logits for the discrete ones, mean and log σ for the Gaussian. The old policy of a batch is stored
+as one of these, and KL(old‖new), entropy and the Fisher product are read off it in closed form.
+
+The metric M(φ) = E_{a~φ}[∇_φ log p(a) ∇_φ log p(a)ᵀ] acts on a tangent of φ, which is a
+distribution object of the same type whose leaves are the tangent's. With the network's Jacobian J
+of φ it gives the policy's Fisher matrix F = E[Jᵀ M J] (Martens 2014, "New insights and perspectives
+on the natural gradient method").
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
+
+Self = TypeVar("Self", bound="Distribution")
+
+
+class Distribution(eqx.Module):
+    """A batch of distributions over actions. All results keep the batch's leading dimensions;
+    log-probabilities, entropies and divergences are summed over the action's own dimensions."""
+
+    @abc.abstractmethod
+    def noise(self, key: PRNGKeyArray) -> PyTree[Shaped[Array, "..."]]:
+        """The randomness of one action a batch entry. Of the distribution only the shapes and types
+        of its parameters matter, so that it can be drawn for many steps before they are known: in a
+        rollout, that costs more than the network if it is done at every step."""
+
+    @abc.abstractmethod
+    def draw(self, noise: PyTree[Shaped[Array, "..."]]) -> Shaped[Array, "..."]:
+        """The actions that this noise makes."""
+
+    def sample(self, key: PRNGKeyArray) -> Shaped[Array, "..."]:
+        """One action a batch entry."""
+        return self.draw(self.noise(key))
+
+    @abc.abstractmethod
+    def mode(self) -> Shaped[Array, "..."]:
+        """The most probable action: what a deterministic policy does."""
+
+    @abc.abstractmethod
+    def log_prob(self, action: Shaped[Array, "..."]) -> Float[Array, "..."]:
+        """Log-probability or log-density, nats."""
+
+    @abc.abstractmethod
+    def entropy(self) -> Float[Array, "..."]:
+        """Entropy (differential for the Gaussian), nats."""
+
+    @abc.abstractmethod
+    def kl(self: Self, other: Self) -> Float[Array, "..."]:
+        """KL(self‖other), nats."""
+
+    @abc.abstractmethod
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        """Named quantities worth reporting as means over a batch, one an action dimension."""
+
+    @abc.abstractmethod
+    def metric(self: Self, tangent: Self) -> Self:
+        """M(φ)·tangent: the Fisher metric of the distribution's own parameters."""
+
+    def inner(self: Self, other: Self) -> Float[Array, " B"]:
+        """Inner product of the parameters, or of tangents, for a batch of one dimension."""
+        pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)
+        return jnp.asarray(sum(jnp.sum(a * b, axis=tuple(range(1, a.ndim))) for a, b in pairs))

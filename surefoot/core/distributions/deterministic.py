@@ -1,0 +1,38 @@
+"""A distribution that always draws its mode."""
+
+from __future__ import annotations
+
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from surefoot.core.distributions.base import Distribution
+
+
+class Certain(Distribution):
+    """A distribution of which always the mode is drawn. `log_prob`, `entropy` and `kl` are those of
+    the distribution within, not of a point mass."""
+
+    of: Distribution
+
+    def noise(self, key: PRNGKeyArray) -> None:
+        return None
+
+    def draw(self, noise: None) -> Shaped[Array, "..."]:
+        return self.mode()
+
+    def mode(self) -> Shaped[Array, "..."]:
+        return self.of.mode()
+
+    def log_prob(self, action: Shaped[Array, "..."]) -> Float[Array, "..."]:
+        return self.of.log_prob(action)
+
+    def entropy(self) -> Float[Array, "..."]:
+        return self.of.entropy()
+
+    def kl(self, other: Certain) -> Float[Array, "..."]:
+        return self.of.kl(other.of)
+
+    def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
+        return self.of.diagnostics()
+
+    def metric(self, tangent: Certain) -> Certain:
+        return Certain(self.of.metric(tangent.of))

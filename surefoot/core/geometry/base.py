@@ -1,0 +1,24 @@
+"""The interface of a geometry."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import PRNGKeyArray
+
+from surefoot.core.data.types import Info, Params
+from surefoot.core.local_model import Local
+
+
+class Geometry(eqx.Module):
+    """Turns an objective's gradient into an ascent direction."""
+
+    @abc.abstractmethod
+    def init(self, params: Params) -> Any:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def direction(self, key: PRNGKeyArray, local: Local, state: Any) -> tuple[Params, Any, Info]:
+        """(direction, next state, info). The direction has the structure of `local.grad`."""

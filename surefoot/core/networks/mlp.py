@@ -1,0 +1,71 @@
+"""Fully connected layers.
+
+Weights are orthogonal with gain √2 in the hidden layers and a chosen gain at the output; biases are
+zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from surefoot.core.networks.matmul import matmul
+
+Activation = Callable[[Array], Array]
+
+#: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
+#: the network's structure, what stands in their places.
+Layers = tuple[tuple[Any, Any], ...]
+
+
+class MLP(eqx.Module):
+    """Fully connected layers, x ↦ act(x W + b), the last one linear."""
+
+    weights: tuple[Float[Array, "in out"], ...]
+    biases: tuple[Float[Array, " out"], ...]
+    activation: Activation = eqx.field(static=True)
+
+    def __init__(
+        self,
+        key: PRNGKeyArray,
+        sizes: Sequence[int],
+        *,
+        output_gain: float,
+        activation: Activation = jnp.tanh,
+    ) -> None:
+        gains = [2.0**0.5] * (len(sizes) - 2) + [output_gain]
+        keys = jax.random.split(key, len(gains))
+        shapes = itertools.pairwise(sizes)
+        self.weights = tuple(
+            jax.nn.initializers.orthogonal(gain)(k, shape)
+            for k, shape, gain in zip(keys, shapes, gains, strict=True)
+        )
+        self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
+        self.activation = activation
+
+    @property
+    def layers(self) -> Layers:
+        """(W, b) of each layer, first to last."""
+        return tuple(zip(self.weights, self.biases, strict=True))
+
+    def with_taps(
+        self, x: Float[Array, "*batch in"], taps: Sequence[Float[Array, "*batch _"] | float]
+    ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
+        """(output, every layer's input) with a tap added to every layer's output x W + b: the
+        derivative with respect to a tap is the one with respect to that output."""
+        inputs = []
+        for i, ((w, b), tap) in enumerate(zip(self.layers, taps, strict=True)):
+            if i > 0:
+                x = self.activation(x)
+            inputs.append(x)
+            x = (matmul(x, w) if x.ndim == 2 else x @ w) + b + tap
+        return x, tuple(inputs)
+
+    def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
+        return self.with_taps(x, (0.0,) * len(self.weights))[0]

@@ -1,0 +1,30 @@
+"""What to improve.
+
+An objective maps the current distributions and a batch to one value a row, which is maximized on
+average. It sees no parameters and no network. At θ = θ_old the gradients of Score, Surrogate and
+Clipped are the same policy gradient; they differ in what happens further away.
+
+Wherever an objective is expected, any callable (distribution, batch) -> [B] will do; a subclass of
+`Objective` can also say which diagnostics belong to it.
+"""
+
+from surefoot.core.objectives.base import Objective, PerSample, as_objective, ratio
+from surefoot.core.objectives.likelihood import Likelihood
+from surefoot.core.objectives.policy_gradient import Clipped, Score, Surrogate
+from surefoot.core.objectives.projected import Linear, Projection
+from surefoot.core.objectives.regularized import EntropyBonus, KLPenalized
+
+__all__ = [
+    "Clipped",
+    "EntropyBonus",
+    "KLPenalized",
+    "Likelihood",
+    "Linear",
+    "Objective",
+    "PerSample",
+    "Projection",
+    "Score",
+    "Surrogate",
+    "as_objective",
+    "ratio",
+]

@@ -1,0 +1,22 @@
+"""`StepSize`: how far to move along a direction."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from surefoot.core.data.types import Info, Params
+from surefoot.core.local_model import Local
+
+Schedule = Callable[[Float[Array, ""]], Float[Array, ""]]
+
+
+class StepSize(eqx.Module):
+    """Moves along a direction."""
+
+    @abc.abstractmethod
+    def __call__(self, local: Local, direction: Params) -> tuple[Params, Info]:
+        """(new parameters, info)."""

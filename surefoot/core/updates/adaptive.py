@@ -1,0 +1,55 @@
+"""`AdaptKL`: an update that adapts one of its hyperparameters to hold its KL near a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from surefoot.core.data.types import Batch, Params, Scalar
+from surefoot.core.updates.base import Update, UpdateInfo
+
+
+class AdaptKLState(NamedTuple):
+    """What is remembered from call to call."""
+
+    value: Float[Array, ""]
+    """The hyperparameter's value in the next call, in its own unit."""
+    inner: Any
+    """The wrapped update's state."""
+
+
+class AdaptKL(Update):
+    """Holds the KL of an update near `target` by one of its hyperparameters, the leaf `where`.
+
+    After each call, a mean KL(old‖new) of 1.5·`target` or more multiplies the value by `factor`,
+    one of `target`/1.5 or less divides it by `factor`, within [`low`, `high`]. PPO's penalty takes
+    factor 2 (Schulman et al. 2017), a learning rate ½ (Duan et al. 2016). The value at the start is
+    the update's own.
+    """
+
+    update: Update
+    where: Callable[[Any], Scalar] = eqx.field(static=True)
+    target: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    factor: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    low: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    high: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+
+    def init(self, params: Params) -> AdaptKLState:
+        return AdaptKLState(jnp.asarray(self.where(self.update)), self.update.init(params))
+
+    def __call__(
+        self, key: PRNGKeyArray, params: Params, state: AdaptKLState, batch: Batch
+    ) -> tuple[Params, AdaptKLState, UpdateInfo]:
+        update = eqx.tree_at(self.where, self.update, state.value)
+        params, inner, info = update(key, params, state.inner, batch)
+        far = info.kl_mean >= 1.5 * self.target
+        near = info.kl_mean <= self.target / 1.5
+        change = jnp.where(far, self.factor, jnp.where(near, 1.0 / self.factor, 1.0))
+        value = jnp.clip(state.value * change, self.low, self.high)
+        # A batch without weight tells nothing of the KL.
+        value = jnp.where(jnp.sum(batch.weight) > 0, value, state.value)
+        return params, AdaptKLState(value, inner), info

@@ -1,0 +1,41 @@
+"""`Step`: one step on the whole batch, objective × geometry × step size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import PRNGKeyArray
+
+from surefoot.core.data.types import Batch, Params
+from surefoot.core.geometry import Geometry
+from surefoot.core.local_model import Local
+from surefoot.core.objectives import Objective, as_objective
+from surefoot.core.step_size import StepSize
+from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
+
+
+class Step(Update):
+    """One step on the whole batch: objective × geometry × step size."""
+
+    objective: Objective = eqx.field(converter=as_objective)
+    geometry: Geometry
+    step_size: StepSize
+
+    def init(self, params: Params) -> Any:
+        return self.geometry.init(params)
+
+    def move(
+        self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
+    ) -> tuple[Params, Any, MoveInfo]:
+        """The step alone, without measuring what it did."""
+        local = Local(self.objective, params, batch)
+        direction, state, direction_info = self.geometry.direction(key, local, state)
+        params, length_info = self.step_size(local, direction)
+        return params, state, MoveInfo(direction_info, length_info)
+
+    def __call__(
+        self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
+    ) -> tuple[Params, Any, UpdateInfo]:
+        new, state, info = self.move(key, params, state, batch)
+        return new, state, measure(self.objective, params, new, batch, info)

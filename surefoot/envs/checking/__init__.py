@@ -1,0 +1,1 @@
+"""Defects of an environment, found by playing it."""

@@ -1,0 +1,144 @@
+"""Environments that are pure JAX functions, so that a whole iteration compiles to one program.
+
+`FunctionalEnv` is a structural protocol with five methods of Gymnasium's `FuncEnv`, and any
+`FuncEnv` written in JAX fits it. Environments do not reset themselves and know no time limit:
+`DeviceEnv` adds both, for any number of copies side by side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from gymnasium import spaces
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from surefoot.common.errors import UsageError
+from surefoot.envs.spaces.observations import check_observation_space, encode
+
+
+@runtime_checkable
+class FunctionalEnv(Protocol):
+    """One environment as pure functions of its state. `rng` is a JAX key."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+
+    def initial(self, rng: PRNGKeyArray) -> Any:
+        """A start state."""
+
+    def transition(self, state: Any, action: Any, rng: PRNGKeyArray) -> Any:
+        """The next state."""
+
+    def observation(self, state: Any, rng: PRNGKeyArray) -> Any:
+        """What is seen of a state."""
+
+    def reward(self, state: Any, action: Any, next_state: Any, rng: PRNGKeyArray) -> Any:
+        """What a transition earns."""
+
+    def terminal(self, state: Any, rng: PRNGKeyArray) -> Any:
+        """Whether the episode ends in this state."""
+
+
+_METHODS = ("initial", "transition", "observation", "reward", "terminal")
+
+
+class DeviceState(NamedTuple):
+    """`N` running environments."""
+
+    inner: Any
+    """The functional environments' states, leaves [N, …]."""
+    obs: Float[Array, "N obs"]
+    """Encoded observation of each state."""
+    age: Int[Array, " N"]
+    """Steps since the episode began."""
+    episode_return: Float[Array, " N"]
+    """Raw reward since the episode began."""
+
+
+class DeviceTransition(NamedTuple):
+    """What one step of `N` environments returned."""
+
+    next_obs: Float[Array, "N obs"]
+    """The true next observation, before any reset."""
+    reward: Float[Array, " N"]
+    terminated: Bool[Array, " N"]
+    truncated: Bool[Array, " N"]
+    episode_return: Float[Array, " N"]
+    episode_length: Int[Array, " N"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceEnv:
+    """Copies of a functional environment with auto-reset and a time limit in steps (`None`: no
+    limit). Pure: `init` and `step` may be traced."""
+
+    env: FunctionalEnv
+    time_limit: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        missing = [m for m in _METHODS if not callable(getattr(self.env, m, None))]
+        if missing:
+            raise UsageError(
+                f"{type(self.env).__name__} is no functional environment: it lacks "
+                f"{', '.join(missing)}; accepted are objects with {', '.join(_METHODS)}"
+            )
+        check_observation_space(self.observation_space)
+        if not self.name:
+            object.__setattr__(self, "name", type(self.env).__name__)
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self.env.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self.env.action_space
+
+    def _observe(self, inner: Any, keys: PRNGKeyArray) -> Float[Array, "N obs"]:
+        return encode(self.observation_space, jax.vmap(self.env.observation)(inner, keys), jnp)
+
+    def init(self, key: PRNGKeyArray, num_envs: int) -> DeviceState:
+        """`num_envs` copies at the start of an episode."""
+        start, observe = jax.random.split(key)
+        inner = jax.vmap(self.env.initial)(jax.random.split(start, num_envs))
+        obs = self._observe(inner, jax.random.split(observe, num_envs))
+        zeros = jnp.zeros(num_envs)
+        return DeviceState(inner, obs, zeros.astype(jnp.int32), zeros)
+
+    def step(
+        self, state: DeviceState, action: Array, key: PRNGKeyArray
+    ) -> tuple[DeviceState, DeviceTransition]:
+        """One step of each environment; those whose episode ended are returned reset."""
+        n = state.age.shape[0]
+        move, earn, end, observe, reset = jax.random.split(key, 5)
+        inner = jax.vmap(self.env.transition)(state.inner, action, jax.random.split(move, n))
+        reward = jax.vmap(self.env.reward)(state.inner, action, inner, jax.random.split(earn, n))
+        terminated = jax.vmap(self.env.terminal)(inner, jax.random.split(end, n))
+        reward, terminated = jnp.asarray(reward, jnp.float32), jnp.asarray(terminated, bool)
+        age = state.age + 1
+        if self.time_limit is None:
+            truncated = jnp.zeros_like(terminated)
+        else:
+            truncated = age >= self.time_limit
+        transition = DeviceTransition(
+            next_obs=self._observe(inner, jax.random.split(observe, n)),
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            episode_return=state.episode_return + reward,
+            episode_length=age,
+        )
+        done = terminated | truncated
+        continued = DeviceState(inner, transition.next_obs, age, transition.episode_return)
+        next_state = jax.tree.map(
+            lambda fresh, old: jnp.where(
+                done.reshape(done.shape + (1,) * (old.ndim - 1)), fresh, old
+            ),
+            self.init(reset, n),
+            continued,
+        )
+        return next_state, transition

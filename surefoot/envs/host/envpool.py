@@ -1,0 +1,113 @@
+"""EnvPool: environments in C++ that step on threads of their own (Weng et al. 2022).
+
+Its seeds are given when a pool is made, so a reset with a seed makes a new pool. Its auto-reset is
+NEXT_STEP. Where an episode terminates in the very step of its time limit, EnvPool tells only the
+truncation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+from surefoot.common.errors import UsageError, closest
+from surefoot.envs.host.episode_history import History
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.host.stepper import Replayed, Stepped
+
+
+class Pool:
+    """All environments of one pool, which step from the moment they are asked to."""
+
+    def __init__(self, env_id: str, num_envs: int, threads: int) -> None:
+        self._env_id, self._num_envs, self._threads = env_id, num_envs, threads
+        self._pool: Any = None
+
+    def reset(self, seed: int | None) -> Any:
+        import envpool
+
+        if seed is None and self._pool is None:
+            seed = int(np.random.default_rng().integers(2**31))
+        if seed is not None:
+            self.close()
+            seeds = [(seed + i) % 2**31 for i in range(self._num_envs)]
+            self._pool = envpool.make_gymnasium(
+                self._env_id, num_envs=self._num_envs, seed=seeds, num_threads=self._threads
+            )
+        with _quiet():
+            return self._pool.reset()[0]
+
+    def send(self, action: np.ndarray) -> None:
+        self._pool.send(action)
+
+    def recv(self) -> Stepped:
+        return Stepped(*self._pool.recv())
+
+    def histories(self) -> None:
+        return None
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        raise NotImplementedError("EnvPool cannot set a generator's state")
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def make_pool(env_id: str, num_envs: int, *, threads: int) -> HostEnv:
+    """`num_envs` environments on `threads` threads; 0 takes as many as there are cores."""
+    if importlib.util.find_spec("envpool") is None:
+        raise UsageError(
+            "backend 'envpool' needs the package 'envpool': pip install 'surefoot[envpool]'"
+        )
+    import envpool
+
+    known = envpool.list_all_envs()
+    if env_id not in known:
+        raise UsageError(
+            f"environment {env_id!r} is none of EnvPool's {len(known)}: pass one of "
+            f"envpool.list_all_envs(), or --backend host.{closest(env_id, known)}"
+        )
+    if env_id not in gymnasium.registry:
+        raise UsageError(
+            f"environment {env_id!r} is EnvPool's alone, and a trained agent plays on Gymnasium's: "
+            "pass an id that both know"
+        )
+    spec = envpool.make_spec(env_id)
+    with _quiet():
+        observation_space = spec.gymnasium_observation_space
+        action_space = _single(spec.gymnasium_action_space)
+    return HostEnv(
+        Pool(env_id, num_envs, threads),
+        name=env_id,
+        num_envs=num_envs,
+        observation_space=observation_space,
+        action_space=action_space,
+        autoreset=AutoresetMode.NEXT_STEP,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """EnvPool makes Gymnasium's boxes of float64 bounds when they are first asked for, and
+    Gymnasium remarks on it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*precision lowered by casting", UserWarning)
+        yield
+
+
+def _single(space: spaces.Space) -> spaces.Space:
+    """Gymnasium's action space: EnvPool's boxes are of float64, and take any float."""
+    if isinstance(space, spaces.Box) and space.dtype == np.float64:
+        low, high = (bound.astype(np.float32) for bound in (space.low, space.high))
+        return spaces.Box(low, high, dtype=np.float32)
+    return space

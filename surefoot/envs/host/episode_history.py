@@ -1,0 +1,94 @@
+"""A running episode as what made it: the generator before its reset, and the actions since.
+
+An environment's inner state cannot be kept without knowing the environment, but it can be reached
+again: `Replayable` keeps the recipe while it steps, and `replay` follows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from surefoot.common.errors import UsageError
+
+
+class History(NamedTuple):
+    """What the running episode is made of."""
+
+    seed: int | None
+    """The seed that its reset was called with."""
+    generator: dict[str, Any] | None
+    """State of the environment's generator before a reset without a seed; plain numbers."""
+    actions: np.ndarray
+    """Those taken since the reset, [L, *action], as the environment received them."""
+    now: dict[str, Any] | None
+    """The generator's state after the last one."""
+
+
+class Replayable(gymnasium.Wrapper):
+    """An environment that can tell its running episode and play it again. Playing it again leads to
+    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        if not isinstance(env, gymnasium.Env):
+            raise UsageError(
+                f"what was to make an environment made a {type(env).__name__}; accepted is a "
+                "gymnasium.Env: 'surefoot check-env' says more"
+            )
+        super().__init__(env)
+        self._seed: int | None = None
+        self._generator: dict[str, Any] | None = None
+        self._actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._seed, self._actions = seed, []
+        self._generator = None if seed is not None else self._state()
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        # A copy: whoever steps many environments may hand out views of one array.
+        self._actions.append(np.array(action))
+        return self.env.step(action)
+
+    def history(self) -> History:
+        """The running episode."""
+        space = self.action_space
+        nothing = np.empty((0, *(space.shape or ())), space.dtype)
+        actions = np.stack(self._actions) if self._actions else nothing
+        return History(self._seed, self._generator, actions, self._state())
+
+    def replay(self, history: History) -> tuple[Any, float, bool]:
+        """Play the episode again: the last observation, the episode's return so far, and whether
+        the generator came to where it was. An episode that ends on the way is not the same."""
+        if history.generator is not None:
+            self.unwrapped.np_random.bit_generator.state = history.generator
+        obs, _ = self.reset(seed=history.seed)
+        earned, ended = 0.0, False
+        for action in history.actions:
+            if ended:
+                return obs, earned, False
+            # Discrete actions go in as they came: as a NumPy scalar.
+            obs, reward, terminated, truncated, _ = self.step(action)
+            earned, ended = earned + float(reward), bool(terminated or truncated)
+        return obs, earned, not ended and self._state() == history.now
+
+    def _state(self) -> dict[str, Any] | None:
+        """`None` for a generator that is no NumPy one; replaying then starts an episode of its
+        own, which the last observation tells."""
+        generator = getattr(self.unwrapped.np_random, "bit_generator", None)
+        return None if generator is None else plain(generator.state)
+
+
+def plain(state: Any) -> Any:
+    """A generator's state in numbers, lists and dicts of Python's, as JSON has them."""
+    match state:
+        case dict():
+            return {key: plain(value) for key, value in state.items()}
+        case np.ndarray():
+            return state.tolist()
+        case np.generic():
+            return state.item()
+        case _:
+            return state

@@ -1,0 +1,139 @@
+"""Environments on the host, whatever their auto-reset convention.
+
+`HostEnv` gives the step of a vector environment one meaning: the *true* next observation, which
+rows are transitions, and the observation that the next action answers to. Two conventions are
+understood:
+
+* SAME_STEP: at an episode's end the reset observation is returned and the true last one lies in
+  `info["final_obs"]`. Every row is a transition. This is what Gymnasium's are made with here.
+* NEXT_STEP: the true last observation is returned, and the following step ignores its action and
+  returns the reset observation. That row is no transition. EnvPool knows this one only.
+
+The row of an environment that was lost in a step, and begins an episode instead, is no transition
+either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from surefoot.common.errors import UsageError
+from surefoot.envs.host.episode_history import History
+from surefoot.envs.host.stepper import Blocking, Replayed, Stepper
+from surefoot.envs.spaces.observations import check_observation_space, encode
+
+
+class HostTransition(NamedTuple):
+    """What one step of `N` environments returned. Arrays are NumPy, [N, …]."""
+
+    obs: np.ndarray
+    """Encoded observation that the next action answers to, float32."""
+    next_obs: np.ndarray
+    """Encoded true next observation, float32."""
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    """Whether this row is a transition."""
+    lost: int = 0
+    """Environments that were lost instead of taking the step."""
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted since the step before."""
+
+
+class HostEnv:
+    """`num_envs` environments that are stepped together, by `send` and `recv` or by `step`."""
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        *,
+        name: str,
+        num_envs: int,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        autoreset: Any,
+    ) -> None:
+        if autoreset not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+            raise UsageError(
+                f"{name}: auto-reset mode {getattr(autoreset, 'name', autoreset)} is not "
+                "supported; accepted are NEXT_STEP and SAME_STEP, declared in the vector "
+                'environment\'s metadata["autoreset_mode"]'
+            )
+        check_observation_space(observation_space)
+        self.name = name
+        self.num_envs = num_envs
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.stepper = stepper
+        self._same_step = autoreset == AutoresetMode.SAME_STEP
+        self._resetting = np.zeros(num_envs, bool)
+
+    @classmethod
+    def of(cls, envs: VectorEnv, *, name: str, stepper: Stepper | None = None) -> HostEnv:
+        """A Gymnasium vector environment, stepped by `stepper`, or when the step is fetched."""
+        return cls(
+            Blocking(envs) if stepper is None else stepper,
+            name=name,
+            num_envs=int(envs.num_envs),
+            observation_space=envs.single_observation_space,
+            action_space=envs.single_action_space,
+            autoreset=envs.metadata.get("autoreset_mode"),
+        )
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start an episode everywhere; sub-environment i is seeded with seed + i."""
+        self._resetting = np.zeros(self.num_envs, bool)
+        return encode(self.observation_space, self.stepper.reset(seed))
+
+    def send(self, action: np.ndarray) -> None:
+        """Ask every environment for a step."""
+        self.stepper.send(action)
+
+    def recv(self) -> HostTransition:
+        """The step asked for."""
+        raw, reward, terminated, truncated, info, stepped, notices = self.stepper.recv()
+        obs = encode(self.observation_space, raw)
+        done = terminated | truncated
+        if self._same_step:
+            valid = np.ones(self.num_envs, bool)
+            next_obs = self._with_final(obs, done, info) if done.any() else obs
+        else:
+            valid = ~self._resetting
+            next_obs = obs
+            self._resetting = done & valid
+        lost = 0
+        if stepped is not None:
+            valid &= stepped
+            lost = self.num_envs - int(stepped.sum())
+        return HostTransition(obs, next_obs, reward, terminated, truncated, valid, lost, notices)
+
+    def step(self, action: np.ndarray) -> HostTransition:
+        """Step every environment once."""
+        self.send(action)
+        return self.recv()
+
+    def histories(self) -> list[History] | None:
+        """The running episode of every environment; `None` where that is not known."""
+        return self.stepper.histories()
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        """Play these episodes again, instead of a reset; observations are encoded."""
+        self._resetting = np.zeros(self.num_envs, bool)
+        played = self.stepper.replay(histories)
+        return played._replace(obs=encode(self.observation_space, played.obs))
+
+    def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+        next_obs = obs.copy()
+        for i in np.flatnonzero(done):
+            next_obs[i] = encode(self.observation_space, info["final_obs"][i])
+        return next_obs
+
+    def close(self) -> None:
+        """Close the environments; threads and processes end."""
+        self.stepper.close()

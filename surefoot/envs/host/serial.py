@@ -1,0 +1,70 @@
+"""Gymnasium environments stepped one after another in this process.
+
+An episode's end resets its environment in the same step (SAME_STEP). Of the infos only the true
+last observation is kept: gathering the rest costs more than some environments' steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
+
+from surefoot.envs.host.episode_history import History, Replayable
+from surefoot.envs.host.stepper import Replayed, Stepped
+
+
+class Serial:
+    """Steps when the result is fetched."""
+
+    def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]) -> None:
+        self.envs = [Replayable(make()) for make in makers]
+        self.observation_space = self.envs[0].observation_space
+        self.action_space = self.envs[0].action_space
+        self._action: Any = None
+
+    def reset(self, seed: int | None) -> Any:
+        starts = [
+            env.reset(seed=None if seed is None else seed + i)[0] for i, env in enumerate(self.envs)
+        ]
+        return self._together(starts)
+
+    def send(self, action: np.ndarray) -> None:
+        self._action = action
+
+    def recv(self) -> Stepped:
+        n = len(self.envs)
+        reward, final = np.empty(n), np.empty(n, object)
+        terminated, truncated = np.empty(n, bool), np.empty(n, bool)
+        seen = []
+        for i, env in enumerate(self.envs):
+            obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
+            if terminated[i] or truncated[i]:
+                # A reset may overwrite it in place.
+                final[i] = copy.deepcopy(obs)
+                obs, _ = env.reset()
+            seen.append(obs)
+        info = {"final_obs": final}
+        return Stepped(self._together(seen), reward, terminated, truncated, info)
+
+    def histories(self) -> list[History]:
+        """The running episodes."""
+        return [env.history() for env in self.envs]
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        played = [env.replay(history) for env, history in zip(self.envs, histories, strict=True)]
+        obs, earned, same = zip(*played, strict=True)
+        return Replayed(self._together(list(obs)), np.array(earned), np.array(same))
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
+
+    def _together(self, observations: list[Any]) -> Any:
+        # A new array each time: what was returned before stays as it is.
+        out: Any = create_empty_array(self.observation_space, len(observations), fn=np.empty)
+        return concatenate(self.observation_space, observations, out)

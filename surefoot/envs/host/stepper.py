@@ -1,0 +1,120 @@
+"""How a vector environment is stepped: a step is asked for in one call and fetched in another, so
+that other work can be done in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from surefoot.envs.host.episode_history import History
+
+
+class Stepped(NamedTuple):
+    """What `gymnasium.vector.VectorEnv.step` returns, and what became of environments that can be
+    lost."""
+
+    obs: Any
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    info: dict[str, Any]
+    stepped: np.ndarray | None = None
+    """Which environments took the step; the others were lost and begin an episode. `None`: all."""
+    notices: tuple[str, ...] = ()
+    """A line for every environment that was restarted since the step before."""
+
+
+class Replayed(NamedTuple):
+    """Where episodes that were played again have come to."""
+
+    obs: Any
+    """The last observations."""
+    earned: np.ndarray
+    """Raw reward since each episode began, [N]."""
+    same: np.ndarray
+    """Whether each came to its last action, and its generator to where it was, [N]."""
+
+
+class Stepper(Protocol):
+    """A vector environment in two calls a step."""
+
+    def reset(self, seed: int | None) -> Any:
+        """Start an episode everywhere and return the observations; sub-environment i is seeded with
+        seed + i, and without a seed the generators go on."""
+
+    def send(self, action: np.ndarray) -> None:
+        """Ask for a step."""
+
+    def recv(self) -> Stepped:
+        """The step asked for."""
+
+    def histories(self) -> list[History] | None:
+        """The running episode of every environment; `None` where that is not known."""
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        """Play these episodes again, instead of a reset."""
+
+    def close(self) -> None:
+        """Close the environments; threads and processes end."""
+
+
+class Blocking:
+    """Steps when the result is fetched: what every vector environment can."""
+
+    def __init__(self, envs: VectorEnv) -> None:
+        self.envs = envs
+        self._action: np.ndarray | None = None
+
+    def reset(self, seed: int | None) -> Any:
+        return self.envs.reset(seed=seed)[0]
+
+    def send(self, action: np.ndarray) -> None:
+        self._action = action
+
+    def recv(self) -> Stepped:
+        return Stepped(*self.envs.step(self._action))
+
+    def histories(self) -> None:
+        return None
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        raise NotImplementedError("episodes of a vector environment are not known")
+
+    def close(self) -> None:
+        self.envs.close()
+
+
+class Threaded:
+    """Steps in a thread of its own: worth it where a step spends its time outside Python, as
+    MuJoCo's does. Environments must share nothing that a step changes, and not be bound to the
+    thread that made them."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        self.inner = stepper
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="environments")
+        self._step: Future[Stepped] | None = None
+
+    def reset(self, seed: int | None) -> Any:
+        return self.inner.reset(seed)
+
+    def send(self, action: np.ndarray) -> None:
+        self.inner.send(action)
+        self._step = self._thread.submit(self.inner.recv)
+
+    def recv(self) -> Stepped:
+        assert self._step is not None, "no step was asked for"
+        return self._step.result()
+
+    def histories(self) -> list[History] | None:
+        return self.inner.histories()
+
+    def replay(self, histories: Sequence[History]) -> Replayed:
+        return self.inner.replay(histories)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self.inner.close()

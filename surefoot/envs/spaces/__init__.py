@@ -1,0 +1,1 @@
+"""Observation and action spaces: how they are encoded, mapped and written."""

@@ -1,0 +1,108 @@
+"""What runs in a worker process: one environment that answers one request after the other.
+
+Nothing here imports JAX, so that a worker starts quickly and stays small. Requests and answers are
+pickled, as multiprocessing's own are; they pass between a process and the one that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import pickle
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import cloudpickle
+import gymnasium
+from gymnasium import spaces
+
+from surefoot.envs.host.episode_history import Replayable
+from surefoot.envs.workers.channel import Channel
+
+#: Makes the environment, in the process where it will live.
+EnvMaker = Callable[[], gymnasium.Env]
+
+#: The answer to a step: the observation that the next action answers to, reward, terminated,
+#: truncated, and where the episode ended, when the environment is reset in the same step, the true
+#: last observation.
+Row = tuple[Any, float, bool, bool, Any]
+
+
+class Made(NamedTuple):
+    """The first answer: what was made."""
+
+    name: str
+    observation_space: spaces.Space
+    action_space: spaces.Space
+
+    @classmethod
+    def of(cls, env: gymnasium.Env) -> Made:
+        """Of this environment."""
+        name = type(env.unwrapped).__name__ if env.spec is None else env.spec.id
+        return cls(name, env.observation_space, env.action_space)
+
+
+class Raised(NamedTuple):
+    """The answer where the environment raised an exception."""
+
+    what: str
+    """Its type and message, one line."""
+    traceback: str
+    missing: bool
+    """Whether a package is missing."""
+
+
+def work(connected: socket.socket, program: bytes) -> None:
+    """Serve until the other end is closed. `program` is an `EnvMaker`, pickled by cloudpickle."""
+    # Both may be sent to the whole group of processes: whoever started this one handles them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    channel = Channel(connected)
+    env: gymnasium.Env | None = None
+    try:
+        env = Replayable(cloudpickle.loads(program)())
+        # A space's class may be one that only the worker can import by name.
+        answer = cloudpickle.dumps(Made.of(env))
+    except Exception as error:
+        answer = _raised(error)
+    try:
+        while True:
+            channel.send(answer)
+            request = channel.receive(None)
+            try:
+                assert env is not None, "the environment was not made"
+                answer = pickle.dumps(_answer(env, *pickle.loads(request)), pickle.HIGHEST_PROTOCOL)
+            except Exception as error:
+                answer = _raised(error)
+    except (EOFError, OSError):
+        pass  # The other end was closed.
+    finally:
+        if env is not None:
+            with contextlib.suppress(Exception):
+                env.close()
+
+
+def _answer(env: gymnasium.Env, request: str, argument: Any) -> Any:
+    match request:
+        case "step":
+            obs, reward, terminated, truncated, _ = env.step(argument)
+            final_obs = None
+            if terminated or truncated:
+                # A reset may overwrite it in place.
+                final_obs = copy.deepcopy(obs)
+                obs, _ = env.reset()
+            return obs, float(reward), bool(terminated), bool(truncated), final_obs
+        case "reset":
+            return env.reset(seed=argument)[0]
+        case _:
+            return env.get_wrapper_attr(request)(*argument)
+
+
+def _raised(error: Exception) -> bytes:
+    what = " ".join(traceback.format_exception_only(error)[-1].split())
+    text = "".join(traceback.format_exception(error))
+    missing = isinstance(error, ImportError | gymnasium.error.DependencyNotInstalled)
+    return pickle.dumps(Raised(what, text, missing))

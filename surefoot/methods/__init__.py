@@ -1,0 +1,1 @@
+"""Methods: learners, and the recipes that compose them."""

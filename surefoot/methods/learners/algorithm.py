@@ -1,0 +1,136 @@
+"""`Algorithm`: advantages, then an update of the policy, then one of the critic.
+
+Nothing here knows which method it runs: that is all in the two `Update`s.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from surefoot.core.data.advantages import finished, gae, standardize
+from surefoot.core.data.types import Batch, Scalar, Trajectory
+from surefoot.core.distributions import DiagGaussian
+from surefoot.core.local_model import weighted_mean
+from surefoot.core.networks import Critic, Policy
+from surefoot.core.updates import Update
+from surefoot.methods.learners.diagnostics import (
+    Metrics,
+    _effective_sample_size,
+    _explained_variance,
+)
+from surefoot.methods.learners.learner import Learner, TrainState, progress
+
+
+class Algorithm(Learner):
+    """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
+
+    Without a critic the value is zero, returns are Monte Carlo (λ = 1 whatever `gae_lambda` is),
+    and rows of episodes that do not end within the batch get weight 0.
+    """
+
+    policy_update: Update
+    critic_update: Update | None = None
+    discount: Scalar = eqx.field(converter=jnp.asarray, default=0.99, kw_only=True)
+    gae_lambda: Scalar = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
+    normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
+
+    @property
+    def critic_fit(self) -> Update | None:
+        return self.critic_update
+
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        critic_state = None if self.critic_update is None else self.critic_update.init(critic)
+        return self.policy_update.init(policy), critic_state
+
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
+        return state.policy
+
+    def improve(
+        self, state: TrainState, data: Trajectory
+    ) -> tuple[TrainState, Batch | None, Metrics]:
+        key, policy_key = jax.random.split(state.key)
+        valid = data.valid
+        done = (data.terminated | data.truncated) & valid
+
+        scaler = state.scaler.update(data.reward, done, valid, self.discount)
+        obs = state.normalizer(data.obs)
+        if state.critic is None:
+            value = next_value = jnp.zeros_like(data.reward)
+            gae_lambda: Scalar = 1.0
+            weight = finished(done, valid).astype(value.dtype)
+        else:
+            gae_lambda = self.gae_lambda
+            value = state.critic.value(obs)
+            next_value = state.critic.value(state.normalizer(data.next_obs))
+            weight = valid.astype(value.dtype)
+
+        advantage = gae(
+            scaler(data.reward),
+            value,
+            next_value,
+            data.terminated,
+            data.truncated,
+            valid,
+            discount=self.discount,
+            gae_lambda=gae_lambda,
+        )
+        target = value + advantage
+
+        def rows(x: Array) -> Array:
+            return x.reshape(-1, *x.shape[2:])
+
+        flat_weight = rows(weight)
+
+        def kept(x: Array) -> Array:
+            # A row without weight may hold anything, a NaN too, and 0·NaN is a NaN in a gradient.
+            return jnp.where(flat_weight.reshape(-1, *(1,) * (x.ndim - 2)) > 0, rows(x), 0)
+
+        learned = kept(advantage)
+        if self.normalize_advantages:
+            learned = standardize(learned, flat_weight)
+        batch = Batch(
+            obs=kept(obs),
+            action=kept(data.action),
+            old=jax.tree.map(kept, data.old),
+            advantage=learned,
+            weight=flat_weight,
+            progress=progress(state),
+        )
+        policy, policy_state, info = self.policy_update(
+            policy_key, state.policy, state.policy_state, batch
+        )
+
+        critic_batch = None
+        if state.critic is not None:
+            old_value = kept(value)[:, None]
+            critic_batch = batch._replace(
+                action=kept(target)[:, None],
+                old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
+            )
+        dist = policy(batch.obs)
+        metrics = Metrics(
+            policy=info,
+            effective_sample_size=_effective_sample_size(dist, batch),
+            distribution=jax.tree.map(
+                lambda x: jax.vmap(weighted_mean, (1, None))(x, flat_weight), dist.diagnostics()
+            ),
+            valid_rows=jnp.sum(valid, dtype=jnp.int32),
+            learned_rows=jnp.sum(weight),
+            explained_variance=_explained_variance(rows(target), rows(value), flat_weight),
+            value_mean=weighted_mean(rows(value), flat_weight),
+            reward_scale=scaler(jnp.ones(())),
+        )
+        state = state._replace(
+            policy=policy,
+            policy_state=policy_state,
+            normalizer=state.normalizer.update(data.obs, valid),
+            scaler=scaler,
+            key=key,
+            steps=state.steps + metrics.valid_rows,
+        )
+        return state, critic_batch, metrics

@@ -1,0 +1,167 @@
+"""The cross-entropy method: a search over policy parameters that knows no gradient.
+
+A Gaussian over parameters, θ ~ N(μ, diag(s²)), is sampled once for each environment; the returns
+rank the samples, and μ and s are refitted to the best of them. The variance of a small elite falls
+too fast, so a variance that decays over the run is added (Szita & Lőrincz 2006, "Learning Tetris
+using the noisy cross-entropy method"; Rubinstein 1999).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from surefoot.common.errors import UsageError
+from surefoot.core.data.types import Params, Scalar, Trajectory
+from surefoot.core.distributions.deterministic import Certain
+from surefoot.core.networks import Critic, Policy
+from surefoot.methods.learners.learner import Learner, TrainState, progress
+
+
+class Population(eqx.Module):
+    """One policy for each environment, which does what it holds most probable: the search explores
+    in parameters, and noise in actions would only blur the ranking. Leaves of `members` are
+    [N, …]."""
+
+    members: Policy
+
+    def __call__(self, obs: Float[Array, "*batch obs"]) -> Certain:
+        size = jax.tree.leaves(self.members)[0].shape[0]
+        if obs.shape[-2] != size:
+            raise UsageError(
+                f"num_envs is {obs.shape[-2]}; accepted is the cross-entropy method's population, "
+                f"{size}: one parameter vector an environment"
+            )
+        axis = obs.ndim - 2
+        dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
+            self.members, obs
+        )
+        return Certain(dist)
+
+
+class CrossEntropyState(NamedTuple):
+    """The search's spread, and the parameters that are being tried."""
+
+    std: Params
+    """s, the standard deviation of every parameter."""
+    members: Params
+    """The sampled parameters, leaves [N, …]."""
+
+
+class CrossEntropyMetrics(NamedTuple):
+    """What one generation found. KL is KL(old‖new) of the search's mean policies, nats."""
+
+    kl_mean: Float[Array, ""]
+    """Mean over the generation's states, nats."""
+    kl_max: Float[Array, ""]
+    """Largest over the generation's states, nats."""
+    entropy: Float[Array, ""]
+    """Mean entropy of the new mean policy, nats."""
+    population_return: Float[Array, ""]
+    """Mean return of all members, raw."""
+    elite_return: Float[Array, ""]
+    """Mean return of the members that the search was refitted to, raw."""
+    search_std: Float[Array, ""]
+    """Root mean square of s, in units of the parameters."""
+    valid_rows: Int[Array, ""]
+    """Environment steps of the generation."""
+    learned_rows: Int[Array, ""]
+    """The same: every step counts in some member's return."""
+
+
+class CrossEntropy(Learner):
+    """Samples `population` parameter vectors, keeps the best `elite_fraction` of them, refits mean
+    and standard deviation, adds a variance of (`extra_std`·(1 − progress))²."""
+
+    population: int = eqx.field(static=True)
+    elite_fraction: float = eqx.field(static=True, default=0.2, kw_only=True)
+    initial_std: Scalar = eqx.field(converter=jnp.asarray, default=0.1, kw_only=True)
+    extra_std: Scalar = eqx.field(converter=jnp.asarray, default=0.05, kw_only=True)
+
+    fresh_episodes: ClassVar[bool] = True
+    acts_for_all: ClassVar[bool] = True
+
+    @property
+    def critic_fit(self) -> None:
+        return None
+
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        theta = eqx.filter(policy, eqx.is_inexact_array)
+        std = jax.tree.map(lambda x: jnp.full_like(x, self.initial_std), theta)
+        return CrossEntropyState(std, self.sample(key, theta, std)), None
+
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Population:
+        static = eqx.filter(state.policy, eqx.is_inexact_array, inverse=True)
+        return Population(eqx.combine(state.policy_state.members, static))
+
+    def improve(
+        self, state: TrainState, data: Trajectory
+    ) -> tuple[TrainState, None, CrossEntropyMetrics]:
+        key, sample_key = jax.random.split(state.key)
+        returns = member_returns(data)
+        static = eqx.filter(state.policy, eqx.is_inexact_array, inverse=True)
+        extra = self.extra_std * (1.0 - progress(state))
+        mean, std, elite = self.refit(state.policy_state.members, returns, extra)
+        policy = eqx.combine(mean, static)
+
+        rows = state.normalizer(data.obs)
+        new = policy(rows)
+        kl = jnp.where(data.valid, state.policy(rows).kl(new), 0.0)
+        valid = jnp.sum(data.valid, dtype=jnp.int32)
+        sizes = sum(x.size for x in jax.tree.leaves(std))
+        metrics = CrossEntropyMetrics(
+            kl_mean=jnp.sum(kl) / valid,
+            kl_max=jnp.max(kl),
+            entropy=jnp.sum(jnp.where(data.valid, new.entropy(), 0.0)) / valid,
+            population_return=jnp.mean(returns),
+            elite_return=jnp.mean(returns[elite]),
+            search_std=optax.tree.norm(std) / sizes**0.5,
+            valid_rows=valid,
+            learned_rows=valid,
+        )
+        state = state._replace(
+            policy=policy,
+            policy_state=CrossEntropyState(std, self.sample(sample_key, mean, std)),
+            normalizer=state.normalizer.update(data.obs, data.valid),
+            key=key,
+            steps=state.steps + valid,
+        )
+        return state, None, metrics
+
+    def sample(self, key: PRNGKeyArray, mean: Params, std: Params) -> Params:
+        """`population` draws from N(mean, diag(std²)), leaves [N, …]."""
+        leaves, structure = jax.tree.flatten(mean)
+        keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
+
+        def draw(k: PRNGKeyArray, m: Array, s: Array) -> Array:
+            return m + s * jax.random.normal(k, (self.population, *m.shape), m.dtype)
+
+        return jax.tree.map(draw, keys, mean, std)
+
+    def refit(
+        self, members: Params, returns: Float[Array, " N"], extra_std: Float[Array, ""] | float
+    ) -> tuple[Params, Params, Int[Array, " elite"]]:
+        """(mean, standard deviation, indices) of the members with the highest returns; a NaN ranks
+        last. The deviation is √(variance of the elite + extra_std²)."""
+        count = max(1, round(self.elite_fraction * self.population))
+        ranked = jnp.where(jnp.isnan(returns), -jnp.inf, returns)
+        elite = jax.lax.top_k(ranked, count)[1]
+        best = jax.tree.map(lambda x: x[elite], members)
+        mean = jax.tree.map(lambda x: jnp.mean(x, axis=0), best)
+        std = jax.tree.map(lambda x: jnp.sqrt(jnp.var(x, axis=0) + extra_std**2), best)
+        return mean, std, elite
+
+
+def member_returns(trajectory: Trajectory) -> Float[Array, " N"]:
+    """Each environment's mean return over the episodes that ended; where none did, what it earned
+    so far."""
+    ended = (trajectory.terminated | trajectory.truncated) & trajectory.valid
+    count = jnp.sum(ended, axis=0)
+    total = jnp.sum(jnp.where(ended, trajectory.episode_return, 0.0), axis=0)
+    earned = jnp.sum(jnp.where(trajectory.valid, trajectory.reward, 0.0), axis=0)
+    return jnp.where(count > 0, total / jnp.maximum(count, 1), earned)

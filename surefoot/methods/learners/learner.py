@@ -1,0 +1,119 @@
+"""`Learner`: what the loop runs, whatever the method.
+
+A learner holds no state. `init` makes a `TrainState`, `behavior` says which policy collects the
+next data, and `update` is a pure function of the state and of that data: `improve`, on which alone
+the next behavior depends, and then `fit_critic`, which may run beside the next collection.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
+from surefoot.core.data.types import Batch, Behavior
+from surefoot.core.networks import Critic, Policy
+from surefoot.core.updates import Update, UpdateInfo
+
+
+class TrainState(NamedTuple):
+    """Everything that learning changes."""
+
+    policy: Policy
+    critic: Critic | None
+    policy_state: Any
+    """State of the policy's update: optimizer moments and the like."""
+    critic_state: Any
+    normalizer: Normalizer
+    scaler: RewardScaler | NoScaler
+    key: PRNGKeyArray
+    steps: Int[Array, ""]
+    """Environment steps (valid rows) learned from so far."""
+    total_steps: Int[Array, ""]
+    """Environment steps of the whole run: what schedules are measured against."""
+
+
+class Learner(eqx.Module):
+    """One turn of learning on what was collected."""
+
+    offline: ClassVar[bool] = False
+    """Whether it learns from recorded data instead of from what its behavior collects."""
+    fresh_episodes: ClassVar[bool] = False
+    """Whether each collection starts new episodes instead of going on with the last ones."""
+    acts_for_all: ClassVar[bool] = False
+    """Whether its behavior acts for all environments in one call only."""
+
+    @property
+    @abc.abstractmethod
+    def critic_fit(self) -> Update | None:
+        """What fits the critic; `None` for a learner without one."""
+
+    @abc.abstractmethod
+    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+        """What learning remembers of policy and critic, before the first turn."""
+
+    @abc.abstractmethod
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Behavior:
+        """What collects the next data. It reads nothing that `fit_critic` changes, which may still
+        be going on."""
+
+    @abc.abstractmethod
+    def improve(self, state: TrainState, data: Any) -> tuple[TrainState, Batch | None, Any]:
+        """Learn all but the critic: (state, what the critic is to be fitted to, metrics). `data` is
+        a `Trajectory`, or what the learner learns from instead. Metrics are a named tuple, nested
+        to any depth, and hold `valid_rows` (the steps behind them), `learned_rows`, `kl_mean` and,
+        offline, `objective_after`."""
+
+    def fit_critic(self, state: TrainState, batch: Batch) -> tuple[TrainState, UpdateInfo]:
+        """Fit the critic to what `improve` left for it."""
+        assert self.critic_fit is not None, "this learner has no critic"
+        key, critic_key = jax.random.split(state.key)
+        critic, critic_state, info = self.critic_fit(
+            critic_key, state.critic, state.critic_state, batch
+        )
+        return state._replace(critic=critic, critic_state=critic_state, key=key), info
+
+    def update(self, state: TrainState, data: Any) -> tuple[TrainState, Any, UpdateInfo | None]:
+        """Both: (state, metrics, the critic's info)."""
+        state, batch, metrics = self.improve(state, data)
+        if batch is None:
+            return state, metrics, None
+        state, info = self.fit_critic(state, batch)
+        return state, metrics, info
+
+    def init(
+        self,
+        key: PRNGKeyArray,
+        policy: Policy,
+        critic: Critic | None,
+        *,
+        normalizer: Normalizer,
+        scaler: RewardScaler | NoScaler,
+        total_steps: int,
+    ) -> TrainState:
+        """The state before the first turn. `critic` must be there exactly if `critic_fit` is."""
+        if (critic is not None) != (self.critic_fit is not None):
+            raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
+        key, memory_key = jax.random.split(key)
+        policy_state, critic_state = self.memory(memory_key, policy, critic)
+        return TrainState(
+            policy=policy,
+            critic=critic,
+            policy_state=policy_state,
+            critic_state=critic_state,
+            normalizer=normalizer,
+            scaler=scaler,
+            key=key,
+            steps=jnp.zeros((), jnp.int32),
+            total_steps=jnp.asarray(total_steps, jnp.int32),
+        )
+
+
+def progress(state: TrainState) -> Float[Array, ""]:
+    """Fraction of the run that lies behind, in [0, 1]."""
+    return jnp.minimum(state.steps / state.total_steps, 1.0)

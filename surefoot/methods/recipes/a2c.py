@@ -1,0 +1,78 @@
+"""Actor-critic: a short batch and one first-order step, free or within a trust region."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from surefoot.common.fields import at_least, fraction, nonnegative, positive
+from surefoot.methods.recipes.actor_critic import ActorCritic
+from surefoot.methods.recipes.base import Row
+
+if TYPE_CHECKING:
+    from surefoot.core.objectives import Objective
+    from surefoot.core.updates import Step
+    from surefoot.methods.learners.algorithm import Algorithm
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShortBatch(ActorCritic):
+    """What both share: short batches, and how the objective is climbed."""
+
+    num_envs: int = at_least(1, 8)
+    horizon: int = at_least(1, 16)
+    learning_rate: float = positive(7e-4)
+    """RMSprop's rate at the start; falls linearly to 0 over the run."""
+    entropy_coefficient: float = nonnegative(0.001)
+    """Weight of the entropy bonus."""
+    max_grad_norm: float = positive(0.5)
+    """Global norm to which the policy's gradient is clipped."""
+    critic_epochs: int = at_least(1, 1)
+
+    def climb(self, objective: Objective) -> Step:
+        """One step of RMSprop on the objective with its entropy bonus."""
+        from surefoot.core import EntropyBonus, Fixed, Optax, Step, schedules
+        from surefoot.methods.recipes.optimizers import clipped_rmsprop
+
+        optimizer = Optax(clipped_rmsprop, max_norm=self.max_grad_norm)
+        with_entropy = EntropyBonus(objective, self.entropy_coefficient)
+        return Step(with_entropy, optimizer, Fixed(self.learning_rate, schedules.linear))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2C(ShortBatch):
+    """Advantage actor-critic: one RMSprop step a batch along ∇log π·Â, with an entropy bonus."""
+
+    parts: ClassVar[Row] = Row(
+        "EntropyBonus(Score)", "Optax(rmsprop)", "Fixed(linear)", "–", "Mnih et al. 2016"
+    )
+
+    def build(self) -> Algorithm:
+        from surefoot.core import Score
+
+        return self.algorithm(self.climb(Score()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2CTrustRegion(ShortBatch):
+    """A2C whose gradient in the distribution's parameters is projected, sample by sample, so that
+    it does not lead away from an average of the policies."""
+
+    parts: ClassVar[Row] = Row(
+        "EntropyBonus(Linear)",
+        "Optax(rmsprop)",
+        "Fixed(linear)",
+        "AveragePolicy",
+        "Wang et al. 2016",
+    )
+
+    max_kl: float = positive(1.0)
+    """δ, bound on the rate kᵀz at which a step may increase KL(average‖policy), nats. The source's
+    value; with short steps it seldom binds (see projected_fraction), a smaller one does."""
+    average_decay: float = fraction(0.99)
+    """Weight of the past in the averaged policy."""
+
+    def build(self) -> Algorithm:
+        from surefoot.core import AveragePolicy, Linear
+
+        return self.algorithm(AveragePolicy(self.climb(Linear(self.max_kl)), self.average_decay))

@@ -1,0 +1,58 @@
+"""TRPO: the natural gradient plus a line search (Schulman et al. 2015)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from surefoot.common.fields import at_least, fraction, nonnegative, positive
+from surefoot.methods.recipes.actor_critic import ActorCritic
+from surefoot.methods.recipes.base import Row
+
+if TYPE_CHECKING:
+    from surefoot.core.geometry import Fisher
+    from surefoot.methods.learners.algorithm import Algorithm
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Natural(ActorCritic):
+    """What the natural gradient's methods share: how (F + λI) d = g is solved."""
+
+    solver: Literal["cg", "exact"] = "cg"
+    """cg: conjugate gradient; exact: Cholesky with the dense Fisher matrix, for small networks."""
+    cg_steps: int = at_least(1, 10)
+    """Conjugate-gradient iterations."""
+    damping: float = nonnegative(0.1)
+    """λ in (F + λI) d = g; shapes the direction, not the length."""
+
+    def geometry(self) -> Fisher:
+        """The Fisher geometry with that solver."""
+        from surefoot.core import CG, Cholesky, Fisher
+
+        return Fisher({"cg": CG(self.cg_steps), "exact": Cholesky()}[self.solver], self.damping)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TRPO(Natural):
+    """TRPO: natural gradient, scaled to the edge of a KL ball, then shortened until the measured
+    KL is within the ball and the surrogate does not fall."""
+
+    parts: ClassVar[Row] = Row(
+        "Surrogate", "Fisher(CG)", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Schulman et al. 2015"
+    )
+    step_kl: ClassVar[str | None] = "max_kl"
+
+    max_kl: float = positive(0.01)
+    """δ, the largest mean KL(old‖new) of a step, nats."""
+    decay: float = fraction(0.8, zero=False)
+    """Factor between two tries of the line search."""
+    tries: int = at_least(1, 10)
+    """Tries of the line search before the step is given up."""
+
+    def build(self) -> Algorithm:
+        from surefoot.core import Backtrack, KLBall, Step, Surrogate
+
+        search = Backtrack(
+            KLBall(self.max_kl), max_kl=self.max_kl, decay=self.decay, tries=self.tries
+        )
+        return self.algorithm(Step(Surrogate(), self.geometry(), search))

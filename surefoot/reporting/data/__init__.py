@@ -1,0 +1,1 @@
+"""Runs as numbers: their rows, columns and scores."""

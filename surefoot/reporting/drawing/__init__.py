@@ -1,0 +1,1 @@
+"""Figures and tables, and how they are drawn."""

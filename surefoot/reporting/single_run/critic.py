@@ -1,0 +1,30 @@
+"""The critic: how much of the returns it explains."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surefoot.reporting.data.run_log import Log
+from surefoot.reporting.drawing.figures import Axis, Figure
+from surefoot.reporting.drawing.formatting import number, quantiles
+from surefoot.reporting.drawing.series import STEPS, has, last, level, line
+
+
+def critic(log: Log) -> Figure | None:
+    """How much of the targets' variance the critic explains."""
+    if not has(log, "explained_variance"):
+        return None
+    values = log.columns["explained_variance"]
+    lowest = float(np.nanmin(values))
+    return Figure(
+        "critic",
+        "Explained variance of the critic",
+        "1 − Var[target − V]/Var[target]: 1 is a perfect critic, 0 is as good as a constant. Bad: "
+        "below zero after the first iterations." + (" The axis ends at −1." * (lowest < -1)),
+        f"Explained variance: {quantiles(values)}; at the end {number(last(values))}.",
+        STEPS,
+        Axis(
+            "explained variance (–)", low=max(lowest - 0.05, -1.0) if lowest < 0 else 0, high=1.02
+        ),
+        (line(log, "explained_variance", "explained variance"), level(log, "a constant", 0.0)),
+    )

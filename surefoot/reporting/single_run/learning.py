@@ -1,0 +1,103 @@
+"""Whether the run learned: returns, or the likelihood of recorded actions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surefoot.reporting.data.run_log import Log
+from surefoot.reporting.data.scores import best_mean, final_score, running_mean
+from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
+from surefoot.reporting.drawing.formatting import number
+from surefoot.reporting.drawing.series import STEPS, has, last, line
+from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.folder.method_facts import learns_offline
+
+#: Dots that an eye, and a telephone, can take.
+MOST_EPISODES = 20_000
+MOST_POINTS = 1000
+
+
+def learning(log: Log) -> Figure | None:
+    """Returns of the episodes, or what a method without any has in their place."""
+    if not len(log.returns) and log.evaluations is None:
+        return _likelihood(log)
+    series = []
+    many = len(log.returns) > MOST_EPISODES
+    if len(log.returns):
+        shown = thin(len(log.returns), MOST_EPISODES)
+        series.append(
+            Series(
+                "episodes",
+                "points",
+                log.episode_steps[shown],
+                log.returns[shown],
+                style=0,
+                faint=True,
+            )
+        )
+        mean = running_mean(log.returns, WINDOW)
+        shown = thin(len(mean), MOST_POINTS)
+        label = f"mean of the last {WINDOW}"
+        series.append(Series(label, "line", log.episode_steps[shown], mean[shown], style=0))
+    if log.evaluations is not None:
+        at = log.evaluations
+        series.append(
+            Series(
+                "evaluation, mean ± std",
+                "bars",
+                at.steps,
+                at.mean,
+                at.mean - at.std,
+                at.mean + at.std,
+                style=1,
+            )
+        )
+    series += _marks(log)
+    return Figure(
+        "learning",
+        "Return of the episodes",
+        "A dot is an episode that ended"
+        + (f" ({MOST_EPISODES:,} of {len(log.returns):,}, evenly)" if many else "")
+        + f", the line the mean of the last {WINDOW}. Those of one iteration are spread over its "
+        "steps. Bad: a mean that falls and stays low, or dots in two separate bands.",
+        f"{len(log.returns):,} episodes over {log.total:,} steps; "
+        f"mean of the last {min(WINDOW, len(log.returns))}: {number(final_score(log))}; "
+        f"best running mean: {number(best_mean(log))}.",
+        STEPS,
+        Axis("undiscounted return (reward)"),
+        tuple(series),
+        wide=True,
+    )
+
+
+def _likelihood(log: Log) -> Figure | None:
+    """What a method that learns from recorded data has in place of returns."""
+    if not (learns_offline(log.config) and has(log, "objective_after")):
+        return None
+    values = log.columns["objective_after"]
+    return Figure(
+        "likelihood",
+        "Likelihood of the recorded actions",
+        "Mean log-likelihood of the recorded actions under the policy, with its regularizers, "
+        "after each pass. Bad: a curve that falls.",
+        f"From {number(values[0])} to {number(last(values))} nats.",
+        Axis("recorded transitions seen"),
+        Axis("objective (nats)"),
+        (line(log, "objective_after", "after the pass"), *_marks(log)),
+        wide=True,
+    )
+
+
+def _marks(log: Log) -> list[Series]:
+    """What happened to the run, at the foot of the figure."""
+    finite = log.returns[np.isfinite(log.returns)]
+    values = finite if len(finite) else log.columns.get("objective_after", np.zeros(1))
+    foot = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+    return [
+        Series(f"{what} ({len(at):,})", "crosses", at, np.full(len(at), foot), style=style)
+        for what, at, style in (
+            ("refused update", log.refused, 4),
+            ("environment restarted", log.restarts, 5),
+        )
+        if len(at)
+    ]

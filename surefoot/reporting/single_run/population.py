@@ -1,0 +1,42 @@
+"""A search over parameters: the generation that it samples."""
+
+from __future__ import annotations
+
+from surefoot.reporting.data.run_log import Log
+from surefoot.reporting.drawing.figures import Axis, Figure
+from surefoot.reporting.drawing.formatting import number
+from surefoot.reporting.drawing.series import STEPS, has, last, line
+
+
+def population(log: Log) -> Figure | None:
+    """Returns of the members."""
+    if not has(log, "population_return", "elite_return"):
+        return None
+    return Figure(
+        "population",
+        "Returns of the generation",
+        "Mean return of all members, and of those the search was refitted to. Bad: equal: the "
+        "search has collapsed.",
+        f"At the end {number(last(log.columns['population_return']))} and "
+        f"{number(last(log.columns['elite_return']))}.",
+        STEPS,
+        Axis("mean return (reward)"),
+        (line(log, "elite_return", "elite", 1), line(log, "population_return", "all members")),
+    )
+
+
+def search_std(log: Log) -> Figure | None:
+    """How wide the search is."""
+    if not has(log, "search_std"):
+        return None
+    values = log.columns["search_std"]
+    return Figure(
+        "search_std",
+        "Width of the search",
+        "Root mean square of the search's standard deviation over the parameters. Bad: near zero "
+        "early.",
+        f"From {number(values[0])} to {number(last(values))}.",
+        STEPS,
+        Axis("standard deviation (units of a parameter)", log=bool((values > 0).all())),
+        (line(log, "search_std", "root mean square"),),
+    )

@@ -1,0 +1,251 @@
+"""Runs as text on a terminal: a table of several, a dashboard of one; both fit its width."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from surefoot.runs.display.summary import Summary, mean
+from surefoot.runs.display.watched_run import Watched
+from surefoot.runs.folder.method_facts import step_kl
+from surefoot.runs.folder.metrics_file import as_row
+from surefoot.training.iteration import Iteration
+
+_BARS = "▁▂▃▄▅▆▇█"
+_STYLES = {
+    "running": "green",
+    "finished": "bold",
+    "stalled": "yellow",
+    "starting": "dim",
+    "interrupted": "yellow",
+}
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """A course in `width` characters at most, each the mean of an equal share of it."""
+    count = min(width, len(values))
+    if count <= 0:
+        return ""
+    edges = [i * len(values) // count for i in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, high = min(means), max(means)
+    # Also where the difference is more than a number can be.
+    if not 0 < high - low < math.inf:
+        return _BARS[0] * count
+    return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
+
+
+def bound(config: dict[str, Any]) -> float | None:
+    """The KL that a method's step is held to, or aims at."""
+    held = step_kl(config)
+    return None if held is None else held.value
+
+
+class Dashboard:
+    """One run; rendered anew at every look."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        summary: Summary,
+        *,
+        total: int,
+        state: str = "running",
+        detail: str = "",
+        evaluations: Sequence[float] = (),
+        seeds: Sequence[int] = (),
+    ) -> None:
+        """`detail` is said after the state; `seeds` are those of several runs at once, which are
+        shown as one."""
+        self.config, self.summary, self.total, self.state = config, summary, total, state
+        self.detail = detail
+        self.evaluations, self.seeds = evaluations, seeds
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        config, summary = self.config, self.summary
+        seed = f"seed {config['setup']['seed']}"
+        if len(self.seeds) > 1:
+            seed = f"seeds {self.seeds[0]} to {self.seeds[-1]}"
+        head = f"{config['algorithm']} on {config['environment']} · {seed} · "
+        shown = Text(printable(head)).append(self.state, style=_STYLES[self.state])
+        yield shown.append(self.detail)
+        if not summary.rows:
+            yield Text("no iteration yet: compiling", style="dim")
+            return
+        label = 10 if width < 60 else 20
+        course = max(4, min(60, width - label - 24))
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=label, no_wrap=True, overflow="crop")
+        grid.add_column(overflow="fold")
+        for name, drawn, told in self._lines(course):
+            text = printable(f"{drawn} {told}" if drawn else told)
+            grid.add_row(Text(name, style="dim"), Text(text))
+        yield grid
+
+    def _lines(self, width: int) -> list[tuple[str, str, str]]:
+        """(name, course, what is said of it) of every line there is something for."""
+        summary, lines = self.summary, []
+        share = min(1.0, summary.steps / max(1, self.total))
+        full = round(share * width)
+        rate = summary.rate
+        left = ""
+        if rate and summary.steps < self.total and self.state == "running":
+            left = f", {duration((self.total - summary.steps) / rate)} left"
+        done = f"{share:.0%} of {self.total:,}{left}"
+        lines.append(("steps", "━" * full + "─" * (width - full), done))
+        if rate:
+            lines.append(("steps/s", "", f"{rate:,.0f}"))
+
+        def told(name: str, field: str, text: str) -> None:
+            course = summary.courses[field]
+            if course or field in summary.last:
+                lines.append((name, sparkline(course, width), text))
+
+        last = summary.last
+        if summary.mean_return is not None:
+            told("return", "return", f"{summary.mean_return:.1f} of {len(summary.returns)} ep.")
+        length = mean(summary.lengths)
+        if length is not None:
+            lines.append(("length", "", f"{length:.0f} steps"))
+        if self.evaluations:
+            best = max(filter(math.isfinite, self.evaluations), default=None)
+            best_told = "" if best is None else f", best {best:.1f}"
+            lines.append(("evaluated", "", f"{self.evaluations[-1]:.1f}{best_told}"))
+        limit = bound(self.config)
+        kl = _told(last.get("kl_mean"), ".2g")
+        told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
+        accepted, backtracks = mean(summary.accepted), mean(summary.backtracks)
+        if accepted is not None:
+            shorter = "" if backtracks is None else f", {backtracks:.1f} backtracks"
+            lines.append(("accepted", "", f"{accepted:.0%} of steps{shorter}"))
+        told("entropy", "entropy", _told(last.get("entropy"), ".3f"))
+        explained = _told(last.get("explained_variance"), ".3f")
+        told("explained variance", "explained_variance", explained)
+        spent = sum(summary.spent.values())
+        if spent > 0:
+            parts = sorted(summary.spent.items(), key=lambda part: -part[1])
+            lines.append(("time", "", " · ".join(f"{k} {v / spent:.0%}" for k, v in parts)))
+        if summary.refused:
+            lines.append(("refused", "", f"{summary.refused} updates: not finite"))
+        return lines
+
+
+def of_run(run: Watched) -> Dashboard:
+    """The dashboard of a run on the disk."""
+    state = run.state
+    return Dashboard(
+        run.config,
+        run.summary,
+        total=run.total,
+        state=state,
+        detail=f", {duration(run.age)} without a row" if state == "stalled" else "",
+        evaluations=run.evaluations,
+    )
+
+
+def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
+    """One or more runs of a folder: their names, up to half of the width, and the columns that fit
+    beside them."""
+    names = [printable(str(run.folder.relative_to(root))) for run in runs]
+    columns = _columns(runs)
+    left = width - min(max(map(len, names)), width // 2)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
+    cells: list[list[Text]] = []
+    for column, texts in columns.items():
+        needs = 1 + max(len(column), *(text.cell_len for text in texts))
+        # The first two say whether one has to do something.
+        if left < needs and len(cells) >= 2:
+            continue
+        left -= needs
+        cells.append(texts)
+        shown.add_column(column, justify="left" if column == "state" else "right", no_wrap=True)
+    for name, *texts in zip(names, *cells, strict=True):
+        shown.add_row(Text(name), *texts)
+    return shown
+
+
+def _columns(runs: Sequence[Watched]) -> dict[str, list[Text]]:
+    """What is told of each run, the most important first."""
+    rows = []
+    for run in runs:
+        summary, state = run.summary, run.state
+        told = f"{state} {duration(run.age)}" if state == "stalled" else state
+        row = {
+            "state": Text(told, style=_STYLES[state]),
+            "done": Text(f"{min(1.0, summary.steps / max(1, run.total)):.0%}"),
+            "return": Text(_told(summary.mean_return, ".1f")),
+            "KL": Text(_told(summary.last.get("kl_mean"), ".2g")),
+            "steps/s": Text(_told(summary.rate, ",.0f")),
+            "of steps": Text(f"{run.total:,}"),
+            "refused": Text(str(summary.refused)),
+        }
+        rows.append(row)
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def printable(text: str) -> str:
+    """The text without what no terminal can be sent, which names of files may hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _told(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def duration(seconds: float) -> str:
+    """A time in one unit: 45 s, 12 min, 3.5 h, 2.1 d."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(0.0, seconds):.0f} s"
+
+
+class LiveDashboard:
+    """The dashboard of the run that this process trains, in place of a progress bar."""
+
+    def __init__(
+        self,
+        console: Console,
+        config: dict[str, Any],
+        total: int,
+        *,
+        seeds: Sequence[int] = (),
+    ) -> None:
+        """`total` are the steps of all runs that are shown."""
+        self._view = Dashboard(config, Summary(), total=total, seeds=seeds)
+        self._live = Live(self._view, console=console, auto_refresh=False)
+        self._live.start(refresh=True)
+
+    def resumed(self, returns: Sequence[float]) -> None:
+        """Its next mean is also of these."""
+        self._view.summary.returns.extend(filter(math.isfinite, returns))
+
+    def show(self, iteration: Iteration) -> None:
+        """Redraw with one more iteration."""
+        for notice in iteration.notices:
+            self.note(notice)
+        self._view.summary.add(as_row(iteration))
+        if iteration.evaluation is not None:
+            self._view.evaluations = [*self._view.evaluations, iteration.evaluation.mean]
+        self._live.refresh()
+
+    def note(self, text: str) -> None:
+        """Say it above the dashboard."""
+        self._live.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        view = self._view
+        done = view.summary.steps + view.summary.batch > view.total
+        view.state = "finished" if done else "interrupted"
+        self._live.refresh()
+        self._live.stop()

@@ -1,0 +1,164 @@
+"""Checkpoints: a run between two iterations, on the disk, the last few of them.
+
+Each is a folder of `store`, written whole or not at all and named by its iterations. What is wrong
+with one is found when it is read, and the one before is taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from surefoot.common.arrays import Saved
+from surefoot.common.errors import UsageError
+from surefoot.common.files import array_folder
+from surefoot.runs.folder import metrics_file
+from surefoot.runs.folder.metrics_file import Mark
+
+FORMAT = "surefoot checkpoint"
+FORMAT_VERSION = 1
+#: How many are kept.
+KEPT = 3
+
+
+class Checkpoint(NamedTuple):
+    """A run between two iterations."""
+
+    config: dict[str, Any]
+    """What the run is."""
+    iterations: int
+    """Those that lie behind."""
+    steps: int
+    """Their environment steps."""
+    budget: int
+    """Environment steps at most of the whole run."""
+    metrics: Mark
+    """How far `metrics.jsonl` goes."""
+    began_anew: list[int]
+    """Iterations before which the run was resumed and its environments began episodes anew, for
+    they could not be put back where they were."""
+    state: dict[str, Any]
+    """The learner's arrays, by name."""
+    place: Saved
+    """Where the environments stand."""
+    best: Saved | None = None
+    """The agent of the best evaluation so far, if there was one: its arrays by name, its steps and
+    its mean return."""
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and take off those that are older than the last few. Raises `OSError` if
+    it cannot be written; those of before are there then."""
+    path = folder / f"{checkpoint.iterations:08d}"
+    facts = checkpoint._asdict()
+    state, place, best = (facts.pop(part) for part in ("state", "place", "best"))
+    arrays = {f"state.{name}": value for name, value in state.items()}
+    arrays |= {f"place.{name}": value for name, value in place.arrays.items()}
+    if best is not None:
+        arrays |= {f"best.{name}": value for name, value in best.arrays.items()}
+        facts["best"] = best.facts
+    facts["metrics"] = checkpoint.metrics._asdict()
+    manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "place": place.facts}
+    array_folder.save(path, arrays, manifest)
+    for old in paths(folder)[:-KEPT]:
+        remove(old)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """A checkpoint. Raises `UsageError` if it is none, or is damaged."""
+    arrays, manifest = array_folder.load(path, what="checkpoint")
+    try:
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']!r}")
+        if manifest["format_version"] > FORMAT_VERSION:
+            raise ValueError("it was written by a newer version of surefoot")
+        parts: dict[str, dict[str, Any]] = {"state": {}, "place": {}, "best": {}}
+        for name, value in arrays.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        return Checkpoint(
+            **{name: manifest[name] for name in ("config", "iterations", "steps", "budget")},
+            metrics=Mark(**manifest["metrics"]),
+            began_anew=manifest["began_anew"],
+            state=parts["state"],
+            place=Saved(parts["place"], manifest["place"]),
+            best=Saved(parts["best"], manifest["best"]) if "best" in manifest else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is no intact checkpoint: {error!r}") from None
+
+
+def newest(folder: Path, rows: Path, *, upto: int | None = None) -> tuple[Checkpoint, list[str]]:
+    """The newest checkpoint, of `upto` iterations at most, that is intact with the metrics file
+    that it goes with, and what is wrong with those that are newer. Raises `UsageError` if there is
+    none."""
+    wrong: list[str] = []
+    for path in reversed(paths(folder)):
+        if upto is not None and int(path.name) > upto:
+            continue
+        try:
+            checkpoint = read(path)
+            metrics_file.check(rows, checkpoint.metrics)
+        except UsageError as error:
+            wrong.append(str(error))
+        except (OSError, ValueError) as error:
+            wrong.append(f"{path} cannot be gone on from: {error}")
+        else:
+            return checkpoint, wrong
+    reasons = "; ".join(wrong) or "it has none"
+    raise UsageError(f"{folder} has no intact checkpoint ({reasons}): train anew")
+
+
+def nearest(folder: Path, rows: Path, *, upto: int) -> Checkpoint | None:
+    """`newest` of a run that may go on meanwhile; `None` if there is none."""
+    there = paths(folder)
+    try:
+        return newest(folder, rows, upto=upto)[0]
+    except UsageError:
+        if all(path.exists() for path in there):
+            return None
+    # One was taken off while it was read; what is there now stays for longer than that.
+    with contextlib.suppress(UsageError):
+        return newest(folder, rows, upto=upto)[0]
+    return None
+
+
+def began_anew(folder: Path) -> list[int]:
+    """`Checkpoint.began_anew` of the newest one whose manifest can be read; arrays are not."""
+    for path in reversed(paths(folder)):
+        with contextlib.suppress(UsageError):
+            return list(array_folder.manifest(path)["began_anew"])
+    return []
+
+
+def paths(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    names = sorted(p for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
+    return sorted(names, key=lambda path: int(path.name))
+
+
+def remove(path: Path) -> None:
+    """Take a checkpoint off, at once and then its files: what has its name is whole."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    path.rename(aside / path.name)
+    shutil.rmtree(aside)
+
+
+def tidy(folder: Path, *, after: int) -> None:
+    """Take off the checkpoints after that many iterations, and what a process left that was ended
+    while it wrote."""
+    for path in paths(folder):
+        if int(path.name) > after:
+            remove(path)
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Take off the folders beside which `store` and `remove` work."""
+    for left in folder.glob(".*-*"):
+        if left.is_dir():
+            shutil.rmtree(left)

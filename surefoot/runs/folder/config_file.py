@@ -1,0 +1,58 @@
+"""`config.json`: what a run is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from surefoot.common.errors import UsageError
+from surefoot.common.files.json_reading import document, fields, finite
+
+NAME = "config.json"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The configuration in a run's folder, whatever it holds. Raises `UsageError` where there is
+    none."""
+    path = folder / NAME
+    try:
+        return document(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{error} ({path}); accepted is what 'surefoot train' wrote") from None
+
+
+def named(folder: Path) -> dict[str, Any]:
+    """The same of a run that can be told from others: it has the names of method and environment,
+    and tables, which may be empty, of hyperparameters, setup and versions. Raises `UsageError`
+    where it has not."""
+    path, config = folder / NAME, read(folder)
+    if not all(isinstance(config.get(key), str) for key in ("algorithm", "environment")):
+        raise UsageError(f"{path} names no algorithm and environment; it is no run's")
+    for key in ("hyperparameters", "setup", "versions"):
+        if not isinstance(config.setdefault(key, {}), dict):
+            raise UsageError(f"{key} in {path} is no table of names; it is no run's")
+    return config
+
+
+def glance(folder: Path) -> dict[str, Any]:
+    """The configuration of a run that may just be beginning, with method, environment, seed and
+    hyperparameters of their kinds: "?" stands for a name or a seed of another one. Raises `OSError`
+    where the file cannot be read, and `ValueError` where it does not say how many steps the run is
+    to take."""
+    config = document(folder / NAME)
+    setup = fields(config.get("setup"))
+    if finite(setup.get("steps")) is None:
+        raise ValueError("no run's")
+
+    def told(value: Any, kind: type) -> Any:
+        return value if isinstance(value, kind) else "?"
+
+    return {
+        **config,
+        "algorithm": told(config.get("algorithm"), str),
+        "environment": told(config.get("environment"), str),
+        "hyperparameters": fields(config.get("hyperparameters")),
+        "setup": {**setup, "seed": told(setup.get("seed"), int)},
+    }

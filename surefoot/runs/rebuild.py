@@ -1,0 +1,117 @@
+"""What a run's folder describes, made again for whoever goes on with the run or replays it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from surefoot.agents.playing.policy_spec import Source
+from surefoot.common import jax_setup
+from surefoot.common.errors import UsageError
+from surefoot.envs.lookup import find_env
+from surefoot.methods.learners.learner import Learner
+from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.runs.folder import config_file
+from surefoot.runs.folder.find_runs import find
+from surefoot.runs.run import composed, versions
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The run's folder, or those of the seeds that were trained at once."""
+    if (folder / config_file.NAME).is_file():
+        return [folder]
+    seeds = _seed_folders(folder)
+    if not seeds:
+        inside = find(folder)
+        held = f"; it holds runs, {inside[0]} for instance" if inside else ""
+        raise UsageError(
+            f"{folder} is no run: it has no config.json; accepted is a folder that "
+            f"'surefoot train' wrote{held}"
+        )
+    return seeds
+
+
+def named_environment(folder: Path, name: str) -> Source:
+    """What `MODULE:NAME` is, for a run that was trained on it. A module may compute when it is
+    imported, and computes as the run did."""
+    jax_setup.before_computing()
+    first = run_folders(folder)[0]
+    compute_as(config_file.named(first), first)
+    return find_env(name)
+
+
+def method_of(config: dict[str, Any], path: Path, algorithm: Recipe | Learner | None) -> Recipe:
+    """The recipe that a run's configuration describes, which is `algorithm` if that is given.
+    Raises `UsageError` where it has to be given, or is another one than the run's."""
+    numbers = config["hyperparameters"]
+    recipe: Recipe
+    if algorithm is None:
+        if config["algorithm"] not in RECIPES:
+            raise UsageError(
+                f"{path} was trained by {config['algorithm']!r}, which is no recipe of surefoot's: "
+                "pass algorithm="
+            )
+        recipe = find_recipe(config["algorithm"])(**numbers)
+    elif isinstance(algorithm, Learner):
+        rest = {k: v for k, v in numbers.items() if k != "learner"}
+        recipe = dataclasses.replace(composed(algorithm), **rest)
+    else:
+        recipe = algorithm
+    theirs = json.loads(json.dumps(recipe.hyperparameters()))
+    differing = [k for k in theirs.keys() | numbers.keys() if theirs.get(k) != numbers.get(k)]
+    if differing:
+        raise UsageError(
+            f"algorithm= differs from the run's in {', '.join(sorted(differing))}: pass the same"
+        )
+    return recipe
+
+
+def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> Source:
+    """What a run was trained on, which is `env` if that is given. Raises `UsageError` where it has
+    to be given."""
+    source: Source | None = config["environment_id"] if env is None else env
+    if source is None:
+        raise UsageError(
+            f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass "
+            "--env MODULE:NAME, or env= in Python"
+        )
+    return source
+
+
+def compute_as(config: dict[str, Any], path: Path) -> None:
+    """Compute on as many cores as the run did, if JAX has not computed yet: with another number,
+    large products are summed in another order. Where its configuration does not say, it was one for
+    each of the seeds that were trained at once."""
+    written = config["versions"].get("NPROC")
+    if written is None:
+        path = path.absolute()
+        jax_setup.side_by_side(len(_seed_folders(path.parent)) if _of_seed(path) else 1)
+    else:
+        jax_setup.again_on(written)
+
+
+def differences(config: dict[str, Any]) -> str:
+    """Versions that are not those of a run's configuration, nor is the number of cores; empty if
+    there are none."""
+    written, here = config["versions"], versions()
+    return ", ".join(
+        f"{name} {written.get(name, 'none')} then, {here.get(name, 'none')} now"
+        for name in sorted(written.keys() | here.keys())
+        if written.get(name) != here.get(name)
+    )
+
+
+def _seed_folders(folder: Path) -> list[Path]:
+    """The runs of the seeds that were trained at once, by seed."""
+    seeds = [
+        path
+        for path in folder.glob("seed-*")
+        if _of_seed(path) and (path / config_file.NAME).is_file()
+    ]
+    return sorted(seeds, key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def _of_seed(path: Path) -> bool:
+    return path.name.startswith("seed-") and path.name.removeprefix("seed-").isdecimal()

@@ -1,0 +1,198 @@
+"""What becomes of a run's iterations: its folder, and what is said of updates that were refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from filelock import BaseFileLock
+
+from surefoot.agents.agent import Agent
+from surefoot.common.arrays import named
+from surefoot.common.errors import TrainingError, UsageError
+from surefoot.common.files.best_effort import Tolerant
+from surefoot.common.files.folder_lock import hold
+from surefoot.envs.spaces.observations import component
+from surefoot.methods.learners.finite_guard import CAUSES
+from surefoot.runs.folder import checkpoints, config_file
+from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.metrics_file import as_row, read_rows
+from surefoot.runs.run import Run
+from surefoot.runs.run_files import Files
+from surefoot.training.iteration import Iteration
+
+#: Updates in a row that may be refused.
+PATIENCE = 10
+
+
+class Result(NamedTuple):
+    """What a run leaves."""
+
+    agent: Agent
+    returns: list[float]
+    """Raw returns of all training episodes, in the order in which they ended."""
+    steps: int
+    """Environment steps done."""
+    refused: int
+    """Updates that were refused."""
+
+
+class Record:
+    """One run's folder, if it has one, written from the first iteration on, so that what fails
+    before leaves nothing behind; and the returns of its episodes. One process at a time may write a
+    folder: a second one gets a `UsageError`. That of a run that is `resumed` is held already."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path | None,
+        note: Callable[[str], None],
+        *,
+        resumed: Checkpoint | None = None,
+    ) -> None:
+        self._run, self._folder, self._note = run, folder, note
+        self._tolerant = Tolerant(note)
+        self._files: Files | None = None
+        self.returns = array("d")
+        """Raw returns of all training episodes so far."""
+        self._steps = self._refused = self._in_a_row = 0
+        self._began_anew: list[int] = []
+        self._critic_told = False
+        self._held: BaseFileLock | None = None
+        if resumed is not None:
+            assert folder is not None
+            self._files = Files.again(run, folder, self._tolerant, resumed)
+            self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
+            checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
+            checkpoints.sweep(folder)
+            for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
+                self.returns.extend(float(x) for x in row["episode_returns"])
+                self._count(bool(row["refused"]))
+
+    def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
+        """One more iteration, with a checkpoint if that is to be and where the environments stand
+        is known: its row. Raises `TrainingError` where too many updates in a row were refused."""
+        self.returns.extend(iteration.episode_returns.tolist())
+        self._steps = iteration.steps
+        refused = self._count(bool(iteration.metrics["refused"]))
+        row = as_row(iteration)
+        if self._folder is not None:
+            files = self._files = self._files or self._begin(self._folder)
+            files.add(iteration, row)
+            if save:
+                self.save(iteration)
+        if refused:
+            self._refuse(iteration)
+        elif iteration.metrics.get("critic_refused") and not self._critic_told:
+            self._critic_told = True
+            self._note(
+                f"the critic's fit of iteration {iteration.number} was refused: something was not "
+                "finite; critic_refused counts in metrics.jsonl"
+            )
+        return row
+
+    def save(self, iteration: Iteration) -> None:
+        """Write a checkpoint after the last iteration, and the agent."""
+        # While updates are refused, environments may stand where they never come back from.
+        if self._folder is None or iteration.place is None or iteration.metrics["refused"]:
+            return
+        self._tolerant(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
+        self._write_agent()
+
+    def _count(self, refused: bool) -> bool:
+        self._refused += refused
+        self._in_a_row = self._in_a_row + 1 if refused else 0
+        return refused
+
+    def _refuse(self, iteration: Iteration) -> None:
+        text = (
+            f"the update of iteration {iteration.number} was refused: "
+            f"{reason(iteration, self._run.shape.observation_space)}"
+        )
+        if self._in_a_row == 1:
+            self._note(f"{text}; nothing was learned from it")
+        if self._in_a_row >= PATIENCE:
+            began = iteration.number - PATIENCE + 1
+            kept = "" if self._folder is None else f"; {self._folder} has the last good checkpoint"
+            raise TrainingError(
+                f"{text}, the last of {PATIENCE} in a row; it began at iteration {began}{kept}"
+            )
+
+    def _begin(self, folder: Path) -> Files:
+        text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise UsageError(f"{folder} was made by another process; pass another path") from None
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(shutil.rmtree, folder)
+            self._held = hold(folder)
+            try:
+                (folder / config_file.NAME).write_text(text + "\n", encoding="utf-8")
+                files = Files.new(self._run, folder, self._tolerant)
+            except OSError as error:
+                raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+            on_error.pop_all()
+        return files
+
+    def _checkpoint(self, iteration: Iteration) -> None:
+        assert self._folder is not None
+        assert self._files is not None
+        assert iteration.place is not None
+        run = self._run
+        checkpoint = Checkpoint(
+            config=run.config(),
+            iterations=iteration.number + 1,
+            steps=iteration.steps,
+            budget=run.budget,
+            metrics=self._files.mark(),
+            began_anew=self._began_anew,
+            state=named(learner=iteration.state),
+            place=iteration.place,
+            best=self._files.best,
+        )
+        checkpoints.write(self._folder / "checkpoints", checkpoint)
+
+    def _write_agent(self) -> None:
+        assert self._folder is not None
+        path = self._folder / "agent"
+        self._tolerant(path, lambda: self._run.agent().write(path))
+
+    def finish(self) -> Result:
+        """What the run leaves; its folder has it all."""
+        if self._folder is not None:
+            self._write_agent()
+        if self._files is not None:
+            self._files.finish()
+        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._refused)
+
+    def close(self) -> None:
+        """Close the folder's files."""
+        if self._files is not None:
+            self._files.close()
+        if self._held is not None:
+            self._held.release()
+
+
+def reason(iteration: Iteration, space: Any) -> str:
+    """Why an update was refused, for a user."""
+    row = iteration.metrics
+    where = f"environment {row['refused_environment']:.0f}"
+    match CAUSES[int(row["refused_cause"])]:
+        case "an observation":
+            return f"{component(space, int(row['refused_component']))} of {where} is not finite"
+        case "a reward":
+            return f"a reward of {where} is not finite"
+        case _:
+            names = [name for name, x in row.items() if not np.all(np.isfinite(x))]
+            found = f" ({', '.join(names)})" if names else ""
+            return f"advantages, a gradient or new parameters are not finite{found}"

@@ -1,0 +1,229 @@
+"""`resume`: go on with a run where its newest intact checkpoint was written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from surefoot.agents.agent import Agent
+from surefoot.agents.playing.policy_spec import Source
+from surefoot.common import jax_setup
+from surefoot.common.arrays import filled
+from surefoot.common.errors import UsageError
+from surefoot.common.files.folder_lock import hold
+from surefoot.common.settings import Setup
+from surefoot.methods.learners.learner import Learner
+from surefoot.methods.recipes import Recipe
+from surefoot.runs import loggers
+from surefoot.runs.display.progress import Display, Silent
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.rebuild import compute_as, differences, environment_of, method_of, run_folders
+from surefoot.runs.recorder import Result
+from surefoot.runs.run import Run
+from surefoot.runs.train import OnIteration, execute
+
+
+class Restored(NamedTuple):
+    """A run that stands where a checkpoint says."""
+
+    folder: Path
+    run: Run
+    checkpoint: Checkpoint
+    warnings: list[str]
+    """Why it may not be exactly the run that it was."""
+
+    @property
+    def total(self) -> int:
+        """Environment steps at its end."""
+        return self.run.budget // self.run.rows * self.run.rows
+
+    def __str__(self) -> str:
+        told, run = self.checkpoint, self.run
+        if run.complete(told.steps):
+            return (
+                f"{run.name} on {run.env_name} is complete, {told.steps:,} of {self.total:,} "
+                f"steps; --steps {told.steps + run.rows} or more makes it longer"
+            )
+        episodes = told.place.facts.get("episodes")
+        played = "" if not episodes else f", {len(episodes)} running episodes played again"
+        later = self._later()
+        anew = "" if not later else f"; {later:,} later iterations are made again"
+        return (
+            f"{run.name} on {run.env_name} restored after iteration {told.iterations}, "
+            f"{told.steps:,} of {self.total:,} steps{played}{anew}"
+        )
+
+    def _later(self) -> int:
+        """Rows that came after the checkpoint."""
+        with (self.folder / "metrics.jsonl").open("rb") as file:
+            file.seek(self.checkpoint.metrics.length)
+            return file.read().count(b"\n")
+
+
+def resume(
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+    display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
+) -> Agent:
+    """Go on with a run, to its end or to `steps` environment steps, and return the agent.
+
+    Parameters, optimizers, normalizers, random keys and environments are those of the newest intact
+    checkpoint, and later rows of `metrics.jsonl` are taken off: on the same machine and versions
+    the run is bit for bit the one that was not interrupted. Environments that cannot be put back
+    where they were (EnvPool's, a vector environment that was handed in, or one with randomness of
+    its own) begin new episodes, which is said. A longer run keeps the schedules of the shorter one,
+    at their end. A run that is complete only gets its agent written again.
+
+    Args:
+        folder: the run's folder.
+        steps: the run's new number of environment steps, larger than the old.
+        env: what the run was trained on, if that was no Gymnasium id.
+        algorithm: the recipe or the learner, if the run was started with an object of one's own.
+        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        on_iteration: as in `train`; a run that it ended is gone on with in the same way.
+
+    Raises:
+        UsageError: there is nothing to go on with.
+    """
+    folder = Path(folder)
+    if len(run_folders(folder)) > 1:
+        raise UsageError(f"{folder} holds several runs: pass it to resume_seeds")
+    agents = resume_seeds(
+        folder,
+        steps=steps,
+        env=env,
+        algorithm=algorithm,
+        display=display,
+        on_iteration=on_iteration,
+    )
+    return agents[0]
+
+
+def resume_seeds(
+    folder: str | Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+    display: Callable[[int], Display] | None = None,
+    on_iteration: OnIteration | None = None,
+) -> list[Agent]:
+    """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
+    checkpoint that all of them have."""
+    with restored(Path(folder), steps=steps, env=env, algorithm=algorithm) as runs:
+        shown = Silent() if display is None else display(sum(one.total for one in runs))
+        return [result.agent for result in go_on(runs, shown, on_iteration=on_iteration)]
+
+
+def go_on(
+    runs: Sequence[Restored],
+    display: Display,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_iteration: OnIteration | None = None,
+) -> list[Result]:
+    """Train runs that were restored, to their end or until `stopping` or the callback says so."""
+    for one in runs:
+        for warning in one.warnings:
+            display.note(f"{one.folder}: {warning}")
+    return execute(
+        [one.run for one in runs],
+        [one.folder for one in runs],
+        display,
+        resumed=[one.checkpoint for one in runs],
+        stopping=stopping,
+        on_iteration=on_iteration,
+    )
+
+
+@contextlib.contextmanager
+def restored(
+    folder: Path,
+    *,
+    steps: int | None = None,
+    env: Source | None = None,
+    algorithm: Recipe | Learner | None = None,
+) -> Iterator[list[Restored]]:
+    """The runs in a folder as they were: one, or all that were trained side by side. Nobody else
+    writes them until the context ends, which closes their environments, too."""
+    jax_setup.before_computing()
+    folders = run_folders(folder)
+    runs = []
+    with contextlib.ExitStack() as closing:
+        # Before anything is read: what a process still writes is not where the run will stand.
+        for path in folders:
+            closing.callback(hold(path).release)
+        found = _found(folders)
+        compute_as(found[0][0].config, folders[0])
+        for path, (checkpoint, warnings) in zip(folders, found, strict=True):
+            config = checkpoint.config
+            recipe = method_of(config, path, algorithm)
+            source = environment_of(config, path, env)
+            setup = Setup(**config["setup"])
+            loggers.check(setup.log)
+            run = Run(config["algorithm"], recipe, source, setup)
+            closing.callback(run.close)
+            if run.env_name != config["environment"]:
+                raise UsageError(
+                    f"{path} was trained on {config['environment']} and not on {run.env_name}: "
+                    "pass the same environment"
+                )
+            budget = _budget(checkpoint, run, path, steps)
+            try:
+                state = filled(checkpoint.state, learner=run.state)["learner"]
+            except ValueError as error:
+                raise UsageError(f"{path} does not fit what is to go on with it: {error}") from None
+            moved = run.restore(
+                state,
+                checkpoint.place,
+                iterations=checkpoint.iterations,
+                steps=checkpoint.steps,
+                budget=budget,
+            )
+            if moved is not None:
+                anew = [*checkpoint.began_anew, checkpoint.iterations]
+                checkpoint = checkpoint._replace(began_anew=anew)
+                warnings.append(f"episodes begin anew, so the run is not exactly the same: {moved}")
+            differing = differences(checkpoint.config)
+            if differing:
+                warnings.append(
+                    f"numbers may differ from those of a run without a break: {differing}"
+                )
+            runs.append(Restored(path, run, checkpoint, warnings))
+        yield runs
+
+
+def _found(folders: Sequence[Path]) -> list[tuple[Checkpoint, list[str]]]:
+    """The newest intact checkpoint of each run, all after the same number of iterations, and what
+    is wrong with newer ones."""
+    upto = None
+    while True:
+        found = [
+            checkpoints.newest(f / "checkpoints", f / "metrics.jsonl", upto=upto) for f in folders
+        ]
+        numbers = {checkpoint.iterations for checkpoint, _ in found}
+        if len(numbers) == 1:
+            return found
+        upto = min(numbers)
+
+
+def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> int:
+    """Steps that the run goes on to."""
+    if steps is None:
+        return checkpoint.budget
+    dataclasses.replace(run.setup, steps=steps)  # A `UsageError` for what no run may have.
+    least = max(checkpoint.steps + run.rows, checkpoint.budget)
+    if steps < least:
+        raise UsageError(
+            f"steps is {steps:,}; accepted is {least:,} or more, the whole run's: {path} has "
+            f"done {checkpoint.steps:,} of {checkpoint.budget:,}, {run.rows:,} an iteration"
+        )
+    return steps

@@ -1,0 +1,219 @@
+"""`Run`: a method, an environment and a setup, checked and built but not started.
+
+Building raises every mistake of the user's before the first environment step and before anything is
+written; `iterations` then starts the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import platform
+import re
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from surefoot.agents.agent import Agent
+from surefoot.agents.playing.policy_spec import Shape, Source
+from surefoot.common import jax_setup
+from surefoot.common.arrays import Saved
+from surefoot.common.errors import UsageError
+from surefoot.common.settings import Setup
+from surefoot.core.data.normalization import NoScaler, reward_scaler
+from surefoot.core.networks import Critic
+from surefoot.envs.spaces.actions import action_map
+from surefoot.envs.spaces.observations import observation_size
+from surefoot.methods.learners.learner import Learner, TrainState
+from surefoot.methods.recipes import Recipe
+from surefoot.methods.recipes.base import Offline, OnPolicy
+from surefoot.training.device_loop import DeviceEnvironments
+from surefoot.training.iteration import BEGINNING, Asking, Iteration, Seeds, Start, go_on
+from surefoot.training.open_loop import open_source
+
+
+def _as_text(learner: Learner) -> str:
+    # An object without a text of its own has its address, another one in every process.
+    return re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(learner, short_arrays=False))
+
+
+#: Of a field that holds a learner put together by hand, an `Algorithm` for instance.
+_AS_TEXT = {"as_json": _as_text}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Composed(OnPolicy):
+    """A learner put together by hand, where a recipe is expected."""
+
+    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
+
+    def build(self) -> Learner:
+        return self.learner
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComposedOffline(Offline):
+    """The same for one that learns from recorded data."""
+
+    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
+
+    def build(self) -> Learner:
+        return self.learner
+
+
+def composed(learner: Learner) -> Recipe:
+    """A recipe that is this learner."""
+    return ComposedOffline(learner=learner) if learner.offline else Composed(learner=learner)
+
+
+class Run:
+    """One training run, checked and built but not started: `iterations` starts it."""
+
+    def __init__(self, name: str, recipe: Recipe, env: Source, setup: Setup) -> None:
+        self.name, self.recipe, self.setup, self.environment = name, recipe, setup, env
+        self._closing = contextlib.ExitStack()
+        with contextlib.ExitStack() as on_error:
+            self.learner = learner = recipe.build()
+            self._source = source = open_source(recipe, learner, env, setup)
+            on_error.callback(source.close)
+            self.env_name, self.rows = source.name, source.rows
+            self.steps = setup.steps // self.rows * self.rows
+            if self.steps == 0:
+                raise UsageError(
+                    f"steps is {setup.steps}; accepted is at least {source.rows_in_words}"
+                )
+            self.shape = Shape(
+                observation_space=source.observation_space,
+                action_space=source.action_space,
+                hidden=setup.hidden,
+                log_std=setup.log_std,
+                state_dependent_std=setup.state_dependent_std,
+                action_map=setup.action_map,
+                normalize_observations=setup.normalize_observations,
+            )
+            self._seeds = seeds = Seeds.of(setup.seed)
+            policy_key, critic_key = jax.random.split(seeds.networks)
+            size = observation_size(source.observation_space)
+            self.state = learner.init(
+                seeds.learning,
+                self.shape.policy(policy_key),
+                Critic(critic_key, size, hidden=setup.hidden) if learner.critic_fit else None,
+                normalizer=self.shape.normalizer(),
+                scaler=reward_scaler(source.num_envs) if setup.scale_rewards else NoScaler(),
+                total_steps=self.steps,
+            )
+            self._to_env = action_map(source.action_space, setup.action_map)
+            self._start = BEGINNING
+            #: Environment steps that `state` has behind it.
+            self.trained = 0
+            self.budget = setup.steps
+            self._closing = on_error.pop_all()
+
+    def restore(
+        self, state: TrainState, place: Saved, *, iterations: int, steps: int, budget: int
+    ) -> str | None:
+        """Go on from there, up to `budget` steps: why the environments are not where they were, if
+        they are not. Raises `ValueError` where `place` is of other environments."""
+        seed = np.random.SeedSequence([self._seeds.environment, iterations]).generate_state(1)
+        environments, reason = self._source.restore(place, seed=int(seed[0] >> 1))
+        self.state, self.budget, self.trained = state, budget, steps
+        self._start = Start(iterations, steps, environments)
+        return reason
+
+    def iterations(self, ask: Asking = go_on) -> Generator[Iteration]:
+        """Train, one iteration at a time. Environments that this run made are closed at the end."""
+        with self._closing:
+            for iteration in self._source.iterations(
+                self.learner,
+                self._to_env,
+                self.state,
+                steps=self.budget,
+                seeds=self._seeds,
+                start=self._start,
+                ask=ask,
+            ):
+                self.state, self.trained = iteration.state, iteration.steps
+                yield iteration
+
+    def complete(self, steps: int) -> bool:
+        """Whether another iteration after that many steps might exceed the budget."""
+        return steps + self.rows > self.budget
+
+    @property
+    def evaluation_seed(self) -> int:
+        """Seed of the environments that the run is evaluated on: sub-environment i is seeded with
+        this + i, half the range of seeds away from training's."""
+        return (self._seeds.environment + 2**30) % 2**31
+
+    def look_every(self, iterations: int) -> None:
+        """Have the state of the moment after every so many iterations. On the device a call of the
+        compiled program ends there."""
+        self._source.looked_at_every = iterations
+
+    def close(self) -> None:
+        """Close the environments that this run made, if it is not to be trained."""
+        self._closing.close()
+
+    @staticmethod
+    def side_by_side(runs: Sequence[Run], ask: Asking = go_on) -> Generator[list[Iteration]]:
+        """Train runs on the device that differ in nothing but their seed, all in one compiled
+        program: an iteration of each at a time."""
+        first, source = runs[0], runs[0]._source
+        assert isinstance(source, DeviceEnvironments), "only runs on the device"
+        start = first._start
+        if start is not BEGINNING:
+            start = start._replace(environments=[run._start.environments for run in runs])
+        for told in source.side_by_side(
+            first.learner,
+            first._to_env,
+            [run.state for run in runs],
+            steps=first.budget,
+            seeds=[run._seeds for run in runs],
+            start=start,
+            ask=ask,
+        ):
+            for run, iteration in zip(runs, told, strict=True):
+                run.state, run.trained = iteration.state, iteration.steps
+            yield told
+
+    def agent(self) -> Agent:
+        """The agent as it is now; its provenance tells how many steps it was trained with."""
+        return Agent(
+            self.state.policy,
+            self.state.normalizer,
+            self.shape,
+            environment=self.environment,
+            provenance={**self.config(), "trained_steps": self.trained},
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What this run is, as JSON: method, environment, every hyperparameter, versions."""
+        return {
+            "algorithm": self.name,
+            "environment": self.env_name,
+            "environment_id": self.environment if isinstance(self.environment, str) else None,
+            "hyperparameters": self.recipe.hyperparameters(),
+            "setup": dataclasses.asdict(self.setup),
+            "steps": self.steps,
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a run's numbers depend on, and the number of cores."""
+    return {**_versions(), "NPROC": jax_setup.cores()}
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "numpy", "gymnasium")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in (*names, "mujoco", "envpool"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

@@ -1,0 +1,104 @@
+"""What a run's folder grows by after every iteration: rows, evaluations, sinks, the best agent."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from surefoot.common.arrays import Saved
+from surefoot.common.files.best_effort import Tolerant
+from surefoot.runs.best_agent import Best
+from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.evaluations_file import Evaluations, as_line
+from surefoot.runs.folder.metrics_file import JsonLines, Mark, read_rows
+from surefoot.runs.loggers import Sinks
+from surefoot.runs.loggers.base import Entry
+from surefoot.runs.run import Run
+from surefoot.training.iteration import Iteration
+
+
+class Files:
+    """Those of one run. One that cannot be written is told of, and training goes on."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        tolerant: Tolerant,
+        rows: JsonLines,
+        *,
+        resumed: Checkpoint | None = None,
+    ) -> None:
+        self._folder, self._tolerant, self._rows = folder, tolerant, rows
+        self._sinks = Sinks(run.setup.log, folder, run.config(), tolerant)
+        self._evaluations: Evaluations | None = None
+        self._best: Best | None = None
+        if run.setup.evaluate_every:
+            upto, saved = (None, None) if resumed is None else (resumed.steps, resumed.best)
+            self._evaluations = Evaluations(folder / "evaluations.jsonl", upto=upto)
+            self._best = Best(run, folder / "best", tolerant, saved=saved)
+
+    @classmethod
+    def new(cls, run: Run, folder: Path, tolerant: Tolerant) -> Files:
+        """Of a run that begins. Raises `OSError` if its rows cannot be written."""
+        return cls(run, folder, tolerant, JsonLines(folder / "metrics.jsonl"))
+
+    @classmethod
+    def again(cls, run: Run, folder: Path, tolerant: Tolerant, resumed: Checkpoint) -> Files:
+        """Of a run that is gone on with: all of them as they were at that checkpoint."""
+        path = folder / "metrics.jsonl"
+        files = cls(run, folder, tolerant, JsonLines.at(path, resumed.metrics), resumed=resumed)
+        if run.setup.log:
+            kept = {} if files._evaluations is None else files._evaluations.kept
+            # Of the wall clock, rows know only how long they took.
+            took = (_seconds(row) for row in read_rows(path, resumed.metrics))
+            ended = time.time() - sum(took)
+            for row in read_rows(path, resumed.metrics):
+                ended += _seconds(row)
+                files._sinks.write(Entry(row, kept.get(row["steps"]), ended))
+        return files
+
+    @property
+    def best(self) -> Saved | None:
+        """What a checkpoint is to hold of the best agent."""
+        return None if self._best is None else self._best.saved
+
+    def add(self, iteration: Iteration, row: dict[str, Any]) -> None:
+        """One more iteration, whose row this is."""
+        line = None
+        if iteration.evaluation is not None:
+            line = as_line(iteration.steps, iteration.evaluation)
+            evaluations, best = self._evaluations, self._best
+            assert evaluations is not None
+            assert best is not None
+            self._tolerant(evaluations.path, lambda: evaluations.write(line))
+            best.add(line)
+        self._tolerant(self._folder / "metrics.jsonl", lambda: self._rows.write(row))
+        self._sinks.write(Entry(row, line, time.time()))
+
+    def mark(self) -> Mark:
+        """How far `metrics.jsonl` goes, once it and the evaluations are on the disk. Raises
+        `OSError` if they cannot be."""
+        if self._evaluations is not None:
+            self._evaluations.flush()
+        return self._rows.mark()
+
+    def finish(self) -> None:
+        """Write what could not be written before."""
+        if self._best is not None:
+            self._best.write()
+
+    def close(self) -> None:
+        """Close them."""
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._sinks.close)
+            if self._evaluations is not None:
+                closing.callback(self._tolerant, self._evaluations.path, self._evaluations.close)
+            closing.callback(self._tolerant, self._folder / "metrics.jsonl", self._rows.close)
+
+
+def _seconds(row: dict[str, Any]) -> float:
+    timing = row["timing"]
+    return float(timing["total"]) + float(timing.get("evaluation") or 0.0)

@@ -1,0 +1,1 @@
+"""The theory estimated from an agent's episodes."""

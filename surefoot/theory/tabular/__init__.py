@@ -1,0 +1,1 @@
+"""The theory on tables, computed exactly. Nothing here needs JAX."""

@@ -1,0 +1,222 @@
+"""The loop on the host: two compiled calls an iteration, one of them beside the next collection.
+
+What the policy does next does not depend on the critic. Its regression therefore runs in a thread
+of its own while the environments step, and is waited for where its values are needed, before the
+next advantages: the numbers are those of one after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from surefoot.common.arrays import Saved
+from surefoot.common.compile_cache import compiled
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.spaces.actions import ActionMap
+from surefoot.methods.learners import finite_guard
+from surefoot.methods.learners.finite_guard import Waiting
+from surefoot.methods.learners.learner import Learner, TrainState
+from surefoot.training.iteration import (
+    Ask,
+    Asking,
+    Iteration,
+    Seeds,
+    Start,
+    Timing,
+    flatten,
+)
+from surefoot.training.loop import DataSource, batch_rows
+from surefoot.training.rollout import (
+    Episodes,
+    HostRollout,
+    Transitions,
+    restore_groups,
+    save_groups,
+    with_old,
+)
+
+
+class Fitted(NamedTuple):
+    """What the critic's thread leaves."""
+
+    state: TrainState
+    info: Any
+    seconds: float
+
+
+class Unfinished(NamedTuple):
+    """An iteration whose critic is being fitted; `told` lacks what the critic's fit changes."""
+
+    told: Iteration
+    metrics: Any
+    fitted: Future[Fitted]
+
+    def finish(self) -> Iteration:
+        """The iteration, once the critic is fitted."""
+        state, info, seconds = self.fitted.result()
+        timing = self.told.timing._replace(critic=seconds)
+        return self.told._replace(state=state, metrics=flatten(self.metrics, info), timing=timing)
+
+
+class Programs:
+    """The two compiled calls, each made for the shapes of its first."""
+
+    def __init__(self, learner: Learner, *, keep: bool) -> None:
+        self._learner, self._keep = learner, keep
+        self._improve: Callable[..., Any] | None = None
+        self._fit: Callable[..., Any] | None = None
+        self.compiling = 0.0
+        """Seconds spent on compiling."""
+
+    def improve(
+        self, state: TrainState, key: PRNGKeyArray, transitions: Transitions
+    ) -> tuple[TrainState, Waiting | None, Any]:
+        """`Learner.improve` on what its behavior of that key collected."""
+        args = self._learner, state, key, transitions
+        self._improve = self._improve or self._made(_improve, *args)
+        return jax.block_until_ready(self._improve(*args))
+
+    def fit(self, thread: Executor, state: TrainState, waiting: Waiting) -> Future[Fitted]:
+        """`Learner.fit_critic`, in that thread."""
+        args = self._learner, state, waiting
+        program = self._fit = self._fit or self._made(finite_guard.fit_critic, *args)
+
+        def run() -> Fitted:
+            begin = time.perf_counter()
+            state, info = jax.block_until_ready(program(*args))
+            return Fitted(state, info, time.perf_counter() - begin)
+
+        return thread.submit(run)
+
+    def _made(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+        begin = time.perf_counter()
+        program = compiled(function, *args, keep=self._keep)
+        self.compiling += time.perf_counter() - begin
+        return program
+
+
+def _improve(
+    learner: Learner, state: TrainState, key: PRNGKeyArray, transitions: Transitions
+) -> Any:
+    policy = learner.behavior(state, key)
+    trajectory = with_old(transitions, policy, state.normalizer)
+    return finite_guard.improve(learner, state, trajectory, finite_guard.look(trajectory))
+
+
+@jax.jit
+def _keys(key: PRNGKeyArray, number: Any) -> Any:
+    return tuple(jax.random.split(jax.random.fold_in(key, number)))
+
+
+class HostEnvironments(DataSource):
+    """Groups of environments on the host, `horizon` steps of each environment an iteration."""
+
+    def __init__(self, groups: list[HostEnv], horizon: int, *, owned: bool) -> None:
+        self.groups, self.horizon = groups, horizon
+        self.num_envs = sum(group.num_envs for group in groups)
+        first = groups[0]
+        self.name = first.name
+        self.observation_space, self.action_space = first.observation_space, first.action_space
+        self.rows, self.rows_in_words = batch_rows(horizon, self.num_envs)
+        self._owned = owned
+
+    def iterations(
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
+    ) -> Iterator[Iteration]:
+        """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
+        with a critic is told when that is fitted, and by then the next one has been collected;
+        where its environments stood is asked before."""
+        groups, horizon, keep = self.groups, self.horizon, self.keep
+        rollout = HostRollout(groups, horizon, to_env, keep=keep)
+        programs = Programs(learner, keep=keep)
+        rows = self.rows
+        number, done, env_states = start
+        if env_states is None:
+            env_states = rollout.init(seeds.environment)
+        unfinished: Unfinished | None = None
+        answer = Ask.GO_ON
+        clock = time.perf_counter
+        began = clock()
+        with ThreadPoolExecutor(1, thread_name_prefix="critic") as thread:
+            while done + rows <= steps and answer is not Ask.STOP:
+                key, act_key = _keys(seeds.collecting, np.int32(number))
+                policy = learner.behavior(state, key)
+                if number > 0 and learner.fresh_episodes:
+                    env_states = rollout.init(None)
+                if number == start.number:
+                    begin = clock()
+                    rollout.compile(env_states, policy, state.normalizer, act_key)
+                    programs.compiling += clock() - begin
+                try:
+                    env_states, transitions, collected = rollout(
+                        env_states, policy, state.normalizer, act_key
+                    )
+                finally:
+                    # Also where the environments fail: what was learned before is told.
+                    if unfinished is not None:
+                        finished = unfinished.finish()
+                        state, unfinished = finished.state, None
+                        paused = clock()
+                        yield finished
+                        began += clock() - paused
+
+                before = programs.compiling
+                learn = clock()
+                state, waiting, metrics = programs.improve(state, key, transitions)
+                update = clock() - learn - (programs.compiling - before)
+                fitted = None if waiting is None else programs.fit(thread, state, waiting)
+
+                taken = int(transitions.valid.sum())
+                done += taken + collected.lost
+                answer = ask()
+                told_where = answer is not Ask.GO_ON or done + rows > steps
+                place = save_groups(groups, env_states) if told_where else None
+                end = clock()
+                timing = Timing(
+                    total=end - began,
+                    steps_per_s=taken / (end - began),
+                    compile=programs.compiling,
+                    environment=collected.environment,
+                    act=collected.act,
+                    update=update,
+                )
+                returns, lengths = Episodes.of(transitions).ended()
+                notices = collected.notices
+                told = Iteration(number, done, state, {}, returns, lengths, timing, notices, place)
+                if fitted is None:
+                    yield told._replace(metrics=flatten(metrics, None))
+                    end = clock()
+                else:
+                    unfinished = Unfinished(told, metrics, fitted)
+                began, programs.compiling = end, 0.0
+                number += 1
+            if unfinished is not None:
+                last = unfinished.finish()
+                total = last.timing.total + clock() - began
+                yield last._replace(
+                    timing=last.timing._replace(total=total, steps_per_s=taken / total)
+                )
+
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        return restore_groups(self.groups, saved, seed=seed)
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as closing:
+            for group in self.groups if self._owned else ():
+                closing.callback(group.close)

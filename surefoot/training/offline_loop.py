@@ -1,0 +1,100 @@
+"""The loop on recorded data, all of it an iteration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from surefoot.agents.demonstrations import Demonstrations
+from surefoot.agents.playing.episodes import check_spaces
+from surefoot.common.arrays import Saved
+from surefoot.common.compile_cache import compiled
+from surefoot.core.data.types import Recorded
+from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.spaces.actions import ActionMap
+from surefoot.methods.learners import finite_guard
+from surefoot.methods.learners.learner import Learner, TrainState
+from surefoot.training.iteration import (
+    Ask,
+    Asking,
+    Iteration,
+    Seeds,
+    Start,
+    Timing,
+    flatten,
+)
+from surefoot.training.loop import DataSource
+
+
+class Recording(DataSource):
+    """Recorded transitions, all of them an iteration, for a policy that is to act in `env`."""
+
+    num_envs = 1
+
+    def __init__(self, demonstrations: Demonstrations, env: HostEnv | DeviceEnv) -> None:
+        self.name = env.name
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        check_spaces(
+            env,
+            demonstrations.observation_space,
+            demonstrations.action_space,
+            "which the recording is of",
+        )
+        self.demonstrations = demonstrations
+        self.rows = len(demonstrations)
+        self.rows_in_words = f"one pass over the {self.rows} recorded transitions: raise steps"
+
+    def iterations(
+        self,
+        learner: Learner,
+        to_env: ActionMap,
+        state: TrainState,
+        *,
+        steps: int,
+        seeds: Seeds,
+        start: Start,
+        ask: Asking,
+    ) -> Iterator[Iteration]:
+        """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
+        obs = jnp.asarray(self.demonstrations.obs)
+        data = Recorded(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
+        # All that will be seen is there already: the policy never meets another normalizer.
+        if start.number == 0:
+            seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
+            state = state._replace(normalizer=seen)
+        rows, keep = self.rows, self.keep
+        update: Callable[..., Any] | None = None
+        clock = time.perf_counter
+        for index in range(start.number, steps // rows):
+            begin = clock()
+            compiling = 0.0
+            if update is None:
+                update = compiled(_update, learner, state, data, keep=keep)
+                compiling = clock() - begin
+            state, metrics, critic = update(learner, state, data)
+            row = flatten(metrics, critic)
+            total = clock() - begin
+            timing = Timing(
+                total=total, steps_per_s=rows / total, compile=compiling, update=total - compiling
+            )
+            none = np.zeros(0)
+            answer = ask()
+            place = Saved({}, {}) if answer is not Ask.GO_ON or index + 1 == steps // rows else None
+            yield Iteration(index, (index + 1) * rows, state, row, none, none, timing, place=place)
+            if answer is Ask.STOP:
+                return
+
+    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+        return None, None
+
+    def close(self) -> None:
+        pass
+
+
+def _update(learner: Learner, state: TrainState, data: Recorded) -> Any:
+    return finite_guard.update(learner, state, data, finite_guard.unseen())

@@ -1,0 +1,78 @@
+"""Where groups of environments stand, as something that can be kept, and back.
+
+Kept are what the next actions answer to, the running episodes' totals, and, where environments can
+tell them, the episodes themselves. Environments that cannot, or that do not come back to where they
+were, begin episodes anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from surefoot.common.arrays import Saved
+from surefoot.common.errors import UsageError
+from surefoot.envs.host.episode_history import History
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
+
+
+def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Saved:
+    """Where these groups stand. `facts` says how each running episode began, "episodes", or `None`
+    where that is not known."""
+    arrays: dict[str, np.ndarray] = {}
+    episodes: list[dict[str, Any]] = []
+    known = True
+    for g, (group, state) in enumerate(zip(groups, states, strict=True)):
+        arrays |= {f"groups[{g}].{name}": value for name, value in state._asdict().items()}
+        histories = group.histories()
+        known &= histories is not None
+        for history in histories or ():
+            arrays[f"actions[{len(episodes)}]"] = history.actions
+            episodes.append(
+                {"seed": history.seed, "generator": history.generator, "now": history.now}
+            )
+    return Saved(arrays, {"episodes": episodes if known else None})
+
+
+def restore_groups(
+    groups: Sequence[HostEnv], saved: Saved, *, seed: int
+) -> tuple[list[GroupState], str | None]:
+    """(where the groups stand now, why that is not where they stood). They stand where they stood
+    or, all of them, at the start of episodes of this seed. Raises `UsageError` where what was saved
+    is of other environments."""
+    arrays, episodes = saved.arrays, saved.facts["episodes"]
+    states = [
+        GroupState(*(arrays[f"groups[{g}].{name}"] for name in GroupState._fields))
+        for g in range(len(groups))
+    ]
+    for group, state in zip(groups, states, strict=True):
+        if {len(x) for x in state} != {group.num_envs}:
+            raise UsageError(
+                f"the checkpoint is of {len(state.obs)} environments and these are "
+                f"{group.num_envs}: pass those of the run"
+            )
+    if episodes is None:
+        return fresh_episodes(groups, seed), "its environments cannot be put back where they were"
+    histories = [
+        History(begun["seed"], begun["generator"], arrays[f"actions[{i}]"], begun["now"])
+        for i, begun in enumerate(episodes)
+    ]
+    # A seeded reset before, as every run has one: some environments build themselves in it.
+    fresh_episodes(groups, seed)
+    for group, state in zip(groups, states, strict=True):
+        its, histories = histories[: group.num_envs], histories[group.num_envs :]
+        obs, earned, same = group.replay(its)
+        seen = np.all((obs == state.obs) | (np.isnan(obs) & np.isnan(state.obs)), axis=-1)
+        # The sum was rounded elsewhere, by batches.
+        paid = np.isclose(earned, state.episode_return, rtol=1e-9, atol=1e-9, equal_nan=True)
+        same = same & seen & paid
+        if not same.all():
+            reason = (
+                f"environment {int(np.argmin(same))} of {group.name} did not come back to where it "
+                "was: it does not depend on np_random and its episode's actions alone"
+            )
+            return fresh_episodes(groups, seed), reason
+    return states, None

@@ -1,0 +1,209 @@
+"""Collecting on the host: one compiled call a step and group of environments.
+
+While one group of environments steps, the policy acts for the other. Rows go into arrays of fixed
+size, [T, N], a group's columns side by side.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from surefoot.common.compile_cache import compiled, constants
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.types import Behavior
+from surefoot.core.distributions import Distribution
+from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.spaces.actions import ActionMap
+from surefoot.training.rollout.transitions import Transitions, running_totals
+
+
+class GroupState(NamedTuple):
+    """Where a group of environments stands between two trajectories."""
+
+    obs: np.ndarray
+    """Encoded observations that the next actions answer to, [N, obs]."""
+    episode_return: np.ndarray
+    """Raw reward since each episode began, [N]."""
+    episode_length: np.ndarray
+    """Transitions since each episode began, [N]."""
+
+
+class RolloutInfo(NamedTuple):
+    """Where a host rollout's time went, and what happened on the way."""
+
+    environment: float
+    """Seconds spent waiting for the environments' steps."""
+    act: float
+    """Seconds in the policy, with the transfer of its actions."""
+    lost: int
+    """Steps that environments were lost in."""
+    notices: tuple[str, ...]
+    """A line for every environment that was restarted."""
+
+
+def fresh_episodes(groups: Sequence[HostEnv], seed: int | None) -> list[GroupState]:
+    """All environments at the start of an episode, environment i seeded with seed + i; without a
+    seed their generators go on."""
+    states, before = [], 0
+    for group in groups:
+        n = group.num_envs
+        obs = group.reset(None if seed is None else seed + before)
+        states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
+        before += n
+    return states
+
+
+class HostRollout:
+    """Collects `horizon` rows of every environment of some groups."""
+
+    def __init__(
+        self,
+        groups: Sequence[HostEnv],
+        horizon: int,
+        to_env: ActionMap,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.groups = list(groups)
+        self.horizon = horizon
+        self._to_env, self._keep = to_env, keep
+        ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
+        self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self._draw: Any = None
+        self._act: dict[int, Any] = {}
+        self._raw: Any = None
+
+    def init(self, seed: int | None) -> list[GroupState]:
+        """`fresh_episodes`."""
+        return fresh_episodes(self.groups, seed)
+
+    def compile(
+        self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> None:
+        """Compile the policy for these shapes. Call once before the first trajectory."""
+        parts = self._to_env, policy, normalizer
+        arrays, static = eqx.partition(parts, eqx.is_array)
+        leaves, structure = jax.tree.flatten(arrays)
+        num_envs = sum(group.num_envs for group in self.groups)
+
+        def rebuilt(leaves: list[Array]) -> Any:
+            return eqx.combine(jax.tree.unflatten(structure, leaves), static)
+
+        def distribution(leaves: list[Array], obs: Array) -> Distribution:
+            _, policy, normalizer = rebuilt(leaves)
+            dist: Distribution = policy(normalizer(obs))
+            return dist
+
+        # Flat lists cross the boundary at every step: flattening modules costs more than the
+        # network at these sizes, and so does every further output.
+        def act(leaves: list[Array], obs: Array, noise: Any, number: Array) -> tuple[Array, Array]:
+            now = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, number, 0, False), noise)
+            raw = distribution(leaves, obs).draw(now)
+            return rebuilt(leaves)[0](raw), raw
+
+        dists = [eqx.filter_eval_shape(distribution, leaves, state.obs) for state in states]
+
+        def draw(key: PRNGKeyArray) -> list[Any]:
+            """The noise of every step, for each group."""
+            count = len(dists)
+            numbers = np.arange(self.horizon * count, dtype=np.int32).reshape(-1, count)
+            keys = jax.vmap(jax.vmap(functools.partial(jax.random.fold_in, key)))(numbers)
+            return [jax.vmap(dist.noise)(keys[:, i]) for i, dist in enumerate(dists)]
+
+        shapes = jax.tree.structure(dists), tuple(jax.tree.leaves(dists))
+        plain: dict[str, Any] = {"keep": self._keep, "compiler": jax.jit}
+        self._draw = compiled(draw, key, closed_over=(self.horizon, shapes), **plain)
+        fixed = structure, constants(static)
+        for state, noise in zip(states, jax.eval_shape(draw, key), strict=True):
+            args = leaves, state.obs, noise, np.int32(0)
+            if len(state.obs) not in self._act:
+                self._act[len(state.obs)] = compiled(act, *args, closed_over=fixed, **plain)
+        _, raw = jax.eval_shape(act, *args)
+        self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
+
+    def __call__(
+        self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
+    ) -> tuple[list[GroupState], Transitions, RolloutInfo]:
+        """The next `horizon` rows."""
+        shape = self._raw.shape[:2]
+        parts = self._to_env, policy, normalizer
+        leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
+        width = states[0].obs.shape[-1]
+        observed, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
+        sampled = np.empty(self._raw.shape, self._raw.dtype)
+        reward = np.empty(shape)
+        terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
+        current = [state.obs for state in states]
+        notices: list[str] = []
+        environment = acting = 0.0
+        lost = 0
+        clock = time.perf_counter
+        begin = clock()
+        noise = self._draw(key)
+        acting += clock() - begin
+
+        def receive(i: int, t: int) -> None:
+            nonlocal environment, lost
+            begin = clock()
+            step = self.groups[i].recv()
+            environment += clock() - begin
+            at = t, self._columns[i]
+            next_obs[at], reward[at] = step.next_obs, step.reward
+            terminated[at], truncated[at] = step.terminated, step.truncated
+            valid[at] = step.valid
+            lost += step.lost
+            notices.extend(step.notices)
+            current[i] = step.obs
+
+        def send(i: int, t: int) -> None:
+            nonlocal acting
+            obs = current[i]
+            # Before the step: a vector environment may overwrite its observations in place.
+            observed[t, self._columns[i]] = obs
+            begin = clock()
+            action, raw = self._act[len(obs)](leaves, obs, noise[i], np.int32(t))
+            action = np.asarray(action)
+            sampled[t, self._columns[i]] = raw
+            acting += clock() - begin
+            self.groups[i].send(action)
+
+        for t in range(self.horizon):
+            for i in range(len(self.groups)):
+                if t > 0:
+                    receive(i, t - 1)
+                send(i, t)
+        for i in range(len(self.groups)):
+            receive(i, self.horizon - 1)
+
+        done = (terminated | truncated) & valid
+        earned_before = np.concatenate([state.episode_return for state in states])
+        played_before = np.concatenate([state.episode_length for state in states])
+        # What was lost of an episode is in no statistic.
+        ends = done | ~valid
+        earned, earning = running_totals(np.where(valid, reward, 0.0), ends, earned_before)
+        played, playing = running_totals(valid.astype(float), ends, played_before)
+        transitions = Transitions(
+            obs=observed,
+            action=sampled,
+            reward=reward.astype(np.float32),
+            next_obs=next_obs,
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            episode_return=earned.astype(np.float32),
+            episode_length=played.astype(np.int32),
+        )
+        after = [
+            GroupState(obs, earning[columns], playing[columns])
+            for obs, columns in zip(current, self._columns, strict=True)
+        ]
+        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices))
