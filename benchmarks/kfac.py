@@ -23,7 +23,7 @@ from surefoot.core.data.advantages import gae, standardize
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.data.types import Batch
 from surefoot.core.geometry import CG, KFAC, Fisher
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import GaussianHead, Policy
 from surefoot.core.objectives import Surrogate
 from surefoot.core.step_size import KLBall
@@ -95,7 +95,7 @@ def cosines(policy: Policy, batches: list[Batch]) -> list[tuple[float, float, fl
     @eqx.filter_jit
     def observe(key, state, batch, damping):
         kfac = KFAC(damping)
-        local = Local(Surrogate(), policy, batch)
+        local = LocalModel(Surrogate(), policy, batch)
         direction, state, _ = kfac.direction(key, local, state)
         return direction, state, local.grad
 

@@ -109,7 +109,7 @@ def measure(folder, out):
     """Seconds, processor seconds, megabytes of the page and peak resident megabytes of a process
     that writes the report of what lies in `folder`."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "surefoot.cli.main", "report", str(folder), "--out", str(out)]
+    command = [sys.executable, "-m", "surefoot.cli", "report", str(folder), "--out", str(out)]
     child = os.spawnvp(os.P_NOWAIT, command[0], command)
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - started

@@ -27,7 +27,7 @@ import numpy as np
 
 from surefoot.core.data.types import Batch
 from surefoot.core.distributions import DiagGaussian
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.actions import action_head
 from surefoot.runs.train import prepare
@@ -63,7 +63,7 @@ def problem(rows: int, width: int) -> tuple[sf.Policy, Batch]:
 
 def gradient(policy: sf.Policy, batch: Batch) -> Any:
     """Of the surrogate."""
-    return Local(sf.Surrogate(), policy, batch).grad
+    return LocalModel(sf.Surrogate(), policy, batch).grad
 
 
 def update(policy: sf.Policy, batch: Batch) -> Any:
@@ -73,7 +73,7 @@ def update(policy: sf.Policy, batch: Batch) -> Any:
 
 def product(policy: sf.Policy, batch: Batch) -> Any:
     """One Fisher–vector product."""
-    return Local(sf.Surrogate(), policy, batch).fvp(eqx.filter(policy, eqx.is_inexact_array))
+    return LocalModel(sf.Surrogate(), policy, batch).fvp(eqx.filter(policy, eqx.is_inexact_array))
 
 
 def medians(programs: Sequence[Callable[[], Any]], *, seconds: float) -> list[float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import surefoot
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES
 
 
@@ -30,8 +30,8 @@ def hyperparameter_tables() -> str:
 
 
 def setup_table() -> str:
-    """The fields of `Setup`, as Markdown."""
-    return _fields(Setup)
+    """The fields of `RunSettings`, as Markdown."""
+    return _fields(RunSettings)
 
 
 def reference() -> str:
@@ -66,9 +66,15 @@ GROUPS = {
     "surefoot.core.distributions": "Distributions",
     "surefoot.core.networks": "Networks",
     "surefoot.envs.device.device_env": "Environments in JAX",
-    "surefoot.agents.demonstrations": "Recorded behavior",
     "surefoot.core.data.types": "Data",
     "surefoot.common.errors": "Errors",
+}
+
+#: What a package on the face has, by its name there. Recipes have pages of their own.
+SHOWN = {
+    "demonstrations": ("Demonstrations", "record", "save", "load"),
+    "schedules": ("constant", "linear"),
+    "theory": surefoot.theory.__all__,
 }
 
 GENERATED = {
@@ -167,11 +173,9 @@ def _default(value: Any) -> Any:
 def _package(name: str) -> str:
     package = getattr(surefoot, name)
     lines = [f"### {name} {{ #surefoot.{name} }}", inspect.getdoc(package) or ""]
-    if name == "theory":
-        inner = [
-            f"#### {each} {{ #surefoot.theory.{each} }}\n\n::: surefoot.theory.{each}\n"
-            "    options:\n      heading_level: 5"
-            for each in package.__all__
-        ]
-        return "\n\n".join([*lines, *inner])
-    return "\n\n".join(lines)
+    inner = [
+        f"#### {each} {{ #surefoot.{name}.{each} }}\n\n::: {package.__name__}.{each}\n"
+        "    options:\n      heading_level: 5"
+        for each in SHOWN.get(name, ())
+    ]
+    return "\n\n".join([*lines, *inner])

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from surefoot.common import jax_setup
 from surefoot.common.version import __version__ as __version__
 
-jax_setup.before_import()
+jax_setup.configure_before_import()
 
 if TYPE_CHECKING:
     from surefoot import theory as theory
     from surefoot.agents import demonstrations as demonstrations
     from surefoot.agents.agent import Agent as Agent
-    from surefoot.agents.demonstrations import Demonstrations as Demonstrations
     from surefoot.agents.export.write import Exported as Exported
     from surefoot.agents.playing.evaluation import Evaluation as Evaluation
     from surefoot.common.errors import TrainingError as TrainingError
@@ -40,17 +39,17 @@ if TYPE_CHECKING:
     from surefoot.core.geometry import Fisher as Fisher
     from surefoot.core.geometry import Geometry as Geometry
     from surefoot.core.geometry import Optax as Optax
-    from surefoot.core.local_model import Local as Local
+    from surefoot.core.local_model import LocalModel as LocalModel
     from surefoot.core.networks import Critic as Critic
     from surefoot.core.networks import Policy as Policy
     from surefoot.core.objectives import Clipped as Clipped
     from surefoot.core.objectives import EntropyBonus as EntropyBonus
     from surefoot.core.objectives import KLPenalized as KLPenalized
     from surefoot.core.objectives import Likelihood as Likelihood
-    from surefoot.core.objectives import Linear as Linear
     from surefoot.core.objectives import Objective as Objective
     from surefoot.core.objectives import Score as Score
     from surefoot.core.objectives import Surrogate as Surrogate
+    from surefoot.core.objectives import TrustRegionGradient as TrustRegionGradient
     from surefoot.core.step_size import Backtrack as Backtrack
     from surefoot.core.step_size import Fixed as Fixed
     from surefoot.core.step_size import KLBall as KLBall
@@ -93,7 +92,7 @@ _WHERE = {
         "Likelihood",
         "EntropyBonus",
         "KLPenalized",
-        "Linear",
+        "TrustRegionGradient",
         "Objective",
     ),
     "surefoot.core.geometry": (
@@ -111,7 +110,7 @@ _WHERE = {
     "surefoot.methods.learners.cross_entropy": ("CrossEntropy",),
     "surefoot.methods.learners.behavior_cloning": ("Cloning",),
     "surefoot.methods.learners.learner": ("Learner", "TrainState"),
-    "surefoot.core.local_model": ("Local",),
+    "surefoot.core.local_model": ("LocalModel",),
     "surefoot.core.distributions": (
         "Categorical",
         "DiagGaussian",
@@ -121,7 +120,6 @@ _WHERE = {
     ),
     "surefoot.core.networks": ("Policy", "Critic"),
     "surefoot.envs.device.device_env": ("DeviceEnv",),
-    "surefoot.agents.demonstrations": ("Demonstrations",),
     "surefoot.core.data.types": ("Trajectory", "Batch"),
     "surefoot.common.errors": ("UsageError", "TrainingError"),
 }
@@ -145,7 +143,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_MODULE[name]), name)
     if "jax" in sys.modules:
         # Here, since a part's numbers become arrays when it is made.
-        jax_setup.before_computing()
+        jax_setup.configure_before_compute()
     globals()[name] = value
     return value
 

@@ -26,13 +26,14 @@ from jaxtyping import install_import_hook
 #: before the message under test.
 CORE = (
     "agents.playing common.arrays common.compile_cache core envs.device.classic methods.learners "
-    "training"
+    "training.device_loop training.host_loop training.iteration training.offline_loop "
+    "training.rollout"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):
     import surefoot.runs.train
 
-surefoot.common.jax_setup.before_computing()
+surefoot.common.jax_setup.configure_before_compute()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surefoot.core.data.advantages import finished, gae, standardize
-from surefoot.methods.learners.diagnostics import _explained_variance
+from surefoot.methods.learners.diagnostics import explained_variance
 
 T, N = 24, 5
 compiled_gae = jax.jit(gae)
@@ -167,14 +167,14 @@ def test_explained_variance_is_one_minus_the_share_of_variance_left(x64):
     value[weight == 0] = 1e5
 
     def explained(value):
-        return _explained_variance(*map(jnp.asarray, (target, value, weight)))
+        return explained_variance(*map(jnp.asarray, (target, value, weight)))
 
     kept = weight > 0
     expected = 1 - np.var((target - value)[kept]) / np.var(target[kept])
     np.testing.assert_allclose(explained(value), expected, rtol=1e-10)
     np.testing.assert_allclose(explained(target), 1.0)
     np.testing.assert_allclose(explained(np.full(30, 4.0)), 0.0, atol=1e-12)
-    assert _explained_variance(jnp.ones(30), jnp.asarray(value), jnp.asarray(weight)) == 0.0
+    assert explained_variance(jnp.ones(30), jnp.asarray(value), jnp.asarray(weight)) == 0.0
 
 
 @pytest.mark.parametrize("value", [0.1, -12.3])

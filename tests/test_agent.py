@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 import surefoot as sf
-from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import NoNormalizer, initial_moments, merge
 from surefoot.envs.device.classic import DEVICE_ENVS
@@ -41,7 +41,7 @@ OBSERVATIONS = {
 
 def make_agent(observation_space, action_space, *, normalize=True, seed=0, **options):
     """An agent whose actions depend on the observation, and whose normalizer has seen things."""
-    shape = Shape(observation_space, action_space, (8,), -0.5, False, "affine", normalize)
+    shape = PolicySpec(observation_space, action_space, (8,), -0.5, False, "affine", normalize)
     policy = shape.policy(jax.random.key(seed))
     policy = eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: 200 * w)
     normalizer = shape.normalizer()
@@ -135,7 +135,7 @@ def test_nested_observations_give_the_same_actions_singly_and_in_a_batch(observa
 
 def test_predict_normalizes_the_observation():
     agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"])
-    bare = sf.Agent(agent.policy, NoNormalizer(), agent.shape)
+    bare = sf.Agent(agent.policy, NoNormalizer(), agent.spec)
     batch = draw(OBSERVATIONS["box"], 20)
     normalized = np.asarray(agent.normalizer(jnp.asarray(batch)))
     np.testing.assert_allclose(
@@ -281,7 +281,7 @@ def test_device_evaluation_needs_a_time_limit(cartpole):
 def test_evaluating_nothing_or_nowhere_is_a_usage_error(cartpole):
     with pytest.raises(sf.UsageError, match="episodes is 0"):
         cartpole.evaluate(0)
-    homeless = sf.Agent(cartpole.policy, cartpole.normalizer, cartpole.shape)
+    homeless = sf.Agent(cartpole.policy, cartpole.normalizer, cartpole.spec)
     with pytest.raises(sf.UsageError, match="pass --env ID or MODULE:NAME, or env="):
         homeless.evaluate(1)
 
@@ -302,7 +302,7 @@ def assert_same_agent(a, b):
     for name, leaf in ours.items():
         assert leaf.dtype == theirs[name].dtype
         np.testing.assert_array_equal(leaf, theirs[name], err_msg=name)
-    assert a.shape == b.shape
+    assert a.spec == b.spec
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -325,7 +325,7 @@ def test_the_environment_and_the_provenance_are_kept(cartpole, tmp_path):
     sf.Agent(
         cartpole.policy,
         cartpole.normalizer,
-        cartpole.shape,
+        cartpole.spec,
         environment="CartPole-v1",
         provenance=provenance,
     ).save(tmp_path / "agent")
@@ -488,7 +488,7 @@ def test_nothing_in_the_package_unpickles_or_evaluates():
     assert len(sources) > 30
     forbidden = re.compile(r"\b(pickle|cloudpickle|dill|marshal|shelve|joblib)\b|\b(eval|exec)\(")
     # Between a process and the workers that it started, no file is read.
-    workers = {"worker.py", "workers.py", "process.py"}
+    workers = {"worker.py", "vector.py", "process.py"}
     found = {p.name: forbidden.findall(x) for p, x in sources.items() if p.name not in workers}
     assert not {name: hits for name, hits in found.items() if hits}
     assert not [path.name for path, text in sources.items() if "allow_pickle" in text]

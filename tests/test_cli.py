@@ -501,7 +501,7 @@ def test_seeds_at_once_leave_a_run_each(here):
 def unread(*arguments):
     """Exit code of a command whose output nobody reads, and which says nothing of it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "surefoot.cli.main", *arguments],
+        [sys.executable, "-m", "surefoot.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -60,7 +60,7 @@ def test_the_l2_regularizer_is_added_to_the_gradient_ahead_of_adam(x64):
     batch = make_batch(policy)
     step = BC(weight_decay=0.3, learning_rate=0.01).build().policy_update.step
     new, _, _ = step(KEY, policy, step.init(policy), batch)
-    likelihood = sf.Local(sf.Likelihood(), policy, batch).grad
+    likelihood = sf.LocalModel(sf.Likelihood(), policy, batch).grad
     loss = jax.tree.map(lambda g, p: -g + 0.3 * p, likelihood, policy)
     adam = optax.adam(0.01)
     updates, _ = adam.update(loss, adam.init(policy))

@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import surefoot as sf
 from surefoot.agents import demonstrations
 from surefoot.agents.demonstrations import Demonstrations
-from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.cli.main import main
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.observations import encode
@@ -37,7 +37,7 @@ SEEN = spaces.Dict({"x": spaces.Box(-np.inf, np.inf, (2,)), "k": spaces.Discrete
 
 
 def make_agent(observation_space, action_space, **options):
-    shape = Shape(
+    shape = PolicySpec(
         observation_space=observation_space,
         action_space=action_space,
         hidden=(8,),

@@ -13,7 +13,7 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.core.data.normalization import NoNormalizer, observation_normalizer
 from surefoot.theory.sampled import estimate
 from surefoot.theory.sampled.play import acting
@@ -80,7 +80,7 @@ class Table(eqx.Module):
 
 
 def agent(logits, environment=None):
-    shape = Shape(Chain.observation_space, Chain.action_space, (), 0.0, False, "affine", False)
+    shape = PolicySpec(Chain.observation_space, Chain.action_space, (), 0.0, False, "affine", False)
     policy = Table(jnp.asarray(logits, jnp.float32))
     return sf.Agent(policy, NoNormalizer(), shape, environment=environment)
 
@@ -305,7 +305,7 @@ def test_episodes_on_the_host_are_of_the_same_problem():
 def test_each_agents_own_normalizer_is_used(before):
     seen = observation_normalizer(3).update(before.obs, before.valid)
     plain = agent(OLD)
-    other = sf.Agent(plain.policy, seen, plain.shape)
+    other = sf.Agent(plain.policy, seen, plain.spec)
     played = estimate.play(other, CHAIN, episodes=50, seed=1)
     valid, obs = np.asarray(played.valid), np.asarray(played.obs)
     z = (obs - seen.moments.mean) / np.sqrt(np.asarray(seen.moments.var) + 1e-8)
@@ -344,20 +344,20 @@ def test_a_common_factor_of_the_weights_leaves_the_effective_size(before):
 
 def test_actions_that_mean_something_else_are_refused(before):
     other = agent(NEW)
-    shifted = dataclasses.replace(other.shape, action_space=spaces.Discrete(2, start=1))
+    shifted = dataclasses.replace(other.spec, action_space=spaces.Discrete(2, start=1))
     stranger = sf.Agent(other.policy, NoNormalizer(), shifted)
     for function in (estimate.effective_sample_size, estimate.weight_variance, estimate.mean_kl):
         with pytest.raises(sf.UsageError, match="the same number is another action; accepted is"):
             function(before, stranger)
-    box = dataclasses.replace(other.shape, action_space=spaces.Box(-1.0, 1.0, (2,)))
-    wider = dataclasses.replace(other.shape, action_space=spaces.Box(-1.0, 2.0, (2,)))
+    box = dataclasses.replace(other.spec, action_space=spaces.Box(-1.0, 1.0, (2,)))
+    wider = dataclasses.replace(other.spec, action_space=spaces.Box(-1.0, 2.0, (2,)))
     meanings = {
         acting(sf.Agent(other.policy, NoNormalizer(), shape))
         for shape in (box, wider, dataclasses.replace(box, action_map="clip"))
     }
     assert len(meanings) == 3
     # A discrete action goes through no map.
-    clipped = dataclasses.replace(other.shape, action_map="clip")
+    clipped = dataclasses.replace(other.spec, action_map="clip")
     assert acting(sf.Agent(other.policy, NoNormalizer(), clipped)) == acting(other)
 
 
@@ -378,7 +378,7 @@ print(sf.theory.estimate.play.__name__, sf.theory.interpolation.interpolate.__na
 
 def test_mistakes_are_one_line(before, after):
     other = agent(NEW)
-    wide = dataclasses.replace(other.shape, observation_space=spaces.Box(0.0, 1.0, (5,)))
+    wide = dataclasses.replace(other.spec, observation_space=spaces.Box(0.0, 1.0, (5,)))
     stranger = sf.Agent(other.policy, NoNormalizer(), wide)
     torn = jax.tree.map(lambda x: x[1:], before)
     alone = jax.tree.map(lambda x: x[:, :1], before)

@@ -10,9 +10,9 @@ from folders import arrays, lines, untimed
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from surefoot.common.files.best_effort import Tolerant
+from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.runs.best_agent import Best
+from surefoot.runs.best_agent import BestAgent
 from surefoot.runs.train import prepare
 
 SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6, "seed": 3}
@@ -95,10 +95,10 @@ def test_the_best_agent_is_that_of_the_best_mean_the_earliest_of_equals(backend,
 def test_of_equal_means_the_earliest_is_kept_and_none_that_is_no_number(tmp_path):
     run = prepare("trpo", "CartPole-v1", SMALL)
     run.close()
-    best, kept = Best(run, tmp_path / "best", Tolerant(pytest.fail)), []
+    best, kept = BestAgent(run, tmp_path / "best", BestEffortWriter(pytest.fail)), []
     for steps, mean in enumerate(["nan", 5.0, 5.0, "nan", 7.0, 6.0]):
         best.add({"steps": steps, "mean": mean, "returns": [mean]})
-        kept.append(None if best.saved is None else best.saved.facts["steps"])
+        kept.append(None if best.saved is None else best.saved.metadata["steps"])
     assert kept == [None, 1, 1, 1, 4, 4]
     assert sf.load(tmp_path / "best").provenance["evaluated"]["steps"] == 4
 

@@ -31,7 +31,7 @@ from surefoot.agents.export.formats.onnx_graph import to_onnx
 from surefoot.agents.export.formats.ports import inputs
 from surefoot.agents.export.formats.stablehlo import to_stablehlo
 from surefoot.agents.export.write import FORMATS
-from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.cli.main import main
 from surefoot.common.files.atomic import beside
 from surefoot.common.statistics import t_interval
@@ -88,7 +88,7 @@ PROGRAMS = [
 
 def make_agent(observation_space, action_space, options=PLAIN, **more):
     """An agent whose actions depend on the observation, and whose normalizer has seen things."""
-    shape = Shape(
+    shape = PolicySpec(
         observation_space,
         action_space,
         options["hidden"],
@@ -183,7 +183,7 @@ def with_activation(activation):
     head = agent.policy.head
     policy = Policy(jax.random.key(0), 3, head, hidden=(8,), activation=activation)
     policy = eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: 150 * w)
-    return sf.Agent(policy, agent.normalizer, agent.shape)
+    return sf.Agent(policy, agent.normalizer, agent.spec)
 
 
 @pytest.mark.parametrize("activation", [jax.nn.relu, jax.nn.sigmoid, jax.nn.softplus, jax.nn.elu])

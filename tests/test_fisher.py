@@ -14,7 +14,7 @@ from test_distributions import KINDS, flat, metric_by_hand, support
 
 from surefoot.core.data.types import Batch
 from surefoot.core.geometry import CG, Cholesky, Fisher
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import (
     BernoulliHead,
     CategoricalHead,
@@ -107,7 +107,7 @@ def dense_fisher(policy, batch):
 @eqx.filter_jit
 def fvp_matrix(policy, batch):
     """The Fisher product applied to every basis vector."""
-    local = Local(Surrogate(), policy, batch)
+    local = LocalModel(Surrogate(), policy, batch)
 
     def column(v):
         product = local.fvp(unraveled(local.grad, v))
@@ -124,7 +124,7 @@ def frobenius(a, b):
 @eqx.filter_jit
 def solve(fisher, policy, batch):
     """(gradient, direction, info) of a natural-gradient geometry for the surrogate."""
-    local = Local(Surrogate(), policy, batch)
+    local = LocalModel(Surrogate(), policy, batch)
     direction, _, info = fisher.direction(KEY, local, None)
     return local.grad, direction, info
 

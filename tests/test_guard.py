@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import surefoot as sf
 from surefoot.envs.spaces.observations import component
-from surefoot.runs.display.progress import Silent
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.train import execute, prepare
 
@@ -51,7 +51,7 @@ class Broken(gymnasium.Env):
         return seen, reward, False, self._age == 10, {}
 
 
-class Kept(Silent):
+class Kept(WarningDisplay):
     def __init__(self):
         self.told, self.notes = [], []
 

@@ -309,13 +309,13 @@ import surefoot
 from surefoot.runs import rebuild
 path = pathlib.Path(sys.argv[1])
 config = json.loads((path / "config.json").read_text())
-rebuild.compute_as(config, path)
-print(os.environ["NPROC"], rebuild.differences(config))
+rebuild.match_cores(config, path)
+print(os.environ["NPROC"], rebuild.version_differences(config))
 import jax
 jax.devices()
 config["versions"]["NPROC"] = "3"
-rebuild.compute_as(config, path)
-print(os.environ["NPROC"], rebuild.differences(config))
+rebuild.match_cores(config, path)
+print(os.environ["NPROC"], rebuild.version_differences(config))
 """
 
 
@@ -332,7 +332,7 @@ def test_a_replay_computes_on_as_many_cores_as_the_run(short, tmp_path, monkeypa
     # Once JAX has computed it is too late.
     assert done.stdout == "2 \n2 NPROC 3 then, 2 now\n"
     asked = []
-    monkeypatch.setattr(reproduce, "compute_as", lambda *given: asked.append(given))
+    monkeypatch.setattr(reproduce, "match_cores", lambda *given: asked.append(given))
     assert sf.inspect(folder, 4).update.differences == f"NPROC 2 then, {jax_setup.cores()} now"
     assert asked == [(config, folder)]
 
@@ -346,8 +346,8 @@ def test_a_run_that_does_not_say_on_how_many_cores_counts_the_seeds_beside_it(
         (tmp_path / path / "config.json").touch()
     (tmp_path / "seed-7").mkdir()
     said = []
-    monkeypatch.setattr(jax_setup, "side_by_side", said.append)
-    rebuild.compute_as({"versions": {}}, tmp_path / name)
+    monkeypatch.setattr(jax_setup, "allow_parallel_runs", said.append)
+    rebuild.match_cores({"versions": {}}, tmp_path / name)
     assert said == cores
 
 
@@ -423,7 +423,7 @@ def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, mon
 
 def test_methods_without_a_surrogate_are_refused(short, monkeypatch):
     recipe = sf.recipes.CEM(num_envs=4, horizon=64)
-    monkeypatch.setattr(reproduce, "method_of", lambda *_: recipe)
+    monkeypatch.setattr(reproduce, "rebuild_method", lambda *_: recipe)
     with pytest.raises(sf.UsageError, match="has no advantages and so no surrogate; accepted is"):
         sf.inspect(short, 0)
 
@@ -482,6 +482,6 @@ def test_a_figure_without_matplotlib_is_refused_before_anything_is_replayed(
     short, capsys, monkeypatch
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(inspection, "replay", None)
+    monkeypatch.setattr(inspection, "reproduce", None)
     assert main(["inspect", str(short), "--iteration", "1", "--out", "x.pdf"]) == 2
     assert "a figure needs matplotlib: pip install 'surefoot[figures]'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from test_fisher import KEY, dense_fisher, make_batch, make_policy, normalized, 
 from benchmarks.kfac import cartpole_batches, cosines
 from surefoot.core.geometry import KFAC
 from surefoot.core.geometry.kfac import fisher_block
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import Policy, StateGaussianHead
 from surefoot.core.objectives import Surrogate
 from surefoot.envs.device.classic import DEVICE_ENVS
@@ -21,13 +21,13 @@ from surefoot.envs.spaces.actions import action_head
 @eqx.filter_jit
 def direct(kfac, policy, batch, state=None, key=KEY):
     """(direction, state, info, gradient)."""
-    local = Local(Surrogate(), policy, batch)
+    local = LocalModel(Surrogate(), policy, batch)
     return *kfac.direction(key, local, kfac.init(policy) if state is None else state), local.grad
 
 
 @eqx.filter_jit
 def block(policy, batch, chosen):
-    return fisher_block(Local(Surrogate(), policy, batch), chosen)
+    return fisher_block(LocalModel(Surrogate(), policy, batch), chosen)
 
 
 def with_bias(x):

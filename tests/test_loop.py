@@ -12,8 +12,8 @@ from gymnasium import spaces
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_map
 from surefoot.runs.train import prepare
-from surefoot.training.host_loop import HostEnvironments, Programs
-from surefoot.training.iteration import BEGINNING, Seeds, go_on
+from surefoot.training.host_loop import HostLoop, Programs
+from surefoot.training.iteration import FRESH, Control, Seeds
 from surefoot.training.rollout import HostRollout, with_old
 
 SEEDS = Seeds.of(3)
@@ -64,9 +64,15 @@ def test_overlapped_iterations_are_those_of_one_after_the_other():
     to_env = action_map(Walk.action_space)
     rollout = HostRollout([env], HORIZON, to_env)
     groups = rollout.init(SEEDS.environment)
-    loop = HostEnvironments([make_host(Walk, 3)], HORIZON, owned=True)
+    loop = HostLoop([make_host(Walk, 3)], HORIZON, owned=True)
     overlapped = loop.iterations(
-        learner, to_env, state, steps=run.steps, seeds=SEEDS, start=BEGINNING, ask=go_on
+        learner,
+        to_env,
+        state,
+        steps=run.steps,
+        seeds=SEEDS,
+        start=FRESH,
+        control=lambda: Control.CONTINUE,
     )
     update = jax.jit(lambda s, t: learner.update(s, t)[0])
     for number, told in enumerate(overlapped):

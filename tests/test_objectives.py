@@ -20,15 +20,15 @@ from test_fisher import (
 from surefoot.core.data.types import Batch
 from surefoot.core.distributions import Categorical, DiagGaussian
 from surefoot.core.geometry import Euclidean
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import (
     Clipped,
     EntropyBonus,
     KLPenalized,
     Likelihood,
-    Linear,
     Score,
     Surrogate,
+    TrustRegionGradient,
 )
 from surefoot.core.step_size import Fixed
 from surefoot.core.updates import Step
@@ -64,7 +64,7 @@ def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(ki
     @jax.jit
     def gradients(theta):
         at = unraveled(policy, theta)
-        return [Local(o, at, batch).grad for o in (Score(), Surrogate(), Clipped())]
+        return [LocalModel(o, at, batch).grad for o in (Score(), Surrogate(), Clipped())]
 
     score, surrogate, clipped = map(vector, gradients(vector(policy)))
     assert np.linalg.norm(score) > 0.01
@@ -88,7 +88,7 @@ def test_gradients_away_from_the_old_policy_are_those_of_finite_differences(kind
             # The batch mean by itself, not the one under test.
             return jnp.stack([o(dist, batch) @ batch.weight for o in objectives])
 
-        gradients = [Local(o, unraveled(policy, theta), batch).grad for o in objectives]
+        gradients = [LocalModel(o, unraveled(policy, theta), batch).grad for o in objectives]
         return jax.vmap(values)(ends) / jnp.sum(batch.weight), gradients
 
     values, gradients = values_and_gradients(theta, ends)
@@ -239,7 +239,7 @@ def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x6
     batch = make_batch(policy, rows=40)
     batch = batch._replace(average=forward(average, batch.obs))
     dist, max_kl = forward(policy, batch.obs), 0.02
-    projection = Linear(max_kl).projected(dist, batch)
+    projection = TrustRegionGradient(max_kl).projected(dist, batch)
     g, k, z = map(parameters, projection[:3])
 
     score = differences(lambda d: log_prob_by_hand(d, batch.action) * batch.advantage, dist)
@@ -257,7 +257,7 @@ def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x6
     away = (g - z)[~slack]
     cosine = (away * k[~slack]).sum(1) / np.linalg.norm(away, axis=1)
     np.testing.assert_allclose(cosine, np.linalg.norm(k[~slack], axis=1), rtol=1e-9)
-    share = Linear(max_kl).diagnostics(dist, batch)["projected_fraction"]
+    share = TrustRegionGradient(max_kl).diagnostics(dist, batch)["projected_fraction"]
     np.testing.assert_array_equal(share, ~slack)
 
 
@@ -266,8 +266,8 @@ def test_linears_gradient_in_the_networks_parameters_is_z_through_the_network(ki
     policy = make_policy(kind)
     batch = make_batch(policy)
     batch = batch._replace(average=forward(make_policy(kind, 1, near=policy), batch.obs))
-    local = Local(Linear(0.05), policy, batch)
-    z = parameters(Linear(0.05).projected(forward(policy, batch.obs), batch).z)
+    local = LocalModel(TrustRegionGradient(0.05), policy, batch)
+    z = parameters(TrustRegionGradient(0.05).projected(forward(policy, batch.obs), batch).z)
     leaves = map(np.asarray, jax.tree.leaves(jacobian(policy, batch.obs)))
     j = np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
     expected = np.einsum("b,bi,bip->p", normalized(batch.weight), z, j)
@@ -279,6 +279,6 @@ def test_far_from_its_constraint_linear_is_the_policy_gradient(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
     batch = batch._replace(average=batch.old)
-    free = Local(Linear(1e3), policy, batch).grad
-    score = Local(Score(), policy, batch).grad
+    free = LocalModel(TrustRegionGradient(1e3), policy, batch).grad
+    score = LocalModel(Score(), policy, batch).grad
     np.testing.assert_allclose(vector(free), vector(score), rtol=1e-9, atol=1e-12)

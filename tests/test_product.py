@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surefoot.core.networks import matmul
+from surefoot.core.networks.matmul import matmul_with_transpose
 
 X = jax.random.normal(jax.random.key(0), (5, 3))
 W = jax.random.normal(jax.random.key(1), (3, 4))
@@ -31,20 +31,22 @@ def test_every_derivative_is_that_of_the_plain_product(x64, order):
     x, w = X.astype(float), W.astype(float)
     if order == "many at once":
         w = jnp.stack([w, -w, 2 * w])
-    ours, plain = (jax.jit(ORDERS[order](loss(f)))(x, w) for f in (matmul, jnp.matmul))
+    ours, plain = (
+        jax.jit(ORDERS[order](loss(f)))(x, w) for f in (matmul_with_transpose, jnp.matmul)
+    )
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 def test_factors_of_two_types_meet_in_the_wider(x64):
     for x, w in ((X, W.astype(float)), (X.astype(float), W)):
-        product = jax.jit(matmul)(x, w)
+        product = jax.jit(matmul_with_transpose)(x, w)
         assert product.dtype == float
         np.testing.assert_allclose(product, x @ w, rtol=1e-12)
 
 
 def test_a_batch_of_problems_is_one_after_the_other():
-    gradient = jax.grad(loss(matmul), (0, 1))
+    gradient = jax.grad(loss(matmul_with_transpose), (0, 1))
     xs, ws = jnp.stack([X, 2 * X]), jnp.stack([W, -W])
     together = jax.vmap(gradient)(xs, ws)
     for i in range(2):
@@ -53,7 +55,7 @@ def test_a_batch_of_problems_is_one_after_the_other():
 
 
 def test_backwards_it_multiplies_with_the_transpose_that_it_kept():
-    _, linear = jax.linearize(lambda w: matmul(X, w), W)
+    _, linear = jax.linearize(lambda w: matmul_with_transpose(X, w), W)
     back = jax.linear_transpose(linear, W)
     jaxpr = jax.make_jaxpr(back)(jnp.ones((5, 4)))
     (equation,) = [e for e in jaxpr.eqns if "product" in e.primitive.name]

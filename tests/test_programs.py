@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import surefoot as sf
 from surefoot.common import compile_cache
-from surefoot.common.compile_cache import compiled, constants
+from surefoot.common.compile_cache import compile_cached, constants
 from surefoot.methods.recipes import RECIPES
 from surefoot.runs.train import prepare
 
@@ -62,11 +62,14 @@ def test_a_program_is_of_its_function_shapes_and_constants(made):
         return 3 * x
 
     x = jnp.ones(3)
-    assert compiled(double, x, keep=True) is compiled(double, x + 1, keep=True)
-    assert compiled(triple, x, keep=True)(x).tolist() == [3, 3, 3]
-    assert compiled(double, jnp.ones(4), keep=True)(jnp.ones(4)).shape == (4,)
+    assert compile_cached(double, x, cache_program=True) is compile_cached(
+        double, x + 1, cache_program=True
+    )
+    assert compile_cached(triple, x, cache_program=True)(x).tolist() == [3, 3, 3]
+    assert compile_cached(double, jnp.ones(4), cache_program=True)(jnp.ones(4)).shape == (4,)
     assert (
-        compiled(double, np.ones(3, np.int32), keep=True)(np.ones(3, np.int32)).dtype == jnp.int32
+        compile_cached(double, np.ones(3, np.int32), cache_program=True)(np.ones(3, np.int32)).dtype
+        == jnp.int32
     )
     assert len(made) == 4
 
@@ -76,7 +79,7 @@ def test_a_function_defined_anew_is_known_by_what_it_closes_over(made):
         def times(x):
             return factor * x
 
-        return compiled(times, jnp.ones(2), keep=True, closed_over=(factor,))
+        return compile_cached(times, jnp.ones(2), cache_program=True, closed_over=(factor,))
 
     assert program(2) is program(2)
     assert program(3)(jnp.ones(2)).tolist() == [3, 3]
@@ -87,7 +90,9 @@ def test_what_is_not_to_be_kept_is_compiled_each_time(made):
         return 2 * x
 
     x = jnp.ones(2)
-    assert compiled(double, x, keep=False) is not compiled(double, x, keep=False)
+    assert compile_cached(double, x, cache_program=False) is not compile_cached(
+        double, x, cache_program=False
+    )
     assert not made
 
 
@@ -124,14 +129,17 @@ def test_a_users_environment_is_read_anew_in_every_run(made):
 
 
 def test_programs_not_used_for_longest_go_first(made, monkeypatch):
-    monkeypatch.setattr(compile_cache, "MOST", 2)
+    monkeypatch.setattr(compile_cache, "MAX_PROGRAMS", 2)
 
     def square(x):
         return x**2
 
-    one, two = compiled(square, jnp.ones(1), keep=True), compiled(square, jnp.ones(2), keep=True)
-    assert compiled(square, jnp.ones(1), keep=True) is one
-    compiled(square, jnp.ones(3), keep=True)
+    one, two = (
+        compile_cached(square, jnp.ones(1), cache_program=True),
+        compile_cached(square, jnp.ones(2), cache_program=True),
+    )
+    assert compile_cached(square, jnp.ones(1), cache_program=True) is one
+    compile_cached(square, jnp.ones(3), cache_program=True)
     assert len(made) == 2
-    assert compiled(square, jnp.ones(1), keep=True) is one
-    assert compiled(square, jnp.ones(2), keep=True) is not two
+    assert compile_cached(square, jnp.ones(1), cache_program=True) is one
+    assert compile_cached(square, jnp.ones(2), cache_program=True) is not two

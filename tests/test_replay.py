@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.make import make_groups, make_host
 from surefoot.training.rollout import GroupState, restore_groups, save_groups
@@ -31,7 +31,7 @@ def test_the_next_steps_are_those_that_would_have_come(env_id):
         for h in histories
     ]
     other.reset(1000)
-    played = other.replay(histories)
+    played = other.resimulate(histories)
     np.testing.assert_array_equal(played.obs, seen.obs)
     assert played.same.all()
     for action in actions[50:]:
@@ -71,9 +71,9 @@ def test_groups_come_back_to_where_they_stood(vectorization):
         np.testing.assert_array_equal(one.step(action).obs, other.step(action).obs)
     moved = {**saved.arrays, "groups[0].obs": saved.arrays["groups[0].obs"] + 1}
     paid = {**saved.arrays, "groups[0].episode_return": states[0].episode_return + 1}
-    _, why = restore_groups(theirs, Saved(paid, saved.facts), seed=77)
+    _, why = restore_groups(theirs, Snapshot(paid, saved.metadata), seed=77)
     assert "did not come back" in why
-    fresh, why = restore_groups(theirs, Saved(moved, saved.facts), seed=77)
+    fresh, why = restore_groups(theirs, Snapshot(moved, saved.metadata), seed=77)
     assert "environment 0 of CartPole-v1 did not come back" in why
     np.testing.assert_array_equal(fresh[0].obs[0], gymnasium.make("CartPole-v1").reset(seed=77)[0])
     for group in (*ours, *theirs):

@@ -302,11 +302,11 @@ def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
 )
 def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
     good = read_run.read(make(tmp_path / "good", [row(i) for i in range(9)]))
-    assert all(check.good for check in checks(good))
+    assert all(check.ok for check in checks(good))
     bad = read_run.read(make(tmp_path / "bad", [row(i, **fields) for i in range(9)]))
-    (found,) = [check.says for check in checks(bad) if not check.good]
+    (found,) = [check.text for check in checks(bad) if not check.ok]
     assert says in found
-    assert not checks(bad)[0].good
+    assert not checks(bad)[0].ok
 
 
 @pytest.mark.parametrize(
@@ -345,6 +345,10 @@ def test_the_command_that_repeats_a_run_leaves_its_folder_out():
     )
     module = ["/x/surefoot/cli.py", "train", "trpo", "E", "--steps=5", "--steps", "6"]
     assert command_line.made_by({"command": module}) == ["surefoot", *module[1:]]
+    package = ["/x/surefoot/cli/__main__.py", *module[1:]]
+    assert command_line.made_by({"command": package}) == ["surefoot", *module[1:]]
+    another = ["/x/other/__main__.py", "train"]
+    assert command_line.made_by({"command": another}) == ["__main__.py", "train"]
     given = {**config, "command": module}
     assert command_line.command(given, steps=7) == "surefoot train trpo E --steps 7"
     config["command"] = ["my_script.py"]

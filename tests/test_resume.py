@@ -18,7 +18,7 @@ from gymnasium.vector import SyncVectorEnv
 import surefoot as sf
 from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
-from surefoot.runs.display.progress import Silent
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.metrics_file import JsonLines
 from surefoot.runs.resume import restored
@@ -50,7 +50,7 @@ class Secretive(Hidden):
     secret = np.random.default_rng()
 
 
-class Interrupt(Silent):
+class Interrupt(WarningDisplay):
     """Ends the process, as it were, after some iterations."""
 
     def __init__(self, after):
@@ -62,7 +62,7 @@ class Interrupt(Silent):
             raise KeyboardInterrupt
 
 
-class Notes(Silent):
+class Notes(WarningDisplay):
     def __init__(self):
         self.notes = []
 
@@ -201,8 +201,8 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     sf.resume(folder, env=env, display=lambda _: shown)
     assert any("episodes begin anew" in note and why in note for note in shown.notes)
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
-    assert len(last.began_anew) == 1
-    assert 1 <= last.began_anew[0] <= 2
+    assert len(last.env_restarts_at) == 1
+    assert 1 <= last.env_restarts_at[0] <= 2
     assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 
@@ -278,7 +278,7 @@ def test_what_a_checkpoint_says(broken):
     assert told.budget == SMALL["steps"]
     assert told.config["algorithm"] == "trpo"
     assert {"jax", "numpy", "gymnasium"} <= told.config["versions"].keys()
-    assert told.began_anew == []
+    assert told.env_restarts_at == []
     assert any("critic_state" in name for name in told.state)
     assert all(np.isfinite(x).all() for x in told.state.values() if x.dtype.kind == "f")
 
@@ -350,7 +350,7 @@ def test_what_an_ended_process_left_is_tidied_away(copy):
 
 
 def test_a_folder_is_written_by_one_process_at_a_time(copy):
-    class Second(Silent):
+    class Second(WarningDisplay):
         def show(self, iteration):
             with pytest.raises(sf.UsageError, match="being written by another process"):
                 sf.resume(copy, steps=10**6)
@@ -464,13 +464,13 @@ def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path):
 def test_two_runs_cannot_have_one_folder(tmp_path):
     folder = tmp_path / "run"
 
-    class Other(Silent):
+    class Other(WarningDisplay):
         def show(self, iteration):
             raise AssertionError("the second run must not begin")
 
     first = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
     second = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
-    execute([first], [folder], Silent())
+    execute([first], [folder], WarningDisplay())
     with pytest.raises(sf.UsageError, match="was made by another process; pass another path"):
         execute([second], [folder], Other())
 

@@ -50,6 +50,17 @@ def test_small_calls_run_in_place_and_programs_are_kept_in_the_users_cache(tmp_p
     assert threads == "1"
 
 
+def test_a_part_or_a_recipe_is_enough_to_set_jax_up():
+    for made in ("sf.Fixed(0.1)", "sf.recipes.PPOClip().build()", "sf.schedules.linear"):
+        code = f"""
+import surefoot as sf
+{made}
+import jax
+print(jax.config.values["jax_cpu_enable_async_dispatch"])
+"""
+        assert run(code, SUREFOOT_CACHE="off")[0] == "False\n", made
+
+
 def test_what_the_user_has_set_stands(tmp_path):
     assert probe(SUREFOOT_CACHE="off", NPROC="3") == [None, False, "3"]
     assert probe(SUREFOOT_CACHE=str(tmp_path))[0].startswith(str(tmp_path))

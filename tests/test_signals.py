@@ -41,7 +41,7 @@ def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
         "--checkpoint-every=3600",
     ]
     command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *options]
-    process = started(sys.executable, "-m", "surefoot.cli.main", *command)
+    process = started(sys.executable, "-m", "surefoot.cli", *command)
     rows = folder / "metrics.jsonl"
     wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
     os.killpg(process.pid, sent)
@@ -61,7 +61,7 @@ def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alone(tmp_path):
     small = ["--num-envs=3", "--horizon=32", "--hidden=8", "--vectorization=async"]
     long = ["--steps=1000000", "--checkpoint-every=3600"]
     command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *small, *long]
-    process = started(sys.executable, "-m", "surefoot.cli.main", *command)
+    process = started(sys.executable, "-m", "surefoot.cli", *command)
     rows = folder / "metrics.jsonl"
     wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
     os.killpg(process.pid, signal.SIGTERM)

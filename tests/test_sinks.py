@@ -14,8 +14,8 @@ import pytest
 from folders import rows, untimed
 
 import surefoot as sf
-from surefoot.common.files.append_only import Appending
-from surefoot.runs.display.progress import Silent
+from surefoot.common.files.append_only import AppendOnlyFile
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.loggers import tags, wandb_logger
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.loggers.csv_logger import Table
@@ -32,7 +32,7 @@ class InterruptedHereError(Exception):
     pass
 
 
-class Notes(Silent):
+class Notes(WarningDisplay):
     def __init__(self):
         self.notes = []
 
@@ -208,7 +208,7 @@ def test_sinks_go_on_without_a_duplicate_and_without_a_gap(whole, tmp_path):
 @pytest.mark.parametrize("full", ["metrics.csv", "events.out.tfevents"])
 def test_a_full_disk_is_told_once_and_loses_nothing(full, tmp_path, monkeypatch):
     folder, shown, now = tmp_path / "run", Notes(), {"full": False}
-    wrapped = Appending.flush
+    wrapped = AppendOnlyFile.flush
 
     def flush(self):
         if now["full"] and full in self.path.name:
@@ -219,7 +219,7 @@ def test_a_full_disk_is_told_once_and_loses_nothing(full, tmp_path, monkeypatch)
     def fill(row, agent):
         now["full"] = 1 <= row["iteration"] < 4
 
-    monkeypatch.setattr(Appending, "flush", flush)
+    monkeypatch.setattr(AppendOnlyFile, "flush", flush)
     sf.train(
         "trpo",
         "CartPole-v1",

@@ -18,7 +18,7 @@ from test_fisher import (
 )
 
 from surefoot.core.geometry import CG, Cholesky, Euclidean, Fisher
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Surrogate
 from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
 from surefoot.core.step_size.schedules import constant, linear
@@ -29,19 +29,19 @@ from surefoot.methods.recipes import NPG, NPGPenalty
 @eqx.filter_jit
 def advance(step_size, policy, batch, direction):
     """(new parameters, info) of a step size for the surrogate."""
-    return step_size(Local(Surrogate(), policy, batch), direction)
+    return step_size(LocalModel(Surrogate(), policy, batch), direction)
 
 
 @eqx.filter_jit
 def directions(geometries, policy, batch):
     """(gradient, the geometries' directions) for the surrogate."""
-    local = Local(Surrogate(), policy, batch)
+    local = LocalModel(Surrogate(), policy, batch)
     return local.grad, [geometry.direction(KEY, local, None)[0] for geometry in geometries]
 
 
 @eqx.filter_jit
 def change(policy, new, batch):
-    return Local(Surrogate(), policy, batch).evaluate(new)
+    return LocalModel(Surrogate(), policy, batch).evaluate(new)
 
 
 def surrogate_and_kl(policy, batch):

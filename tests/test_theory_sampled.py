@@ -20,7 +20,7 @@ from surefoot.core.data.advantages import gae
 from surefoot.core.data.types import Batch, Trajectory
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, Fisher
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import CategoricalHead, Policy
 from surefoot.core.objectives import Surrogate
 
@@ -88,7 +88,7 @@ def direction(policy, trajectory, value, rows, gae_lambda):
         weight=weight,
         progress=jnp.zeros(()),
     )
-    local = Local(Surrogate(), policy, batch)
+    local = LocalModel(Surrogate(), policy, batch)
     geometry = Fisher(CG(200), damping=DAMPING)
     return geometry.direction(jax.random.key(0), local, geometry.init(policy))[0]
 

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.runs.display.progress import Silent
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.run import Run
 from surefoot.runs.train import execute, prepare
 from surefoot.training.iteration import Iteration
@@ -30,7 +30,7 @@ class Trained(NamedTuple):
     rows: list[dict]
 
 
-class Kept(Silent):
+class Kept(WarningDisplay):
     def __init__(self):
         self.iterations = []
 
@@ -351,8 +351,8 @@ def test_an_environments_own_error_keeps_its_traceback():
 
 
 def test_what_fails_while_compiling_leaves_no_folder(tmp_path):
-    update = sf.Step(sf.Linear(0.1), sf.Euclidean(), sf.Fixed(0.1))
-    with pytest.raises(sf.UsageError, match=r"Linear needs batch.average; .*AveragePolicy"):
+    update = sf.Step(sf.TrustRegionGradient(0.1), sf.Euclidean(), sf.Fixed(0.1))
+    with pytest.raises(sf.UsageError, match=r"TrustRegionGradient needs batch\.average; .*Average"):
         sf.train(
             sf.Algorithm(update),
             "CartPole-v1",

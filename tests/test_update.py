@@ -20,7 +20,7 @@ from surefoot.core.data.normalization import (
 from surefoot.core.data.types import Trajectory, take
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, FirstOrderInfo, Fisher, Geometry, Optax
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import Critic
 from surefoot.core.objectives import Clipped, Likelihood, Surrogate
 from surefoot.core.step_size import Backtrack, Fixed, KLBall
@@ -39,7 +39,7 @@ def apply(update, key, policy, batch):
 
 @eqx.filter_jit
 def gradient(objective, policy, batch):
-    return Local(objective, policy, batch).grad
+    return LocalModel(objective, policy, batch).grad
 
 
 @eqx.filter_jit

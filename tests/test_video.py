@@ -14,7 +14,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.agents.playing.policy_spec import Shape
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.agents.video import opengl, video_recorder
 from surefoot.agents.video.encoder import Encoder, find_ffmpeg
 from surefoot.cli.main import main
@@ -23,7 +23,7 @@ from surefoot.envs.device.classic import DEVICE_ENVS, CartPole
 
 def make_agent(env_id, **options):
     env = gymnasium.make(env_id)
-    shape = Shape(env.observation_space, env.action_space, (8,), -0.5, False, "affine", False)
+    shape = PolicySpec(env.observation_space, env.action_space, (8,), -0.5, False, "affine", False)
     env.close()
     return sf.Agent(shape.policy(jax.random.key(0)), shape.normalizer(), shape, **options)
 
@@ -71,9 +71,9 @@ def test_the_video_shows_the_first_episodes_and_changes_no_return(cartpole, tmp_
 
 
 def test_a_second_episode_follows_the_first_of_its_environment(cartpole):
-    script = video_recorder.Script(2, episodes=5, filmed=3)
+    actions = video_recorder.ActionLog(2, episodes=5, filmed=3)
     # Two environments play 2 and 3 episodes: the second's first one is the third.
-    assert [len(takes) for takes in script.takes] == [2, 1]
+    assert [len(episodes) for episodes in actions.episodes] == [2, 1]
 
 
 def test_one_environments_episodes_are_filmed_one_after_another(tmp_path, monkeypatch):
@@ -185,7 +185,7 @@ def test_missing_packages_are_named(cartpole, tmp_path, monkeypatch):
         raise gymnasium.error.DependencyNotInstalled("pygame is not installed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("surefoot.agents.video.renderer.Stage.frame", undrawn)
+        patch.setattr("surefoot.agents.video.renderer.Renderer.frame", undrawn)
         with pytest.raises(sf.UsageError, match=r"pygame.*pip install 'surefoot\[video\]'"):
             cartpole.evaluate(1, video=tmp_path / "a.mp4")
     find = importlib.util.find_spec

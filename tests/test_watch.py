@@ -15,12 +15,12 @@ from rich.console import Console
 import surefoot as sf
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.cli.main import main
-from surefoot.common.files.folder_lock import hold, is_held
+from surefoot.common.files.folder_lock import acquire_lock, is_held
 from surefoot.runs.display.dashboard import LiveDashboard, of_run, sparkline, table
-from surefoot.runs.display.progress import Lines
+from surefoot.runs.display.progress import LineDisplay
 from surefoot.runs.display.summary import Summary
 from surefoot.runs.display.tail import Tail
-from surefoot.runs.display.watched_run import STILL, Watched
+from surefoot.runs.display.watched_run import STILL, RunWatcher
 from surefoot.runs.folder.find_runs import find
 from surefoot.training.iteration import Iteration, Timing, merged
 
@@ -60,7 +60,7 @@ def fabricated(folder, text, *, steps=1280):
 
 @contextlib.contextmanager
 def being_written(folder):
-    lock = hold(folder)
+    lock = acquire_lock(folder)
     try:
         yield
     finally:
@@ -119,44 +119,44 @@ def test_a_file_that_was_cut_back_is_read_anew(after, tmp_path):
 
 
 def test_a_run_is_running_interrupted_finished_or_stalled(tmp_path):
-    run = Watched(fabricated(tmp_path / "run", ""))
-    assert run.look()
+    run = RunWatcher(fabricated(tmp_path / "run", ""))
+    assert run.poll()
     assert run.state == "starting"
-    lock = hold(run.folder)
-    assert run.look()
+    lock = acquire_lock(run.folder)
+    assert run.poll()
     assert run.state == "starting"
     (run.folder / "metrics.jsonl").write_text(lines(*range(5)))
-    assert run.look()
+    assert run.poll()
     assert run.state == "running"
     assert (run.summary.steps, run.summary.batch, run.summary.refused) == (640, 128, 1)
     assert run.summary.mean_return == 2.0
     old = time.time() - 2 * STILL
     os.utime(run.folder / "metrics.jsonl", (old, old))
-    run.look()
+    run.poll()
     assert run.state == "stalled"
     lock.release()
-    run.look()
+    run.poll()
     assert run.state == "interrupted"
     lock.acquire()
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write(lines(*range(5, 10)))
-    run.look()
+    run.poll()
     assert run.state == "finished"
     # Made longer: its newest checkpoint says so.
     (run.folder / "checkpoints" / "00000010").mkdir(parents=True)
     (run.folder / "checkpoints" / "00000010" / "manifest.json").write_text('{"budget": 2000}')
-    run.look()
+    run.poll()
     assert (run.state, run.total) == ("running", 1920)
     shutil.rmtree(run.folder)
-    assert not run.look()
+    assert not run.poll()
 
 
 def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
     folder = fabricated(tmp_path / "run", lines(*range(5)))
     (folder / "evaluations.jsonl").write_text('{"mean": 30.0}\n{"mean": 20.0}\n')
-    run = Watched(folder)
+    run = RunWatcher(folder)
     with being_written(folder):
-        run.look()
+        run.poll()
     text = drawn(of_run(run), 80)
     for told in (
         "trpo on CartPole-v1 · seed 4 · running",
@@ -188,9 +188,9 @@ def test_what_is_no_finite_number_counts_in_nothing(tmp_path):
     assert not summary.accepted
     assert not summary.backtracks
     # What the newest row says is told, though.
-    run = Watched(fabricated(tmp_path / "run", json.dumps(row(0, kl_mean="nan")) + "\n"))
+    run = RunWatcher(fabricated(tmp_path / "run", json.dumps(row(0, kl_mean="nan")) + "\n"))
     (run.folder / "evaluations.jsonl").write_text('{"mean": "nan"}\n{"mean": 30.0}\n')
-    run.look()
+    run.poll()
     text = drawn(of_run(run), 80)
     assert "nan of 0.01" in text
     assert "30.0, best 30.0" in text
@@ -230,16 +230,16 @@ def test_odd_files_end_neither_their_own_dashboard_nor_the_table(tmp_path, capsy
     (fabricated(tmp_path / "list", lines(0)) / "config.json").write_text("[]")
     no_runs = {"unlimited", "none", "deep-config", "list"}
     for path in tmp_path.iterdir():
-        run = Watched(path)
-        assert run.look()
+        run = RunWatcher(path)
+        assert run.poll()
         assert bool(run.config) == (path.name not in no_runs)
         if run.config:
             assert "on " in drawn(of_run(run), 80)
     assert main(["watch", str(tmp_path)]) == 0
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert shown == sorted({p.name for p in tmp_path.iterdir()} - no_runs)
-    run = Watched(tmp_path / "deep")
-    assert run.look()
+    run = RunWatcher(tmp_path / "deep")
+    assert run.poll()
     assert run.evaluations == [30.0]
 
 
@@ -250,9 +250,9 @@ def test_seeds_are_in_the_order_of_their_numbers(tmp_path):
     (fabricated(tmp_path / "alone", "") / "metrics.jsonl").unlink()
     found = [str(path.relative_to(tmp_path)) for path in find(tmp_path)]
     assert found == ["alone", "both/seed-2", "both/seed-10"]
-    run = Watched(tmp_path / "alone")
+    run = RunWatcher(tmp_path / "alone")
     with being_written(run.folder):
-        assert run.look()
+        assert run.poll()
         assert run.state == "starting"
 
 
@@ -280,7 +280,7 @@ def test_several_seeds_are_shown_as_their_mean(tmp_path):
     for told in ("seeds 3 to 4", "3 updates: not finite", "35.0, best 35.0", "24.0 of 4", "0.5"):
         assert told in screen.getvalue()
     line = io.StringIO()
-    lines = Lines(Console(file=line, width=200))
+    lines = LineDisplay(Console(file=line, width=200))
     lines.show(merged([iteration(False, 10.0, 0.25), iteration(False, 20.0, 0.75)]))
     assert "evaluated 15.0" in line.getvalue()
     assert "REFUSED" not in line.getvalue()
@@ -316,8 +316,8 @@ def test_a_folder_is_a_table_of_its_runs(tmp_path, capsys, monkeypatch):
 
 def test_the_name_of_a_run_is_whole_where_it_takes_half_of_the_width(tmp_path):
     name = "trpo-HalfCheetah-v5-0-20260101-000000"
-    run = Watched(fabricated(tmp_path / name, lines(0, 1)))
-    run.look()
+    run = RunWatcher(fabricated(tmp_path / name, lines(0, 1)))
+    run.poll()
     for width in (80, 200):
         text = drawn(table([run], tmp_path, width=width), width)
         assert name in text
@@ -327,16 +327,16 @@ def test_the_name_of_a_run_is_whole_where_it_takes_half_of_the_width(tmp_path):
 
 def test_rows_that_come_tell_more_than_a_lock_that_is_not_seen(tmp_path):
     """As of a run on another machine, whose file system does not share locks."""
-    run = Watched(fabricated(tmp_path / "run", lines(0)))
+    run = RunWatcher(fabricated(tmp_path / "run", lines(0)))
     (run.folder / ".lock").touch()
-    run.look()
+    run.poll()
     assert run.state == "interrupted"
     for i in (1, 2):
         with (run.folder / "metrics.jsonl").open("a") as file:
             file.write(lines(i))
-        run.look()
+        run.poll()
         assert run.state == "running"
-    run.look()
+    run.poll()
     assert run.state == "running"
 
 
@@ -345,13 +345,13 @@ def test_any_number_may_look_whether_a_run_is_being_written(tmp_path):
     with being_written(tmp_path), ThreadPoolExecutor(8) as pool:
         assert all(pool.map(is_held, [tmp_path] * 64))
         with pytest.raises(sf.UsageError, match="is being written by another process"):
-            hold(tmp_path)
+            acquire_lock(tmp_path)
     assert is_held(tmp_path) is False
     # Who looks does not stand in the way of who writes.
     with ThreadPoolExecutor(4) as pool:
         looks = pool.map(is_held, [tmp_path] * 2000)
         for _ in range(50):
-            hold(tmp_path).release()
+            acquire_lock(tmp_path).release()
         assert set(looks) <= {False, True}
 
 
@@ -412,8 +412,8 @@ def test_training_shows_the_dashboard_that_watch_shows(tmp_path):
         display=lambda steps: LiveDashboard(console, config, steps),
         **SMALL,
     )
-    run = Watched(folder)
-    assert run.look()
+    run = RunWatcher(folder)
+    assert run.poll()
     assert run.state == "finished"
     mean = f"{run.summary.mean_return:.1f} of {len(run.summary.returns)} ep."
     assert mean in drawn(of_run(run), 80)

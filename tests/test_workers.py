@@ -287,7 +287,7 @@ def test_closing_ends_a_process_that_hangs_too(started):
 def test_a_training_run_survives_kills_and_keeps_to_its_budget():
     options = {"num_envs": 4, "horizon": 16, "hidden": (4,), "critic_minibatch_size": 64}
     run = prepare("trpo", "CartPole-v1", {**options, "steps": 640, "vectorization": "async"})
-    victims = [group.stepper for group in run._source.groups]
+    victims = [group.stepper for group in run._loop.groups]
     told = []
     for iteration in run.iterations():
         told.append(iteration)
@@ -307,7 +307,7 @@ def test_lost_steps_are_of_the_budget():
     run = prepare(
         "reinforce", faulty.Counter, {**options, "vectorization": "async", "max_env_restarts": 99}
     )
-    (group,) = run._source.groups
+    (group,) = run._loop.groups
     step, taken = group.stepper.send, []
 
     def send(action):

@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 
 import surefoot as sf
-from surefoot.runs.display.progress import Silent
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.training.iteration import Iteration
 
 ROWS = 2048
 
 
-class Clock(Silent):
+class Clock(WarningDisplay):
     """Seconds from the second iteration to the last."""
 
     def __init__(self) -> None:

@@ -142,7 +142,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         # In a process of its own: what training takes is no part of what loading takes.
-        trained = [sys.executable, "-m", "surefoot.cli.main", "train", "trpo", "Pendulum-v1"]
+        trained = [sys.executable, "-m", "surefoot.cli", "train", "trpo", "Pendulum-v1"]
         subprocess.run([*trained, *SMALL, f"--out={folder}"], check=True, capture_output=True)
         started: list[str] = []
         sys.addaudithook(lambda event, _: started.append(event) if event in STARTING else None)

@@ -41,7 +41,7 @@ PLACES = {
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "surefoot.cli.main", *arguments]
+    return [sys.executable, "-m", "surefoot.cli", *arguments]
 
 
 def train(case: tuple[str, str], folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import surefoot as sf
-from surefoot.runs.display.progress import Silent
+from surefoot.runs.display.progress import WarningDisplay
 from surefoot.training.iteration import Iteration
 
 
@@ -32,7 +32,7 @@ class OverError(Exception):
     """The time is over."""
 
 
-class Watch(Silent):
+class Watch(WarningDisplay):
     """Notes memory and descriptors every ten seconds."""
 
     def __init__(self, minutes: float) -> None:

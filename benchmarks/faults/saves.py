@@ -19,18 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.folder.metrics_file import Mark
+from surefoot.runs.folder.metrics_file import FilePosition
 
 
 def checkpoint(number: int) -> Checkpoint:
     """One whose arrays say which it is; of the size of a run on HalfCheetah-v5."""
     state = {f"learner{i}": np.full(4096, number, np.float32) for i in range(12)}
-    place = Saved({"groups[0].obs": np.full((8, 17), number, np.float32)}, {"episodes": None})
-    return Checkpoint({}, number, 2048 * number, 10**6, Mark(0, ""), [], state, place)
+    place = Snapshot({"groups[0].obs": np.full((8, 17), number, np.float32)}, {"episodes": None})
+    return Checkpoint({}, number, 2048 * number, 10**6, FilePosition(0, ""), [], state, place)
 
 
 def write_on(folder: Path, told: int) -> None:

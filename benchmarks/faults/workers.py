@@ -76,7 +76,7 @@ def killed(kills: int) -> list[tuple[str, str, str, bool]]:
             "max_env_restarts": kills,
         },
     )
-    group = run._source.groups[0]
+    group = run._loop.groups[0]
     clock, told = Clock(group), []
     for iteration in run.iterations():
         told.append(iteration)

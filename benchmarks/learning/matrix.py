@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.learning import rows
 from surefoot.common.errors import UsageError, closest
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import find_recipe
 
 RANDOM_EPISODES = 100
@@ -30,7 +30,7 @@ class Entry:
     seed: int
     steps: int
     options: dict[str, Any]
-    """Fields of `surefoot.common.fields.Setup` and of the recipe."""
+    """Fields of `surefoot.common.settings.RunSettings` and of the recipe."""
     folder: Path
 
     @property
@@ -50,7 +50,7 @@ class Entry:
         if self.recipe == rows.RANDOM:
             return {"recipe": self.recipe, "task": self.task, "episodes": RANDOM_EPISODES}
         kind = find_recipe(self.recipe)
-        of_setup = {field.name for field in dataclasses.fields(Setup)}
+        of_setup = {field.name for field in dataclasses.fields(RunSettings)}
         of_recipe = {field.name for field in dataclasses.fields(kind)}
         for name in self.options:
             if name in ("seed", "steps") or name not in of_setup | of_recipe:
@@ -65,7 +65,7 @@ class Entry:
             "recipe": self.recipe,
             "task": self.task,
             "hyperparameters": kind(**rest).hyperparameters(),
-            "setup": dataclasses.asdict(Setup(steps=self.steps, **setup)),
+            "setup": dataclasses.asdict(RunSettings(steps=self.steps, **setup)),
         }
         # As JSON gives it back: what is compared has been through a file.
         flat: dict[str, Any] = json.loads(json.dumps(rows.settings(row)))

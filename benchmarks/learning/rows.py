@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.common.errors import UsageError
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES
 
 Row = dict[str, Any]
@@ -62,7 +62,10 @@ def settings(row: Row) -> dict[str, Any]:
     and its default is what was done before."""
     later: dict[str, Any] = {}
     if row["recipe"] in RECIPES:
-        defaults = {**RECIPES[row["recipe"]]().hyperparameters(), **dataclasses.asdict(Setup())}
+        defaults = {
+            **RECIPES[row["recipe"]]().hyperparameters(),
+            **dataclasses.asdict(RunSettings()),
+        }
         later = json.loads(json.dumps(defaults))
     flat = {"recipe": row["recipe"], "task": row["task"], **later}
     flat |= {**row["hyperparameters"], **row["setup"]}

@@ -24,7 +24,7 @@ def at(theta):
     """π, π and KL after Δθ = 1; Δθ, π and KL after a step of KL ≤ δ."""
     policy = page.Logistic(theta[None])
     batch = page.exact_batch(policy, [[1.0]], [1.0], jnp.array([[0.0, 1.0]]))
-    local = sf.Local(sf.Surrogate(), policy, batch)
+    local = sf.LocalModel(sf.Surrogate(), policy, batch)
     one = local.evaluate(page.Logistic(policy.theta + 1.0))
     ball, _, info = BALL(jax.random.key(0), policy, None, batch)
     moved = ball.theta[0] - theta

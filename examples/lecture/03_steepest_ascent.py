@@ -20,7 +20,7 @@ TURN = jnp.stack([jnp.cos(ANGLES), jnp.sin(ANGLES)], axis=-1)
 def local_at(theta):
     policy = page.Logistic(theta)
     reward = jnp.array([[0.0, 1.0], [0.0, 1.0]])
-    return sf.Local(sf.Surrogate(), policy, page.exact_batch(policy, jnp.eye(2), SEEN, reward))
+    return sf.LocalModel(sf.Surrogate(), policy, page.exact_batch(policy, jnp.eye(2), SEEN, reward))
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """The Fisher matrix is the Hessian of the KL.
 
 F = E[∇log π ∇log πᵀ] = ∇²_θ′ KL(π_θ‖π_θ′) at θ′ = θ = E[Jᵀ M J]: three ways to the same matrix.
-The library takes products with the last one (`Local.fvp`), which needs no second derivative.
+The library takes products with the last one (`LocalModel.fvp`), which needs no second derivative.
 """
 
 import equinox as eqx
@@ -24,7 +24,7 @@ def main(out="04_fisher_is_hessian.svg", states=50):
         policy = eqx.combine(unravel(start), static)
         obs = jax.random.normal(keys[2], (states, 3))
         batch = page.exact_batch(policy, obs, jnp.full(states, 1 / states), jnp.zeros((states, 4)))
-        local = sf.Local(sf.Surrogate(), policy, batch)
+        local = sf.LocalModel(sf.Surrogate(), policy, batch)
 
         @jax.jit
         def kl(vector):

@@ -32,14 +32,14 @@ def penalized(beta):
     step = sf.Step(sf.KLPenalized(sf.Surrogate(), beta), NATURAL, sf.Penalty(2 * beta))
     key = jax.random.key(0)
     new = jax.lax.fori_loop(0, 100, lambda _, p: step.move(key, p, None, batch)[0], old)
-    return new.theta, sf.Local(sf.Surrogate(), old, batch).evaluate(new).kl
+    return new.theta, sf.LocalModel(sf.Surrogate(), old, batch).evaluate(new).kl
 
 
 @jax.jit
 def constrained(delta):
     """argmax L on the edge KL = δ, over all directions."""
     old, batch = problem()
-    change = jax.vmap(sf.Local(sf.Surrogate(), old, batch).evaluate)
+    change = jax.vmap(sf.LocalModel(sf.Surrogate(), old, batch).evaluate)
     low, high = jnp.zeros_like(ANGLES), jnp.full_like(ANGLES, 20.0)
     for _ in range(60):
         middle = (low + high) / 2

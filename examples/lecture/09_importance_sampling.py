@@ -9,7 +9,7 @@ TRPO run.
 import page
 
 import surefoot as sf
-from surefoot.theory.sampled import estimate
+from surefoot.theory import estimate
 
 
 def main(out="09_importance_sampling.svg", episodes=2000, horizon=200, apart=1):

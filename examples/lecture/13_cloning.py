@@ -14,7 +14,7 @@ import page
 import surefoot as sf
 from surefoot.core.networks import CategoricalHead, Policy
 from surefoot.methods.recipes.optimizers import decayed_adam
-from surefoot.theory.sampled import estimate
+from surefoot.theory import estimate
 
 
 def expert_rows(steps, episodes):

@@ -25,7 +25,7 @@ def main(out="14_quadratic_model.svg", steps=10_240):
         batch = batch._replace(old=old(batch.obs))
         theta, static = eqx.partition(old, eqx.is_inexact_array)
         start, unravel = ravel_pytree(theta)
-        local = sf.Local(sf.Surrogate(), old, batch)
+        local = sf.LocalModel(sf.Surrogate(), old, batch)
         g = ravel_pytree(local.grad)[0]
         F = jax.vmap(lambda v: ravel_pytree(local.fvp(unravel(v)))[0])(jnp.eye(start.size))
         H = jax.hessian(lambda x: local.evaluate(eqx.combine(unravel(x), static)).objective)(start)

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import surefoot as sf
-from surefoot.runs.reproduce import replay
+from surefoot.runs.reproduce import reproduce
 
 STYLE = {
     "font.size": 13,
@@ -108,7 +108,7 @@ def last_update(algorithm, env, **options):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         sf.train(algorithm, env, out=out, backend="device", **options)
-        return replay(out)
+        return reproduce(out)
 
 
 def column(runs, name):

@@ -16,9 +16,9 @@ from gymnasium import spaces
 from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
-from surefoot.agents.playing.policy_spec import Shape, Source
-from surefoot.agents.video import Film
-from surefoot.common.arrays import filled, named
+from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
+from surefoot.agents.video import VideoRecorder
+from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import Normalizer
@@ -44,27 +44,27 @@ class Agent:
         self,
         policy: Policy,
         normalizer: Normalizer,
-        shape: Shape,
+        spec: PolicySpec,
         *,
-        environment: Source | None = None,
+        environment: EnvLike | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.policy = policy
         self.normalizer = normalizer
-        self.shape = shape
+        self.spec = spec
         self.environment = environment
         self.provenance = provenance or {}
-        self._to_env = action_map(shape.action_space, shape.action_map)
+        self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
 
     @property
     def observation_space(self) -> spaces.Space:
-        return self.shape.observation_space
+        return self.spec.observation_space
 
     @property
     def action_space(self) -> spaces.Space:
-        return self.shape.action_space
+        return self.spec.action_space
 
     def predict(
         self,
@@ -96,7 +96,7 @@ class Agent:
         episodes: int = 20,
         seed: int = 1,
         *,
-        env: Source | None = None,
+        env: EnvLike | None = None,
         deterministic: bool = True,
         video: str | Path | None = None,
         video_episodes: int = 1,
@@ -116,7 +116,7 @@ class Agent:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
         source = self._source(env)
         with (
-            Film(video, source, episodes=video_episodes) as film,
+            VideoRecorder(video, source, episodes=video_episodes) as film,
             self.opened(env, episodes) as where,
         ):
             return film.evaluate(actor, where, episodes=episodes, seed=seed)
@@ -126,7 +126,7 @@ class Agent:
         episodes: int = 20,
         seed: int = 1,
         *,
-        env: Source | None = None,
+        env: EnvLike | None = None,
         deterministic: bool = True,
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
@@ -140,7 +140,7 @@ class Agent:
         )
 
     def opened(
-        self, env: Source | None, episodes: int
+        self, env: EnvLike | None, episodes: int
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
         `UsageError` if there is nothing, or its spaces are not the agent's."""
@@ -150,7 +150,7 @@ class Agent:
             self._source(env), self.observation_space, self.action_space, episodes=episodes
         )
 
-    def _source(self, env: Source | None) -> Source:
+    def _source(self, env: EnvLike | None) -> EnvLike:
         source = self.environment if env is None else env
         if source is None:
             name = self.provenance.get("environment")
@@ -174,21 +174,21 @@ class Agent:
 
     def write(self, path: Path) -> None:
         """`save`, with the `OSError` of a full disk."""
-        shape = self.shape
+        spec = self.spec
         manifest = {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
-            "observation_space": space_to_json(shape.observation_space),
-            "action_space": space_to_json(shape.action_space),
-            "hidden": list(shape.hidden),
-            "log_std": shape.log_std,
-            "state_dependent_std": shape.state_dependent_std,
-            "action_map": shape.action_map,
-            "normalize_observations": shape.normalize_observations,
+            "observation_space": space_to_json(spec.observation_space),
+            "action_space": space_to_json(spec.action_space),
+            "hidden": list(spec.hidden),
+            "log_std": spec.log_std,
+            "state_dependent_std": spec.state_dependent_std,
+            "action_map": spec.action_map,
+            "normalize_observations": spec.normalize_observations,
             "environment": self.environment if isinstance(self.environment, str) else None,
             "provenance": self.provenance,
         }
-        arrays = named(policy=self.policy, normalizer=self.normalizer)
+        arrays = to_named_arrays(policy=self.policy, normalizer=self.normalizer)
         array_folder.save(path, arrays, manifest)
 
     @classmethod
@@ -200,7 +200,7 @@ class Agent:
                 raise ValueError(f"its format is {manifest['format']!r}")
             if manifest["format_version"] > _FORMAT_VERSION:
                 raise ValueError("it was written by a newer version of surefoot")
-            shape = Shape(
+            spec = PolicySpec(
                 observation_space=space_from_json(manifest["observation_space"]),
                 action_space=space_from_json(manifest["action_space"]),
                 hidden=tuple(manifest["hidden"]),
@@ -210,14 +210,16 @@ class Agent:
                 action_map=manifest["action_map"],
                 normalize_observations=manifest["normalize_observations"],
             )
-            if shape.action_map not in typing.get_args(ActionMapName):
-                raise ValueError(f"its action map is {shape.action_map!r}")
-            # The blank is never computed, so that sizes are checked before anything is allocated.
-            blank = eqx.filter_eval_shape(
-                lambda: (shape.policy(jax.random.key(0)), shape.normalizer())
+            if spec.action_map not in typing.get_args(ActionMapName):
+                raise ValueError(f"its action map is {spec.action_map!r}")
+            # Never computed, so that sizes are checked before anything is allocated.
+            template = eqx.filter_eval_shape(
+                lambda: (spec.policy(jax.random.key(0)), spec.normalizer())
             )
-            policy, normalizer = filled(arrays, policy=blank[0], normalizer=blank[1]).values()
+            policy, normalizer = from_named_arrays(
+                arrays, policy=template[0], normalizer=template[1]
+            ).values()
             environment, provenance = manifest["environment"], dict(manifest["provenance"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
-        return cls(policy, normalizer, shape, environment=environment, provenance=provenance)
+        return cls(policy, normalizer, spec, environment=environment, provenance=provenance)

@@ -116,7 +116,3 @@ def _nobody_reads() -> bool:
     if closed:
         os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     return closed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

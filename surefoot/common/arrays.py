@@ -1,6 +1,6 @@
 """A tree of arrays as a flat dict of NumPy arrays, by their paths, and back.
 
-Going back takes a blank of the same structure and checks every name, shape and type against it,
+Going back takes a template of the same structure and checks every name, shape and type against it,
 so that nothing is allocated that is not expected. Typed PRNG keys go as their key data.
 """
 
@@ -15,23 +15,23 @@ import jax.numpy as jnp
 import numpy as np
 
 
-class Saved(NamedTuple):
-    """Something that can be kept in a file."""
+class Snapshot(NamedTuple):
+    """A state that can be written to a file."""
 
     arrays: dict[str, np.ndarray]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     """The rest, as JSON."""
 
 
-def named(**trees: Any) -> dict[str, np.ndarray]:
+def to_named_arrays(**trees: Any) -> dict[str, np.ndarray]:
     """Every array of the trees by its path, `policy.network.weights[0]` for instance."""
     return {name: np.asarray(_data(leaf)) for name, leaf in _leaves(trees).items()}
 
 
-def filled(arrays: Mapping[str, np.ndarray], **blanks: Any) -> dict[str, Any]:
-    """The trees with these arrays in place of the blanks' own, which may be abstract
+def from_named_arrays(arrays: Mapping[str, np.ndarray], **templates: Any) -> dict[str, Any]:
+    """The trees with these arrays in place of the templates' own, which may be abstract
     (`jax.ShapeDtypeStruct`). Raises `ValueError` where names, shapes or types differ."""
-    wanted = _leaves(blanks)
+    wanted = _leaves(templates)
     if wanted.keys() != arrays.keys():
         raise ValueError(f"arrays {sorted(wanted.keys() ^ arrays.keys())} are missing or unknown")
     for name, leaf in wanted.items():
@@ -46,7 +46,7 @@ def filled(arrays: Mapping[str, np.ndarray], **blanks: Any) -> dict[str, Any]:
     values = iter([fill(name, leaf) for name, leaf in wanted.items()])
     return {
         root: jax.tree.map(lambda leaf: next(values) if _is_array(leaf) else leaf, tree)
-        for root, tree in blanks.items()
+        for root, tree in templates.items()
     }
 
 

@@ -1,8 +1,8 @@
 """Compiled programs, kept for the process: what differs in numbers only is compiled once.
 
 A sweep trains learners that are equal but for the values of their arrays, hyperparameters included.
-Kept is only what the library's own parts make. Of a user's objective or environment nobody can tell
-whether it is still the same: it may read what has been changed since.
+Only programs made from the library's own parts are cached: a user's function may have changed since
+it was traced.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import jax.numpy as jnp
 import numpy as np
 
 #: Programs that are kept; those not used for longest go first.
-MOST = 32
+MAX_PROGRAMS = 32
 
 _lock = threading.Lock()
 _programs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
 
 
-def compiled(
+def compile_cached(
     function: Callable[..., Any],
     *args: Any,
-    keep: bool,
+    cache_program: bool,
     closed_over: Hashable | None = None,
     compiler: Callable[..., Any] = eqx.filter_jit,
 ) -> Callable[..., Any]:
     """`function`, compiled ahead of its first call, for these arguments and all that differ from
-    them in the values of arrays only. It never compiles again, and the time can be told. With
-    `keep` the program is kept, or one that was kept is taken.
+    them in the values of arrays only. It never compiles again, and its time can be measured. With
+    `cache_program` the program is taken from the cache, or put there.
 
     A function that is defined anew at every use is known by its name and by all that it closes
     over, which `closed_over` then holds.
@@ -42,7 +42,7 @@ def compiled(
     def made() -> Callable[..., Any]:
         return compiler(function).lower(*args).compile()
 
-    if not keep:
+    if not cache_program:
         return made()
     leaves, structure = jax.tree.flatten(args)
     known = function if closed_over is None else (function.__module__, function.__qualname__)
@@ -54,13 +54,13 @@ def compiled(
         program = made()
     with _lock:
         _programs[key] = program
-        while len(_programs) > MOST:
+        while len(_programs) > MAX_PROGRAMS:
             _programs.popitem(last=False)
     return program
 
 
 def constants(tree: Any) -> Hashable:
-    """What of a tree is no array, to be compared with that of another one."""
+    """The static part of a pytree, as a hashable key."""
     leaves, structure = jax.tree.flatten(eqx.filter(tree, eqx.is_array, inverse=True))
     return structure, tuple((type(leaf), leaf) for leaf in leaves)
 

@@ -1,6 +1,6 @@
-"""The exceptions that are told in one line, or end a run.
+"""Exceptions that surefoot reports in one line, or that end a run.
 
-A `UsageError` is a single line that names the value, what is accepted, and how to mend it; the
+A `UsageError` is a single line that names the value, what is accepted, and how to fix it; the
 command line exits with code 2. A `TrainingError` says why a run cannot go on, and a
 `FailedEnvironmentError` which environment failed, and how; the exit code is 1. Anything else that
 is raised is a defect of the library, or of an environment that lives in this process, and keeps its
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 
 class UsageError(Exception):
-    """A mistake that the caller can mend."""
+    """A mistake that the caller can fix."""
 
 
 class TrainingError(Exception):

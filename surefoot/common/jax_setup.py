@@ -23,7 +23,7 @@ _untouched = "jax" in sys.modules
 _one_core = False
 
 
-def before_import() -> None:
+def configure_before_import() -> None:
     """Make the settings that JAX reads when it is imported."""
     global _one_core
     if _untouched:
@@ -47,7 +47,7 @@ def before_import() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def side_by_side(runs: int) -> None:
+def allow_parallel_runs(runs: int) -> None:
     """Let several runs' programs run at once, each on a core. JAX reads it when it first computes;
     later it changes nothing."""
     if _one_core and not _computed():
@@ -60,7 +60,7 @@ def cores() -> str:
     return os.environ.get("NPROC", "all")
 
 
-def again_on(cores: str) -> None:
+def use_cores(cores: str) -> None:
     """Compute as a process did in which `cores` said that, unless the user has chosen another
     number, or JAX has computed already."""
     if _one_core and cores.isdecimal() and not _computed():
@@ -80,7 +80,7 @@ def _computed() -> bool:
     return False
 
 
-def before_computing() -> None:
+def configure_before_compute() -> None:
     """Make the setting that JAX reads when it first computes, the other half of running calls in
     the thread that asks; once, so that one made later stands."""
     global _untouched

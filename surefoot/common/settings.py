@@ -18,7 +18,7 @@ Log = Literal["csv", "tensorboard", "wandb"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setup:
+class RunSettings:
     """What a run is, beside its method."""
 
     # The step counter is a 32-bit integer on every device.

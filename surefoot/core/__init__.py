@@ -4,16 +4,17 @@ An update takes a batch and improves some parameters: an objective (what to impr
 (which way is steepest) and a step size (how far). These are the parts that recipes compose.
 """
 
+from surefoot.common.jax_setup import configure_before_compute
 from surefoot.core.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Geometry, Optax
 from surefoot.core.objectives import (
     Clipped,
     EntropyBonus,
     KLPenalized,
     Likelihood,
-    Linear,
     Objective,
     Score,
     Surrogate,
+    TrustRegionGradient,
 )
 from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty, StepSize, schedules
 from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, Step, Update
@@ -25,7 +26,7 @@ __all__ = [
     "Likelihood",
     "KLPenalized",
     "EntropyBonus",
-    "Linear",
+    "TrustRegionGradient",
     "Objective",
     "Euclidean",
     "Optax",
@@ -46,3 +47,6 @@ __all__ = [
     "Update",
     "schedules",
 ]
+
+# Before a part is made: its numbers become arrays.
+configure_before_compute()

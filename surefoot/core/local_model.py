@@ -1,4 +1,4 @@
-"""`Local`: one objective at one θ on one batch, as far as a step needs to know it.
+"""`LocalModel`: one objective at one θ on one batch, as far as a step needs to know it.
 
 A geometry and a step size see the policy only through this: the objective's value and gradient,
 products with the Fisher matrix, and the objective and KL(old‖new) at other parameters. All means
@@ -8,7 +8,7 @@ The Fisher product uses F = E[Jᵀ M J] with the network's Jacobian J at θ and 
 metric M: one forward-mode and one reverse-mode product through one linearization, positive
 semi-definite by construction, and equal to ∇²_θ' KL(π_θ‖π_θ') at θ' = θ.
 
-A `Local` lives while one update is traced; it is not a pytree and is never stored. What is not
+A `LocalModel` lives while one update is traced; it is not a pytree and is never stored. What is not
 asked for is not computed: the compiler drops it.
 """
 
@@ -46,7 +46,7 @@ def move(params: Params, direction: Params, scale: Float[Array, ""] | float) -> 
     return eqx.combine(moved, static)
 
 
-class Change(NamedTuple):
+class ObjectiveAndKL(NamedTuple):
     """The objective and the distance from the old distribution at some parameters."""
 
     objective: Float[Array, ""]
@@ -55,7 +55,7 @@ class Change(NamedTuple):
     """Batch mean of KL(old‖new), nats."""
 
 
-class Local:
+class LocalModel:
     """`objective` at `params` on `batch`."""
 
     value: Float[Array, ""]
@@ -96,8 +96,8 @@ class Local:
         tangent = self._jvp(v)
         return weighted_mean(tangent.inner(self._dist.metric(tangent)), self.batch.weight)
 
-    def evaluate(self, params: Params) -> Change:
+    def evaluate(self, params: Params) -> ObjectiveAndKL:
         """The objective and the mean KL(old‖new) at other parameters, by one forward pass."""
         dist = params(self.batch.obs)
         value = weighted_mean(self._objective(dist, self.batch), self.batch.weight)
-        return Change(value, weighted_mean(self.batch.old.kl(dist), self.batch.weight))
+        return ObjectiveAndKL(value, weighted_mean(self.batch.old.kl(dist), self.batch.weight))

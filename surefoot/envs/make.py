@@ -17,7 +17,7 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from surefoot.common.errors import UsageError, closest
-from surefoot.common.settings import Backend, Setup, Vectorization
+from surefoot.common.settings import Backend, RunSettings, Vectorization
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
@@ -25,7 +25,7 @@ from surefoot.envs.host.stepper import Stepper, Threaded
 from surefoot.envs.registered import called, make_registered
 from surefoot.envs.workers.supervised import Restarts
 from surefoot.envs.workers.vector import Workers
-from surefoot.envs.workers.worker import EnvMaker, Made
+from surefoot.envs.workers.worker import EnvInfo, EnvMaker
 
 EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
 
@@ -47,8 +47,10 @@ def make_host(
             )
         return HostEnv.of(source, name=_name(source))
     if vectorization == "async":
-        restarts = Restarts(Setup.max_env_restarts)
-        return _in_workers(source, num_envs, timeout=Setup.env_timeout, restarts=restarts, first=0)
+        restarts = Restarts(RunSettings.max_env_restarts)
+        return _in_workers(
+            source, num_envs, timeout=RunSettings.env_timeout, restarts=restarts, first=0
+        )
     make = _maker(source)
     try:
         serial = Serial([make] * num_envs)
@@ -58,7 +60,7 @@ def make_host(
             f"{str(error).splitlines()[0]}"
         ) from error
     stepper: Stepper = Threaded(serial) if vectorization == "thread" else serial
-    return _owned(stepper, Made.of(serial.envs[0]), num_envs)
+    return _owned(stepper, EnvInfo.of(serial.envs[0]), num_envs)
 
 
 def _in_workers(
@@ -88,8 +90,8 @@ def make_groups(
     backend: Backend,
     vectorization: Vectorization,
     env_threads: int,
-    env_timeout: float = Setup.env_timeout,
-    max_env_restarts: int = Setup.max_env_restarts,
+    env_timeout: float = RunSettings.env_timeout,
+    max_env_restarts: int = RunSettings.max_env_restarts,
 ) -> list[HostEnv]:
     """`num_envs` environments in one group, or in `most` that step beside the policy.
 
@@ -139,7 +141,7 @@ def _shares(count: int, most: int) -> list[int]:
     return [count // parts + (i < count % parts) for i in range(parts)]
 
 
-def _owned(stepper: Stepper, made: Made, num_envs: int) -> HostEnv:
+def _owned(stepper: Stepper, made: EnvInfo, num_envs: int) -> HostEnv:
     """The host environment, or its refusal with the copies, and their processes, closed."""
     try:
         return HostEnv(

@@ -27,7 +27,7 @@ def called(source: Any) -> str:
 
 def quiet_mujoco(spec: EnvSpec) -> None:
     """MuJoCo says, once for every copy, that Gymnasium's own models use an attribute that will go,
-    and writes it to a file in the working folder too. Nobody who trains can mend that: this one
+    and writes it to a file in the working folder too. Nobody who trains can fix that: this one
     message is dropped, and every other becomes a Python warning."""
     if not str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
         return

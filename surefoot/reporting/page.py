@@ -16,7 +16,7 @@ from surefoot.common.version import __version__
 from surefoot.reporting.drawing import plotly_figures, tables
 from surefoot.reporting.drawing.figures import Figure
 from surefoot.reporting.drawing.tables import Table
-from surefoot.reporting.single_run.checks import Check
+from surefoot.reporting.single_run.checks import Finding
 
 #: plotly's WebGL writes its own functions, and saves pictures by way of these addresses.
 _POLICY = (
@@ -146,11 +146,11 @@ def table(given: Table, name: str, *, words: bool = False) -> str:
     return f'<div class="card{" words" if words else ""}">{text}</div>\n'
 
 
-def checks(found: Sequence[Check]) -> str:
+def checks(found: Sequence[Finding]) -> str:
     """Findings as a list, each with a word for how it is."""
     items = "".join(
-        f'<li class="{"good" if one.good else "look"}"><b>{"Good" if one.good else "Look"}</b>'
-        f"<span>{escape(one.says[:1].upper() + one.says[1:])}.</span></li>\n"
+        f'<li class="{"good" if one.ok else "look"}"><b>{"Good" if one.ok else "Look"}</b>'
+        f"<span>{escape(one.text[:1].upper() + one.text[1:])}.</span></li>\n"
         for one in found
     )
     return f'<div class="card"><ul class="checks">\n{items}</ul></div>\n'

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.agents.agent import Agent
-from surefoot.common.arrays import Saved, filled, named
-from surefoot.common.files.best_effort import Tolerant
+from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
+from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.runs.run import Run
 
 
-class Best:
+class BestAgent:
     """The best agent so far: by mean return, the earliest of equals."""
 
     def __init__(
-        self, run: Run, path: Path, tolerant: Tolerant, *, saved: Saved | None = None
+        self, run: Run, path: Path, best_effort: BestEffortWriter, *, saved: Snapshot | None = None
     ) -> None:
         """Nothing yet, or what a checkpoint holds; what lies in the folder is replaced by it."""
-        self._run, self._path, self._tolerant = run, path, tolerant
+        self._run, self._path, self._best_effort = run, path, best_effort
         self.saved = saved
         """What a checkpoint is to hold."""
         self._written = False
@@ -34,29 +34,29 @@ class Best:
     def add(self, line: dict[str, Any]) -> None:
         """The run's agent was evaluated; `line` is that of `evaluations.jsonl`."""
         mean = float(line["mean"])
-        if self.saved is None or mean > self.saved.facts["mean"]:
+        if self.saved is None or mean > self.saved.metadata["mean"]:
             state = self._run.state
-            facts = {"steps": line["steps"], "mean": mean, "episodes": len(line["returns"])}
-            arrays = named(policy=state.policy, normalizer=state.normalizer)
+            metadata = {"steps": line["steps"], "mean": mean, "episodes": len(line["returns"])}
+            arrays = to_named_arrays(policy=state.policy, normalizer=state.normalizer)
             if mean == mean:
-                self.saved, self._written = Saved(arrays, facts), False
+                self.saved, self._written = Snapshot(arrays, metadata), False
         self.write()
 
     def write(self) -> None:
         """Write the folder, if it is not written."""
         if self.saved is not None and not self._written:
-            self._tolerant(self._path, self._write)
+            self._best_effort(self._path, self._write)
 
     def _write(self) -> None:
         assert self.saved is not None
-        run, (arrays, facts) = self._run, self.saved
+        run, (arrays, metadata) = self._run, self.saved
         state = run.state
-        parts = filled(arrays, policy=state.policy, normalizer=state.normalizer)
-        provenance = {**run.config(), "trained_steps": facts["steps"], "evaluated": facts}
+        parts = from_named_arrays(arrays, policy=state.policy, normalizer=state.normalizer)
+        provenance = {**run.config(), "trained_steps": metadata["steps"], "evaluated": metadata}
         Agent(
             parts["policy"],
             parts["normalizer"],
-            run.shape,
+            run.spec,
             environment=run.environment,
             provenance=provenance,
         ).write(self._path)

@@ -6,26 +6,27 @@ import math
 import time
 from collections.abc import Callable
 
-from surefoot.training.iteration import Ask
+from surefoot.training.iteration import Control
 
 
-class Pace:
-    """When a loop is to tell where its environments stand, and when it is to end."""
+class CheckpointSchedule:
+    """Decides after each iteration whether to take a checkpoint and whether to stop."""
 
     def __init__(self, every: float, stopping: Callable[[], bool], *, always: bool = False) -> None:
-        """With `always` it is to tell after every iteration, any of which may be the last."""
+        """Checkpoints are `every` seconds apart. With `always` every iteration gets a snapshot, as
+        any of them may turn out to be the last."""
         self._every, self._stopping, self._always = every, stopping, always
-        # The first one at once: a run is to be gone on with from its first iteration on.
+        # Checkpoint the first iteration, so that every run can be resumed.
         self._last = -math.inf
         self.saving = False
-        """Whether what is told next belongs into a checkpoint."""
+        """Whether the next iteration is written as a checkpoint."""
 
-    def __call__(self) -> Ask:
+    def __call__(self) -> Control:
         now = time.monotonic()
         stopping = self._stopping()
         self.saving = stopping or now - self._last >= self._every
         if stopping:
-            return Ask.STOP
+            return Control.STOP
         if self.saving:
             self._last = now
-        return Ask.SAVE if self.saving or self._always else Ask.GO_ON
+        return Control.SNAPSHOT if self.saving or self._always else Control.CONTINUE

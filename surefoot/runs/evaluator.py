@@ -37,9 +37,9 @@ class Evaluator:
         """For runs that have `done` steps behind them. Raises `UsageError` where environments
         cannot be made a second time."""
         first = runs[0]
-        setup = first.setup
+        settings = first.settings
         self._runs, self._done = runs, done
-        self._every, self._episodes = setup.evaluate_every, setup.evaluation_episodes
+        self._every, self._episodes = settings.evaluate_every, settings.evaluation_episodes
         self._closing = contextlib.ExitStack()
         if isinstance(first.environment, VectorEnv):
             raise UsageError(
@@ -47,28 +47,28 @@ class Evaluator:
                 "which there is no second one: pass a Gymnasium id or a callable that makes an "
                 "environment, or evaluate_every=0"
             )
-        on_device = device_env(first.environment, setup)
+        on_device = device_env(first.environment, settings)
         if on_device is not None:
             self._play = self._on_device(on_device)
         else:
             self._play = self._on_host()
         # A boundary where the state is known must lie at every evaluation.
         whole = self._every % first.rows == 0
-        self.looks_every = self._every // first.rows if whole else 1
+        self.sync_every = self._every // first.rows if whole else 1
         """Iterations between two after which this wants the state of that moment."""
 
     def _on_host(self) -> Callable[[Run], Evaluation]:
         first = self._runs[0]
-        shape = first.shape
+        spec = first.spec
         env = self._closing.enter_context(
             opened(
                 first.environment,
-                shape.observation_space,
-                shape.action_space,
+                spec.observation_space,
+                spec.action_space,
                 episodes=self._episodes,
             )
         )
-        to_env = action_map(shape.action_space, shape.action_map)
+        to_env = action_map(spec.action_space, spec.action_map)
 
         def play(run: Run) -> Evaluation:
             policy, normalizer = run.state.policy, run.state.normalizer
@@ -82,8 +82,8 @@ class Evaluator:
 
     def _on_device(self, env: DeviceEnv) -> Callable[[Run], Evaluation]:
         check_time_limit(env)
-        shape = self._runs[0].shape
-        to_env = action_map(shape.action_space, shape.action_map)
+        spec = self._runs[0].spec
+        to_env = action_map(spec.action_space, spec.action_map)
 
         @eqx.filter_jit
         def episodes(policy: Any, normalizer: Any, to_env: Any, key: PRNGKeyArray) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 from surefoot.agents.agent import Agent
 from surefoot.agents.export.formats.provenance import Origin, encodable
-from surefoot.agents.export.write import Exported, write
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.export.write import Exported, check_export, write
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import fields, finite, integer, number, row
 from surefoot.common.version import __version__
@@ -23,7 +23,7 @@ def export(
     format: str = "onnx",  # noqa: A002
     episodes: int = 20,
     seed: int = 1,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     run: str | Path | None = None,
 ) -> Exported:
     """Write an agent's most probable actions as a file that runs without surefoot, and `card.md`
@@ -42,15 +42,17 @@ def export(
         UsageError: the file cannot be written there, or the policy has no such form; nothing has
             been written then.
     """
+    path = Path(path)
+    check_export(path, format, episodes)
     origin = origin_of(agent, None if run is None else Path(run))
-    return write(agent, Path(path), origin, kind=format, episodes=episodes, seed=seed, env=env)
+    return write(agent, path, origin, kind=format, episodes=episodes, seed=seed, env=env)
 
 
 def origin_of(agent: Agent, run: Path | None) -> Origin:
     """What an agent's provenance tells, and the folder of its run if that is given. Raises
     `UsageError` if the folder's files cannot be read."""
     told = agent.provenance
-    setup = fields(told.get("setup"))
+    settings = fields(told.get("setup"))
     task = told.get("environment")
     if task is None and isinstance(agent.environment, str):
         task = agent.environment
@@ -62,12 +64,12 @@ def origin_of(agent: Agent, run: Path | None) -> Origin:
     return Origin(
         task=_text(task),
         recipe=_text(told.get("algorithm")),
-        seed=integer(setup.get("seed")),
+        seed=integer(settings.get("seed")),
         planned=integer(told.get("steps")),
         steps=steps,
         run_steps=run_steps,
         hyperparameters=fields(told.get("hyperparameters")),
-        setup=setup,
+        settings=settings,
         versions=fields(told.get("versions")),
         command=[] if run is None else _command(run),
         returns=returns,

@@ -1,4 +1,4 @@
-"""What a run's folder describes, made again for whoever goes on with the run or replays it."""
+"""What a run's folder describes, built again, to resume the run or to reproduce it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError
 from surefoot.envs.lookup import find_env
@@ -33,16 +33,18 @@ def run_folders(folder: Path) -> list[Path]:
     return seeds
 
 
-def named_environment(folder: Path, name: str) -> Source:
+def named_environment(folder: Path, name: str) -> EnvLike:
     """What `MODULE:NAME` is, for a run that was trained on it. A module may compute when it is
     imported, and computes as the run did."""
-    jax_setup.before_computing()
+    jax_setup.configure_before_compute()
     first = run_folders(folder)[0]
-    compute_as(config_file.named(first), first)
+    match_cores(config_file.read_identified(first), first)
     return find_env(name)
 
 
-def method_of(config: dict[str, Any], path: Path, algorithm: Recipe | Learner | None) -> Recipe:
+def rebuild_method(
+    config: dict[str, Any], path: Path, algorithm: Recipe | Learner | None
+) -> Recipe:
     """The recipe that a run's configuration describes, which is `algorithm` if that is given.
     Raises `UsageError` where it has to be given, or is another one than the run's."""
     numbers = config["hyperparameters"]
@@ -68,10 +70,10 @@ def method_of(config: dict[str, Any], path: Path, algorithm: Recipe | Learner | 
     return recipe
 
 
-def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> Source:
+def rebuild_environment(config: dict[str, Any], path: Path, env: EnvLike | None) -> EnvLike:
     """What a run was trained on, which is `env` if that is given. Raises `UsageError` where it has
     to be given."""
-    source: Source | None = config["environment_id"] if env is None else env
+    source: EnvLike | None = config["environment_id"] if env is None else env
     if source is None:
         raise UsageError(
             f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass "
@@ -80,19 +82,19 @@ def environment_of(config: dict[str, Any], path: Path, env: Source | None) -> So
     return source
 
 
-def compute_as(config: dict[str, Any], path: Path) -> None:
+def match_cores(config: dict[str, Any], path: Path) -> None:
     """Compute on as many cores as the run did, if JAX has not computed yet: with another number,
     large products are summed in another order. Where its configuration does not say, it was one for
     each of the seeds that were trained at once."""
     written = config["versions"].get("NPROC")
     if written is None:
         path = path.absolute()
-        jax_setup.side_by_side(len(_seed_folders(path.parent)) if _of_seed(path) else 1)
+        jax_setup.allow_parallel_runs(len(_seed_folders(path.parent)) if _of_seed(path) else 1)
     else:
-        jax_setup.again_on(written)
+        jax_setup.use_cores(written)
 
 
-def differences(config: dict[str, Any]) -> str:
+def version_differences(config: dict[str, Any]) -> str:
     """Versions that are not those of a run's configuration, nor is the number of cores; empty if
     there are none."""
     written, here = config["versions"], versions()

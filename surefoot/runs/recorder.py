@@ -1,4 +1,4 @@
-"""What becomes of a run's iterations: its folder, and what is said of updates that were refused."""
+"""Writes a run's folder, and warns about skipped updates."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import numpy as np
 from filelock import BaseFileLock
 
 from surefoot.agents.agent import Agent
-from surefoot.common.arrays import named
+from surefoot.common.arrays import to_named_arrays
 from surefoot.common.errors import TrainingError, UsageError
-from surefoot.common.files.best_effort import Tolerant
-from surefoot.common.files.folder_lock import hold
+from surefoot.common.files.best_effort import BestEffortWriter
+from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.folder.metrics_file import as_row, read_rows
 from surefoot.runs.run import Run
-from surefoot.runs.run_files import Files
+from surefoot.runs.run_files import RunFiles
 from surefoot.training.iteration import Iteration
 
-#: Updates in a row that may be refused.
+#: Updates in a row that may be skipped.
 PATIENCE = 10
 
 
@@ -40,11 +40,11 @@ class Result(NamedTuple):
     """Raw returns of all training episodes, in the order in which they ended."""
     steps: int
     """Environment steps done."""
-    refused: int
-    """Updates that were refused."""
+    skipped: int
+    """Updates that were skipped."""
 
 
-class Record:
+class RunRecorder:
     """One run's folder, if it has one, written from the first iteration on, so that what fails
     before leaves nothing behind; and the returns of its episodes. One process at a time may write a
     folder: a second one gets a `UsageError`. That of a run that is `resumed` is held already."""
@@ -58,18 +58,18 @@ class Record:
         resumed: Checkpoint | None = None,
     ) -> None:
         self._run, self._folder, self._note = run, folder, note
-        self._tolerant = Tolerant(note)
-        self._files: Files | None = None
+        self._best_effort = BestEffortWriter(note)
+        self._files: RunFiles | None = None
         self.returns = array("d")
         """Raw returns of all training episodes so far."""
-        self._steps = self._refused = self._in_a_row = 0
-        self._began_anew: list[int] = []
+        self._steps = self._skipped = self._in_a_row = 0
+        self._env_restarts_at: list[int] = []
         self._critic_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
-            self._files = Files.again(run, folder, self._tolerant, resumed)
-            self._began_anew, self._steps = list(resumed.began_anew), resumed.steps
+            self._files = RunFiles.again(run, folder, self._best_effort, resumed)
+            self._env_restarts_at, self._steps = list(resumed.env_restarts_at), resumed.steps
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
@@ -78,18 +78,18 @@ class Record:
 
     def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
         """One more iteration, with a checkpoint if that is to be and where the environments stand
-        is known: its row. Raises `TrainingError` where too many updates in a row were refused."""
+        is known: its row. Raises `TrainingError` if too many updates in a row were skipped."""
         self.returns.extend(iteration.episode_returns.tolist())
         self._steps = iteration.steps
-        refused = self._count(bool(iteration.metrics["refused"]))
+        skipped = self._count(bool(iteration.metrics["refused"]))
         row = as_row(iteration)
         if self._folder is not None:
             files = self._files = self._files or self._begin(self._folder)
             files.add(iteration, row)
             if save:
                 self.save(iteration)
-        if refused:
-            self._refuse(iteration)
+        if skipped:
+            self._warn_skipped(iteration)
         elif iteration.metrics.get("critic_refused") and not self._critic_told:
             self._critic_told = True
             self._note(
@@ -100,21 +100,21 @@ class Record:
 
     def save(self, iteration: Iteration) -> None:
         """Write a checkpoint after the last iteration, and the agent."""
-        # While updates are refused, environments may stand where they never come back from.
-        if self._folder is None or iteration.place is None or iteration.metrics["refused"]:
+        # While updates are skipped, environments may stand where they never come back from.
+        if self._folder is None or iteration.env_snapshot is None or iteration.metrics["refused"]:
             return
-        self._tolerant(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
+        self._best_effort(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
         self._write_agent()
 
-    def _count(self, refused: bool) -> bool:
-        self._refused += refused
-        self._in_a_row = self._in_a_row + 1 if refused else 0
-        return refused
+    def _count(self, skipped: bool) -> bool:
+        self._skipped += skipped
+        self._in_a_row = self._in_a_row + 1 if skipped else 0
+        return skipped
 
-    def _refuse(self, iteration: Iteration) -> None:
+    def _warn_skipped(self, iteration: Iteration) -> None:
         text = (
             f"the update of iteration {iteration.number} was refused: "
-            f"{reason(iteration, self._run.shape.observation_space)}"
+            f"{reason(iteration, self._run.spec.observation_space)}"
         )
         if self._in_a_row == 1:
             self._note(f"{text}; nothing was learned from it")
@@ -125,7 +125,7 @@ class Record:
                 f"{text}, the last of {PATIENCE} in a row; it began at iteration {began}{kept}"
             )
 
-    def _begin(self, folder: Path) -> Files:
+    def _begin(self, folder: Path) -> RunFiles:
         text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
         try:
             folder.mkdir(parents=True)
@@ -135,10 +135,10 @@ class Record:
             raise UsageError(f"{folder} cannot be made: {error.strerror}") from None
         with contextlib.ExitStack() as on_error:
             on_error.callback(shutil.rmtree, folder)
-            self._held = hold(folder)
+            self._held = acquire_lock(folder)
             try:
                 (folder / config_file.NAME).write_text(text + "\n", encoding="utf-8")
-                files = Files.new(self._run, folder, self._tolerant)
+                files = RunFiles.new(self._run, folder, self._best_effort)
             except OSError as error:
                 raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
             on_error.pop_all()
@@ -147,7 +147,7 @@ class Record:
     def _checkpoint(self, iteration: Iteration) -> None:
         assert self._folder is not None
         assert self._files is not None
-        assert iteration.place is not None
+        assert iteration.env_snapshot is not None
         run = self._run
         checkpoint = Checkpoint(
             config=run.config(),
@@ -155,9 +155,9 @@ class Record:
             steps=iteration.steps,
             budget=run.budget,
             metrics=self._files.mark(),
-            began_anew=self._began_anew,
-            state=named(learner=iteration.state),
-            place=iteration.place,
+            env_restarts_at=self._env_restarts_at,
+            state=to_named_arrays(learner=iteration.state),
+            env_snapshot=iteration.env_snapshot,
             best=self._files.best,
         )
         checkpoints.write(self._folder / "checkpoints", checkpoint)
@@ -165,7 +165,7 @@ class Record:
     def _write_agent(self) -> None:
         assert self._folder is not None
         path = self._folder / "agent"
-        self._tolerant(path, lambda: self._run.agent().write(path))
+        self._best_effort(path, lambda: self._run.agent().write(path))
 
     def finish(self) -> Result:
         """What the run leaves; its folder has it all."""
@@ -173,7 +173,7 @@ class Record:
             self._write_agent()
         if self._files is not None:
             self._files.finish()
-        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._refused)
+        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._skipped)
 
     def close(self) -> None:
         """Close the folder's files."""
@@ -184,7 +184,7 @@ class Record:
 
 
 def reason(iteration: Iteration, space: Any) -> str:
-    """Why an update was refused, for a user."""
+    """Why an update was skipped, for a user."""
     row = iteration.metrics
     where = f"environment {row['refused_environment']:.0f}"
     match CAUSES[int(row["refused_cause"])]:

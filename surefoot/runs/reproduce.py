@@ -1,4 +1,4 @@
-"""`replay`: one iteration of a run once more, from what its folder holds.
+"""`reproduce`: one iteration of a run once more, from what its folder holds.
 
 A run is a function of its configuration and seed. The iteration is reached from the nearest
 checkpoint at or before it, or from the run's beginning where none of those kept is as old, or
@@ -17,28 +17,34 @@ from typing import Any, NamedTuple
 
 import jax
 
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
-from surefoot.common.arrays import filled
+from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.types import Batch
 from surefoot.core.networks import Policy
 from surefoot.core.objectives import Clipped
-from surefoot.core.updates import Remember
+from surefoot.core.updates import KeepLastBatch
 from surefoot.envs.spaces.observations import observation_size
 from surefoot.methods.learners.algorithm import Algorithm
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
-from surefoot.runs.display.progress import Display, Silent
+from surefoot.runs.display.progress import Display, WarningDisplay
 from surefoot.runs.folder import checkpoints, compare_rows, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.rebuild import compute_as, differences, environment_of, method_of, run_folders
+from surefoot.runs.rebuild import (
+    match_cores,
+    rebuild_environment,
+    rebuild_method,
+    run_folders,
+    version_differences,
+)
 from surefoot.runs.run import Run
 
 
-class Replayed(NamedTuple):
+class ReproducedUpdate(NamedTuple):
     """One iteration's update of the policy."""
 
     method: str
@@ -64,11 +70,11 @@ class Replayed(NamedTuple):
     row: dict[str, Any]
     """The iteration in `metrics.jsonl`."""
     began: int
-    """The iteration that the replay began with."""
+    """The iteration that the reproduction began with."""
     from_checkpoint: bool
     """Whether it began with a checkpoint, not with the run's beginning."""
     exact: bool
-    """Whether every iteration that was replayed equals its row in `metrics.jsonl` bit for bit."""
+    """Whether every iteration that was reproduced equals its row in `metrics.jsonl` bit for bit."""
     differences: str
     """Versions, and the number of cores, that are not those of the run; empty if there are none."""
 
@@ -88,14 +94,14 @@ class Replayed(NamedTuple):
         return f"{text}, replayed from {where} ({many}, {same})"
 
 
-def replay(
+def reproduce(
     folder: str | Path,
     iteration: int | None = None,
     *,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
-) -> Replayed:
+) -> ReproducedUpdate:
     """Play an iteration of a run again and keep what its update did.
 
     Args:
@@ -109,7 +115,7 @@ def replay(
         UsageError: there is no such run or iteration, its method learns from no advantages, its
             update was refused, or it does not come out as it did.
     """
-    jax_setup.before_computing()
+    jax_setup.configure_before_compute()
     folder = _only(Path(folder))
     config = _configuration(folder)
     rows = compare_rows.read(folder / "metrics.jsonl", iteration)
@@ -119,15 +125,15 @@ def replay(
             f"the update of iteration {iteration} of {folder} was refused and changed nothing; "
             "accepted is an iteration that learned"
         )
-    compute_as(config, folder)
-    method = method_of(config, folder, algorithm)
+    match_cores(config, folder)
+    method = rebuild_method(config, folder, algorithm)
     learner = _with_advantages(method.build(), config["algorithm"], folder)
-    source = environment_of(config, folder, env)
+    source = rebuild_environment(config, folder, env)
     # Without time between checkpoints, every state on the way is told, on the device too.
-    setup = dataclasses.replace(Setup(**config["setup"]), checkpoint_every=0.0)
+    settings = dataclasses.replace(RunSettings(**config["setup"]), checkpoint_every=0.0)
 
     def built() -> Run:
-        return Run(config["algorithm"], method, source, setup)
+        return Run(config["algorithm"], method, source, settings)
 
     with contextlib.ExitStack() as closing:
         run = built()
@@ -143,7 +149,7 @@ def replay(
             run = built()
             closing.callback(run.close)
         began = 0 if nearest is None else nearest.iterations
-        for number in checkpoints.began_anew(kept):
+        for number in checkpoints.env_restarts_at(kept):
             if began < number <= iteration:
                 raise UsageError(
                     f"iteration {iteration} of {folder} cannot be replayed: before iteration "
@@ -151,18 +157,18 @@ def replay(
                 )
         run.budget = budget
         _remember(run)
-        shown = Silent() if display is None else display(budget)
-        differing = differences(config)
+        shown = WarningDisplay() if display is None else display(budget)
+        differing = version_differences(config)
         normalizer, exact = _played(run, rows, shown, folder, differing)
-    memory = run.state.policy_state
-    return Replayed(
+    traced = run.state.policy_state
+    return ReproducedUpdate(
         method=run.name,
         environment=run.env_name,
         iteration=iteration,
-        old=memory.params,
+        old=traced.params,
         new=run.state.policy,
         normalizer=normalizer,
-        batch=memory.batch,
+        batch=traced.batch,
         discount=float(learner.discount),
         clip=_clip(learner),
         hyperparameters=method.hyperparameters(),
@@ -213,22 +219,22 @@ def _clip(learner: Algorithm) -> float | None:
 def _restored(run: Run, checkpoint: Checkpoint, folder: Path, budget: int) -> bool:
     """Whether the run stands exactly where the checkpoint says."""
     try:
-        state = filled(checkpoint.state, learner=run.state)["learner"]
+        state = from_named_arrays(checkpoint.state, learner=run.state)["learner"]
     except ValueError as error:
         raise UsageError(f"{folder} does not fit what is to replay it: {error}") from None
     number, steps = checkpoint.iterations, checkpoint.steps
-    place = checkpoint.place
-    return run.restore(state, place, iterations=number, steps=steps, budget=budget) is None
+    snapshot = checkpoint.env_snapshot
+    return run.restore(state, snapshot, iterations=number, steps=steps, budget=budget) is None
 
 
 def _remember(run: Run) -> None:
     """Let the run's state hold what the policy's last update learned from."""
     assert isinstance(run.learner, Algorithm)
-    size = observation_size(run.shape.observation_space)
-    update = Remember(run.learner.policy_update, obs_size=size, rows=run.rows)
-    memory = update.init(run.state.policy)._replace(inner=run.state.policy_state)
+    size = observation_size(run.spec.observation_space)
+    update = KeepLastBatch(run.learner.policy_update, obs_size=size, rows=run.rows)
+    traced = update.init(run.state.policy)._replace(inner=run.state.policy_state)
     run.learner = dataclasses.replace(run.learner, policy_update=update)
-    run.state = run.state._replace(policy_state=memory)
+    run.state = run.state._replace(policy_state=traced)
 
 
 def _played(

@@ -9,19 +9,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from surefoot.agents.agent import Agent
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
-from surefoot.common.arrays import filled
+from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
-from surefoot.common.files.folder_lock import hold
-from surefoot.common.settings import Setup
+from surefoot.common.files.folder_lock import acquire_lock
+from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.display.progress import Display, Silent
+from surefoot.runs.display.progress import Display, WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.rebuild import compute_as, differences, environment_of, method_of, run_folders
+from surefoot.runs.rebuild import (
+    match_cores,
+    rebuild_environment,
+    rebuild_method,
+    run_folders,
+    version_differences,
+)
 from surefoot.runs.recorder import Result
 from surefoot.runs.run import Run
 from surefoot.runs.train import OnIteration, execute
@@ -48,7 +54,7 @@ class Restored(NamedTuple):
                 f"{run.name} on {run.env_name} is complete, {told.steps:,} of {self.total:,} "
                 f"steps; --steps {told.steps + run.rows} or more makes it longer"
             )
-        episodes = told.place.facts.get("episodes")
+        episodes = told.env_snapshot.metadata.get("episodes")
         played = "" if not episodes else f", {len(episodes)} running episodes played again"
         later = self._later()
         anew = "" if not later else f"; {later:,} later iterations are made again"
@@ -68,7 +74,7 @@ def resume(
     folder: str | Path,
     *,
     steps: int | None = None,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
@@ -111,7 +117,7 @@ def resume_seeds(
     folder: str | Path,
     *,
     steps: int | None = None,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
@@ -119,11 +125,11 @@ def resume_seeds(
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
     with restored(Path(folder), steps=steps, env=env, algorithm=algorithm) as runs:
-        shown = Silent() if display is None else display(sum(one.total for one in runs))
-        return [result.agent for result in go_on(runs, shown, on_iteration=on_iteration)]
+        shown = WarningDisplay() if display is None else display(sum(one.total for one in runs))
+        return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
 
 
-def go_on(
+def continue_runs(
     runs: Sequence[Restored],
     display: Display,
     *,
@@ -149,27 +155,27 @@ def restored(
     folder: Path,
     *,
     steps: int | None = None,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
 ) -> Iterator[list[Restored]]:
     """The runs in a folder as they were: one, or all that were trained side by side. Nobody else
     writes them until the context ends, which closes their environments, too."""
-    jax_setup.before_computing()
+    jax_setup.configure_before_compute()
     folders = run_folders(folder)
     runs = []
     with contextlib.ExitStack() as closing:
         # Before anything is read: what a process still writes is not where the run will stand.
         for path in folders:
-            closing.callback(hold(path).release)
+            closing.callback(acquire_lock(path).release)
         found = _found(folders)
-        compute_as(found[0][0].config, folders[0])
+        match_cores(found[0][0].config, folders[0])
         for path, (checkpoint, warnings) in zip(folders, found, strict=True):
             config = checkpoint.config
-            recipe = method_of(config, path, algorithm)
-            source = environment_of(config, path, env)
-            setup = Setup(**config["setup"])
-            loggers.check(setup.log)
-            run = Run(config["algorithm"], recipe, source, setup)
+            recipe = rebuild_method(config, path, algorithm)
+            source = rebuild_environment(config, path, env)
+            settings = RunSettings(**config["setup"])
+            loggers.check(settings.log)
+            run = Run(config["algorithm"], recipe, source, settings)
             closing.callback(run.close)
             if run.env_name != config["environment"]:
                 raise UsageError(
@@ -178,21 +184,21 @@ def restored(
                 )
             budget = _budget(checkpoint, run, path, steps)
             try:
-                state = filled(checkpoint.state, learner=run.state)["learner"]
+                state = from_named_arrays(checkpoint.state, learner=run.state)["learner"]
             except ValueError as error:
                 raise UsageError(f"{path} does not fit what is to go on with it: {error}") from None
             moved = run.restore(
                 state,
-                checkpoint.place,
+                checkpoint.env_snapshot,
                 iterations=checkpoint.iterations,
                 steps=checkpoint.steps,
                 budget=budget,
             )
             if moved is not None:
-                anew = [*checkpoint.began_anew, checkpoint.iterations]
-                checkpoint = checkpoint._replace(began_anew=anew)
+                anew = [*checkpoint.env_restarts_at, checkpoint.iterations]
+                checkpoint = checkpoint._replace(env_restarts_at=anew)
                 warnings.append(f"episodes begin anew, so the run is not exactly the same: {moved}")
-            differing = differences(checkpoint.config)
+            differing = version_differences(checkpoint.config)
             if differing:
                 warnings.append(
                     f"numbers may differ from those of a run without a break: {differing}"
@@ -219,7 +225,7 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     """Steps that the run goes on to."""
     if steps is None:
         return checkpoint.budget
-    dataclasses.replace(run.setup, steps=steps)  # A `UsageError` for what no run may have.
+    dataclasses.replace(run.settings, steps=steps)  # A `UsageError` for what no run may have.
     least = max(checkpoint.steps + run.rows, checkpoint.budget)
     if steps < least:
         raise UsageError(

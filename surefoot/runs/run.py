@@ -1,4 +1,4 @@
-"""`Run`: a method, an environment and a setup, checked and built but not started.
+"""`Run`: a method, an environment and settings, checked and built but not started.
 
 Building raises every mistake of the user's before the first environment step and before anything is
 written; `iterations` then starts the loop.
@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import platform
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -20,11 +20,11 @@ import jax
 import numpy as np
 
 from surefoot.agents.agent import Agent
-from surefoot.agents.playing.policy_spec import Shape, Source
+from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.common import jax_setup
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import NoScaler, reward_scaler
 from surefoot.core.networks import Critic
 from surefoot.envs.spaces.actions import action_map
@@ -32,9 +32,9 @@ from surefoot.envs.spaces.observations import observation_size
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.methods.recipes import Recipe
 from surefoot.methods.recipes.base import Offline, OnPolicy
-from surefoot.training.device_loop import DeviceEnvironments
-from surefoot.training.iteration import BEGINNING, Asking, Iteration, Seeds, Start, go_on
-from surefoot.training.open_loop import open_source
+from surefoot.training.device_loop import DeviceLoop
+from surefoot.training.iteration import FRESH, Control, Iteration, ResumePoint, Seeds
+from surefoot.training.open_loop import open_loop
 
 
 def _as_text(learner: Learner) -> str:
@@ -74,68 +74,70 @@ def composed(learner: Learner) -> Recipe:
 class Run:
     """One training run, checked and built but not started: `iterations` starts it."""
 
-    def __init__(self, name: str, recipe: Recipe, env: Source, setup: Setup) -> None:
-        self.name, self.recipe, self.setup, self.environment = name, recipe, setup, env
+    def __init__(self, name: str, recipe: Recipe, env: EnvLike, settings: RunSettings) -> None:
+        self.name, self.recipe, self.settings, self.environment = name, recipe, settings, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:
             self.learner = learner = recipe.build()
-            self._source = source = open_source(recipe, learner, env, setup)
-            on_error.callback(source.close)
-            self.env_name, self.rows = source.name, source.rows
-            self.steps = setup.steps // self.rows * self.rows
+            self._loop = loop = open_loop(recipe, learner, env, settings)
+            on_error.callback(loop.close)
+            self.env_name, self.rows = loop.name, loop.rows
+            self.steps = settings.steps // self.rows * self.rows
             if self.steps == 0:
                 raise UsageError(
-                    f"steps is {setup.steps}; accepted is at least {source.rows_in_words}"
+                    f"steps is {settings.steps}; accepted is at least {loop.rows_in_words}"
                 )
-            self.shape = Shape(
-                observation_space=source.observation_space,
-                action_space=source.action_space,
-                hidden=setup.hidden,
-                log_std=setup.log_std,
-                state_dependent_std=setup.state_dependent_std,
-                action_map=setup.action_map,
-                normalize_observations=setup.normalize_observations,
+            self.spec = PolicySpec(
+                observation_space=loop.observation_space,
+                action_space=loop.action_space,
+                hidden=settings.hidden,
+                log_std=settings.log_std,
+                state_dependent_std=settings.state_dependent_std,
+                action_map=settings.action_map,
+                normalize_observations=settings.normalize_observations,
             )
-            self._seeds = seeds = Seeds.of(setup.seed)
+            self._seeds = seeds = Seeds.of(settings.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
-            size = observation_size(source.observation_space)
+            size = observation_size(loop.observation_space)
             self.state = learner.init(
                 seeds.learning,
-                self.shape.policy(policy_key),
-                Critic(critic_key, size, hidden=setup.hidden) if learner.critic_fit else None,
-                normalizer=self.shape.normalizer(),
-                scaler=reward_scaler(source.num_envs) if setup.scale_rewards else NoScaler(),
+                self.spec.policy(policy_key),
+                Critic(critic_key, size, hidden=settings.hidden) if learner.critic_update else None,
+                normalizer=self.spec.normalizer(),
+                scaler=reward_scaler(loop.num_envs) if settings.scale_rewards else NoScaler(),
                 total_steps=self.steps,
             )
-            self._to_env = action_map(source.action_space, setup.action_map)
-            self._start = BEGINNING
+            self._to_env = action_map(loop.action_space, settings.action_map)
+            self._start = FRESH
             #: Environment steps that `state` has behind it.
             self.trained = 0
-            self.budget = setup.steps
+            self.budget = settings.steps
             self._closing = on_error.pop_all()
 
     def restore(
-        self, state: TrainState, place: Saved, *, iterations: int, steps: int, budget: int
+        self, state: TrainState, env_snapshot: Snapshot, *, iterations: int, steps: int, budget: int
     ) -> str | None:
         """Go on from there, up to `budget` steps: why the environments are not where they were, if
-        they are not. Raises `ValueError` where `place` is of other environments."""
+        they are not. Raises `ValueError` where `env_snapshot` is of other environments."""
         seed = np.random.SeedSequence([self._seeds.environment, iterations]).generate_state(1)
-        environments, reason = self._source.restore(place, seed=int(seed[0] >> 1))
+        environments, reason = self._loop.restore(env_snapshot, seed=int(seed[0] >> 1))
         self.state, self.budget, self.trained = state, budget, steps
-        self._start = Start(iterations, steps, environments)
+        self._start = ResumePoint(iterations, steps, environments)
         return reason
 
-    def iterations(self, ask: Asking = go_on) -> Generator[Iteration]:
+    def iterations(
+        self, control: Callable[[], Control] = lambda: Control.CONTINUE
+    ) -> Generator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
         with self._closing:
-            for iteration in self._source.iterations(
+            for iteration in self._loop.iterations(
                 self.learner,
                 self._to_env,
                 self.state,
                 steps=self.budget,
                 seeds=self._seeds,
                 start=self._start,
-                ask=ask,
+                control=control,
             ):
                 self.state, self.trained = iteration.state, iteration.steps
                 yield iteration
@@ -150,32 +152,34 @@ class Run:
         this + i, half the range of seeds away from training's."""
         return (self._seeds.environment + 2**30) % 2**31
 
-    def look_every(self, iterations: int) -> None:
+    def set_sync_every(self, iterations: int) -> None:
         """Have the state of the moment after every so many iterations. On the device a call of the
         compiled program ends there."""
-        self._source.looked_at_every = iterations
+        self._loop.sync_every = iterations
 
     def close(self) -> None:
         """Close the environments that this run made, if it is not to be trained."""
         self._closing.close()
 
     @staticmethod
-    def side_by_side(runs: Sequence[Run], ask: Asking = go_on) -> Generator[list[Iteration]]:
+    def side_by_side(
+        runs: Sequence[Run], control: Callable[[], Control] = lambda: Control.CONTINUE
+    ) -> Generator[list[Iteration]]:
         """Train runs on the device that differ in nothing but their seed, all in one compiled
         program: an iteration of each at a time."""
-        first, source = runs[0], runs[0]._source
-        assert isinstance(source, DeviceEnvironments), "only runs on the device"
+        first, loop = runs[0], runs[0]._loop
+        assert isinstance(loop, DeviceLoop), "only runs on the device"
         start = first._start
-        if start is not BEGINNING:
+        if start is not FRESH:
             start = start._replace(environments=[run._start.environments for run in runs])
-        for told in source.side_by_side(
+        for told in loop.side_by_side(
             first.learner,
             first._to_env,
             [run.state for run in runs],
             steps=first.budget,
             seeds=[run._seeds for run in runs],
             start=start,
-            ask=ask,
+            control=control,
         ):
             for run, iteration in zip(runs, told, strict=True):
                 run.state, run.trained = iteration.state, iteration.steps
@@ -186,7 +190,7 @@ class Run:
         return Agent(
             self.state.policy,
             self.state.normalizer,
-            self.shape,
+            self.spec,
             environment=self.environment,
             provenance={**self.config(), "trained_steps": self.trained},
         )
@@ -198,7 +202,7 @@ class Run:
             "environment": self.env_name,
             "environment_id": self.environment if isinstance(self.environment, str) else None,
             "hyperparameters": self.recipe.hyperparameters(),
-            "setup": dataclasses.asdict(self.setup),
+            "setup": dataclasses.asdict(self.settings),
             "steps": self.steps,
             "versions": versions(),
         }

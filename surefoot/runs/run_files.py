@@ -1,4 +1,5 @@
-"""What a run's folder grows by after every iteration: rows, evaluations, sinks, the best agent."""
+"""The files that a run appends to after every iteration: rows, evaluations, loggers, the best
+agent."""
 
 from __future__ import annotations
 
@@ -7,50 +8,52 @@ import time
 from pathlib import Path
 from typing import Any
 
-from surefoot.common.arrays import Saved
-from surefoot.common.files.best_effort import Tolerant
-from surefoot.runs.best_agent import Best
+from surefoot.common.arrays import Snapshot
+from surefoot.common.files.best_effort import BestEffortWriter
+from surefoot.runs.best_agent import BestAgent
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.folder.evaluations_file import Evaluations, as_line
-from surefoot.runs.folder.metrics_file import JsonLines, Mark, read_rows
+from surefoot.runs.folder.metrics_file import FilePosition, JsonLines, read_rows
 from surefoot.runs.loggers import Sinks
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.run import Run
 from surefoot.training.iteration import Iteration
 
 
-class Files:
-    """Those of one run. One that cannot be written is told of, and training goes on."""
+class RunFiles:
+    """One run's files. A failed write is reported; training continues."""
 
     def __init__(
         self,
         run: Run,
         folder: Path,
-        tolerant: Tolerant,
+        best_effort: BestEffortWriter,
         rows: JsonLines,
         *,
         resumed: Checkpoint | None = None,
     ) -> None:
-        self._folder, self._tolerant, self._rows = folder, tolerant, rows
-        self._sinks = Sinks(run.setup.log, folder, run.config(), tolerant)
+        self._folder, self._best_effort, self._rows = folder, best_effort, rows
+        self._sinks = Sinks(run.settings.log, folder, run.config(), best_effort)
         self._evaluations: Evaluations | None = None
-        self._best: Best | None = None
-        if run.setup.evaluate_every:
+        self._best: BestAgent | None = None
+        if run.settings.evaluate_every:
             upto, saved = (None, None) if resumed is None else (resumed.steps, resumed.best)
             self._evaluations = Evaluations(folder / "evaluations.jsonl", upto=upto)
-            self._best = Best(run, folder / "best", tolerant, saved=saved)
+            self._best = BestAgent(run, folder / "best", best_effort, saved=saved)
 
     @classmethod
-    def new(cls, run: Run, folder: Path, tolerant: Tolerant) -> Files:
+    def new(cls, run: Run, folder: Path, best_effort: BestEffortWriter) -> RunFiles:
         """Of a run that begins. Raises `OSError` if its rows cannot be written."""
-        return cls(run, folder, tolerant, JsonLines(folder / "metrics.jsonl"))
+        return cls(run, folder, best_effort, JsonLines(folder / "metrics.jsonl"))
 
     @classmethod
-    def again(cls, run: Run, folder: Path, tolerant: Tolerant, resumed: Checkpoint) -> Files:
+    def again(
+        cls, run: Run, folder: Path, best_effort: BestEffortWriter, resumed: Checkpoint
+    ) -> RunFiles:
         """Of a run that is gone on with: all of them as they were at that checkpoint."""
         path = folder / "metrics.jsonl"
-        files = cls(run, folder, tolerant, JsonLines.at(path, resumed.metrics), resumed=resumed)
-        if run.setup.log:
+        files = cls(run, folder, best_effort, JsonLines.at(path, resumed.metrics), resumed=resumed)
+        if run.settings.log:
             kept = {} if files._evaluations is None else files._evaluations.kept
             # Of the wall clock, rows know only how long they took.
             took = (_seconds(row) for row in read_rows(path, resumed.metrics))
@@ -61,7 +64,7 @@ class Files:
         return files
 
     @property
-    def best(self) -> Saved | None:
+    def best(self) -> Snapshot | None:
         """What a checkpoint is to hold of the best agent."""
         return None if self._best is None else self._best.saved
 
@@ -73,12 +76,12 @@ class Files:
             evaluations, best = self._evaluations, self._best
             assert evaluations is not None
             assert best is not None
-            self._tolerant(evaluations.path, lambda: evaluations.write(line))
+            self._best_effort(evaluations.path, lambda: evaluations.write(line))
             best.add(line)
-        self._tolerant(self._folder / "metrics.jsonl", lambda: self._rows.write(row))
+        self._best_effort(self._folder / "metrics.jsonl", lambda: self._rows.write(row))
         self._sinks.write(Entry(row, line, time.time()))
 
-    def mark(self) -> Mark:
+    def mark(self) -> FilePosition:
         """How far `metrics.jsonl` goes, once it and the evaluations are on the disk. Raises
         `OSError` if they cannot be."""
         if self._evaluations is not None:
@@ -95,8 +98,8 @@ class Files:
         with contextlib.ExitStack() as closing:
             closing.callback(self._sinks.close)
             if self._evaluations is not None:
-                closing.callback(self._tolerant, self._evaluations.path, self._evaluations.close)
-            closing.callback(self._tolerant, self._folder / "metrics.jsonl", self._rows.close)
+                closing.callback(self._best_effort, self._evaluations.path, self._evaluations.close)
+            closing.callback(self._best_effort, self._folder / "metrics.jsonl", self._rows.close)
 
 
 def _seconds(row: dict[str, Any]) -> float:

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 
 from surefoot.agents.agent import Agent
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, closest
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
-from surefoot.runs.checkpoint_schedule import Pace
-from surefoot.runs.display.progress import Display, Lasting, Silent
+from surefoot.runs.checkpoint_schedule import CheckpointSchedule
+from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
 from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.recorder import Record, Result
+from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
 from surefoot.training.iteration import Iteration, merged
 
@@ -36,19 +36,19 @@ OnIteration = Callable[[dict[str, Any], Agent], object]
 
 def prepare(
     algorithm: str | Recipe | Learner,
-    env: Source,
+    env: EnvLike,
     options: dict[str, Any],
     *,
     name: str | None = None,
 ) -> Run:
-    """Check everything and build the run. `options` holds the fields of `Setup` and of the recipe
-    side by side; one that is neither is a `UsageError` with the closest match. `name` is what the
-    method is called in the run's records."""
-    jax_setup.before_computing()
-    setup_fields = {field.name for field in dataclasses.fields(Setup)}
-    setup = Setup(**{k: v for k, v in options.items() if k in setup_fields})
-    loggers.check(setup.log)
-    rest = {k: v for k, v in options.items() if k not in setup_fields}
+    """Check everything and build the run. `options` holds the fields of `RunSettings` and of the
+    recipe side by side; one that is neither is a `UsageError` with the closest match. `name` is the
+    method's name in the run's records."""
+    jax_setup.configure_before_compute()
+    setting_fields = {field.name for field in dataclasses.fields(RunSettings)}
+    settings = RunSettings(**{k: v for k, v in options.items() if k in setting_fields})
+    loggers.check(settings.log)
+    rest = {k: v for k, v in options.items() if k not in setting_fields}
     if isinstance(algorithm, str):
         name, algorithm = algorithm, find_recipe(algorithm)()
     recipe = composed(algorithm) if isinstance(algorithm, Learner) else algorithm
@@ -59,17 +59,17 @@ def prepare(
     accepted = {field.name for field in dataclasses.fields(recipe)} - {"learner"}
     for option in rest:
         if option not in accepted:
-            every = sorted(accepted | setup_fields)
+            every = sorted(accepted | setting_fields)
             raise UsageError(
                 f"unknown option {option!r} for {name}; accepted are "
                 f"{', '.join(every)}.{closest(option, every)}"
             )
-    return Run(name, dataclasses.replace(recipe, **rest), env, setup)
+    return Run(name, dataclasses.replace(recipe, **rest), env, settings)
 
 
 def train(
     algorithm: str | Recipe | Learner,
-    env: Source,
+    env: EnvLike,
     *,
     out: str | Path | None = None,
     display: Callable[[int], Display] | None = None,
@@ -88,20 +88,21 @@ def train(
         on_iteration: is called after every iteration with its row, as in `metrics.jsonl`, and the
             agent of that moment; where it returns False, the run ends after that iteration, with a
             checkpoint if it has a folder.
-        **options: the fields of `Setup` (steps, seed, backend, …) and of the recipe (max_kl, …).
+        **options: the fields of `RunSettings` (steps, seed, backend, …) and of the recipe (max_kl,
+            …).
 
     Raises:
         UsageError: a name or value is not accepted; nothing has been written then.
     """
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
-    shown = Silent() if display is None else display(run.steps)
+    shown = WarningDisplay() if display is None else display(run.steps)
     return execute([run], [folder], shown, on_iteration=on_iteration)[0].agent
 
 
 def train_seeds(
     algorithm: str | Recipe | Learner,
-    env: Source,
+    env: EnvLike,
     seeds: Sequence[int],
     *,
     out: str | Path | None = None,
@@ -116,14 +117,14 @@ def train_seeds(
     iteration."""
     folder = None if out is None else check_new(Path(out))
     runs = prepare_seeds(algorithm, env, seeds, options)
-    shown = Silent() if display is None else display(sum(run.steps for run in runs))
+    shown = WarningDisplay() if display is None else display(sum(run.steps for run in runs))
     results = execute(runs, seed_folders(folder, seeds), shown, on_iteration=on_iteration)
     return [result.agent for result in results]
 
 
 def prepare_seeds(
     algorithm: str | Recipe | Learner,
-    env: Source,
+    env: EnvLike,
     seeds: Sequence[int],
     options: dict[str, Any],
     *,
@@ -140,7 +141,7 @@ def prepare_seeds(
             f"{len(seeds)} seeds at once on the backend {backend!r}; accepted is 'device': pass "
             "another backend, or train one seed after the other"
         )
-    jax_setup.side_by_side(len(seeds))
+    jax_setup.allow_parallel_runs(len(seeds))
     return [prepare(algorithm, env, {**options, "seed": seed}, name=name) for seed in seeds]
 
 
@@ -186,24 +187,26 @@ def execute(
     several side by side, and write each one's folder if there is one. Those that are `resumed` have
     been restored."""
     resumed = resumed or [None] * len(runs)
-    setup = runs[0].setup
+    settings = runs[0].settings
     called = on_iteration is not None
-    pace = Pace(setup.checkpoint_every, stopping, always=called and folders[0] is not None)
-    shown = Lasting(display)
+    pace = CheckpointSchedule(
+        settings.checkpoint_every, stopping, always=called and folders[0] is not None
+    )
+    shown = FailSafeDisplay(display)
     with contextlib.ExitStack() as closing:
         for run in runs:
             closing.callback(run.close)
         closing.callback(shown.close)
-        _check_outputs(setup, folders, on_iteration)
+        _check_outputs(settings, folders, on_iteration)
         evaluator = None
-        if setup.evaluate_every:
+        if settings.evaluate_every:
             evaluator = Evaluator(runs, done=0 if resumed[0] is None else resumed[0].steps)
             closing.callback(evaluator.close)
         for run in runs:
-            run.look_every(1 if called else 0 if evaluator is None else evaluator.looks_every)
+            run.set_sync_every(1 if called else 0 if evaluator is None else evaluator.sync_every)
         records = []
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
-            records.append(Record(run, folder, shown.note, resumed=checkpoint))
+            records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
             closing.callback(records[-1].close)
         if any(resumed):
             # Of each of several as many as make the mean of all.
@@ -229,7 +232,7 @@ def execute(
 
 
 def _check_outputs(
-    setup: Setup, folders: Sequence[Path | None], on_iteration: OnIteration | None
+    settings: RunSettings, folders: Sequence[Path | None], on_iteration: OnIteration | None
 ) -> None:
     """Raise `UsageError` where what is to come of a run can come of none."""
     if on_iteration is not None and not callable(on_iteration):
@@ -237,7 +240,7 @@ def _check_outputs(
             f"on_iteration is {on_iteration!r}; accepted is a function of a row and an agent"
         )
     for option in ("log", "evaluate_every"):
-        value = getattr(setup, option)
+        value = getattr(settings, option)
         if value and folders[0] is None:
             raise UsageError(f"{option} is {value!r} and the run has no folder: pass out=")
 
@@ -252,7 +255,7 @@ def _all_go_on(
 
 def load(path: str | Path) -> Agent:
     """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
-    jax_setup.before_computing()
+    jax_setup.configure_before_compute()
     path = Path(path)
     try:
         inner = path / "agent" if (path / "agent").is_dir() else path

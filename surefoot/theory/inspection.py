@@ -1,4 +1,4 @@
-"""`inspect`: an update of a run, replayed, with the curves along the line on which it lies."""
+"""`inspect`: an update of a run, reproduced, with the curves along the line on which it lies."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
-from surefoot.runs.reproduce import Replayed, replay
+from surefoot.runs.reproduce import ReproducedUpdate, reproduce
 from surefoot.theory.interpolation import Interpolation, check_nonnegative, interpolate
 from surefoot.theory.update_figure import SUFFIXES, check_matplotlib, draw_interpolation
 
@@ -23,7 +23,7 @@ CURVES = tuple(Interpolation._fields[:7])
 class Inspection(NamedTuple):
     """An update and its curves."""
 
-    update: Replayed
+    update: ReproducedUpdate
     curves: Interpolation
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ def inspect(
     *,
     clip: float | None = None,
     beta: float | None = None,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     display: Callable[[int], Display] | None = None,
 ) -> Inspection:
@@ -92,12 +92,12 @@ def inspect(
 
     `clip` and `beta` are, where they are not given, those of the run's method in that iteration,
     the clip that of a `Clipped` in its update; a method without a clip gets 0.2, one without a β
-    gets 1. The other arguments and the errors are those of `replay`.
+    gets 1. The other arguments and the errors are those of `reproduce`.
     """
     for name, value in (("clip", clip), ("beta", beta)):
         if value is not None:
             check_nonnegative(name, value)
-    update = replay(folder, iteration, env=env, algorithm=algorithm, display=display)
+    update = reproduce(folder, iteration, env=env, algorithm=algorithm, display=display)
     curves = interpolate(
         update.old,
         update.new,
@@ -113,7 +113,7 @@ def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
 
 
-def _beta(update: Replayed) -> float:
+def _beta(update: ReproducedUpdate) -> float:
     """β of the iteration: of the penalty in the objective, or of the step's own length."""
     found = update.row.get("kl_penalty", update.row.get("beta", 1.0))
     return float(found)

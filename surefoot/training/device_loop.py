@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,37 +18,36 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
-from surefoot.common.arrays import Saved, filled, named
-from surefoot.common.compile_cache import compiled, constants
+from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
+from surefoot.common.compile_cache import compile_cached, constants
 from surefoot.common.errors import UsageError
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.core.data.types import Trajectory
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners import finite_guard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
-    Ask,
-    Asking,
+    Control,
     Iteration,
+    ResumePoint,
     Seeds,
-    Start,
     Timing,
     flatten,
 )
-from surefoot.training.loop import DataSource, batch_rows
+from surefoot.training.loop import TrainingLoop, batch_rows
 from surefoot.training.rollout import Episodes, device_rollout
 
 _AXIS = "environments"
 _SHARED = PartitionSpec(_AXIS)
 
 
-class DeviceEnvironments(DataSource):
-    """Copies of an environment on the device, `horizon` steps of each an iteration; on several
-    devices, each has an equal share."""
+class DeviceLoop(TrainingLoop):
+    """The loop over copies of an environment on the device, `horizon` steps of each an iteration;
+    on several devices, each has an equal share."""
 
-    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int, setup: Setup) -> None:
-        devices = setup.devices
+    def __init__(self, env: DeviceEnv, num_envs: int, horizon: int, settings: RunSettings) -> None:
+        devices = settings.devices
         there = len(jax.devices())
         if devices > there:
             raise UsageError(
@@ -64,8 +63,8 @@ class DeviceEnvironments(DataSource):
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.rows, self.rows_in_words = batch_rows(horizon, num_envs)
         # A checkpoint lies between two calls, and a signal waits for the end of one.
-        self.most_per_call = (
-            1 if setup.checkpoint_every == 0 else max(1, min(16, 2**17 // self.rows))
+        self.max_iterations_per_call = (
+            1 if settings.checkpoint_every == 0 else max(1, min(16, 2**17 // self.rows))
         )
 
     def iterations(
@@ -76,13 +75,13 @@ class DeviceEnvironments(DataSource):
         *,
         steps: int,
         seeds: Seeds,
-        start: Start,
-        ask: Asking,
+        start: ResumePoint,
+        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         if start.environments is not None:
             start = start._replace(environments=[start.environments])
         for (told,) in self.side_by_side(
-            learner, to_env, [state], steps=steps, seeds=[seeds], start=start, ask=ask
+            learner, to_env, [state], steps=steps, seeds=[seeds], start=start, control=control
         ):
             yield told
 
@@ -94,28 +93,28 @@ class DeviceEnvironments(DataSource):
         *,
         steps: int,
         seeds: Sequence[Seeds],
-        start: Start,
-        ask: Asking,
+        start: ResumePoint,
+        control: Callable[[], Control],
     ) -> Iterator[list[Iteration]]:
         """⌊steps/(horizon·num_envs)⌋ iterations of every run, of which there is one for each state
         and its seeds; they start with a list of environments. A compiled program runs as many
-        iterations a call as divide their number evenly, `most_per_call` at most, so that one
-        program fits all; a call ends where somebody wants the state of that moment, every
-        `looked_at_every` iterations (0: nobody does). On an accelerator it is `vmap`ped over the
-        runs. On a CPU a program keeps one core busy, and products of many small matrices at once
-        take longer there than one after the other: the runs are calls of one program, side by side
-        in threads. A run's time is that of all of them.
+        iterations a call as divide their number evenly, `max_iterations_per_call` at most, so
+        that one program fits all; a call also ends every `sync_every` iterations, unless
+        that is 0. On an accelerator
+        it is `vmap`ped over the runs. On a CPU a program keeps one core busy, and products of many
+        small matrices at once take longer there than one after the other: the runs are calls of one
+        program, side by side in threads. A run's time is that of all of them.
 
         Over several `devices` environments are shared out evenly, and with them the rows of a
         batch; what is learned lies on all of them. The compiler places the sums across devices: the
         numbers are those of one device up to the order of summation."""
         env, num_envs, horizon, rows = self.env, self.num_envs, self.horizon, self.rows
-        devices, keep = self.devices, self.keep
+        devices, cache_program = self.devices, self.cache_program
         count = steps // rows
         if count == start.number:
             return
-        whole = math.gcd(count, start.number, self.looked_at_every)
-        per_call = max(k for k in range(1, self.most_per_call + 1) if whole % k == 0)
+        whole = math.gcd(count, start.number, self.sync_every)
+        per_call = max(k for k in range(1, self.max_iterations_per_call + 1) if whole % k == 0)
         clock = time.perf_counter
         begin = clock()
 
@@ -152,7 +151,7 @@ class DeviceEnvironments(DataSource):
                     env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
                 )
                 trajectory = in_time(trajectory)
-                seen = finite_guard.look(trajectory)
+                seen = finite_guard.find_nonfinite(trajectory)
                 state, metrics, critic = finite_guard.update(learner, state, trajectory, seen)
                 episodes = Episodes.of(trajectory)
                 return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
@@ -183,7 +182,7 @@ class DeviceEnvironments(DataSource):
             arrays = [(state, _put(env_state, NamedSharding(mesh, shared)))]
         fixed = env, num_envs, horizon, per_call, devices, constants(static)
         args = parts, arrays[0], keys[0], np.int32(0)
-        program = compiled(all_runs, *args, keep=keep, closed_over=fixed)
+        program = compile_cached(all_runs, *args, cache_program=cache_program, closed_over=fixed)
         compiling = clock() - begin
 
         def call(group: int, first: int) -> Any:
@@ -203,8 +202,8 @@ class DeviceEnvironments(DataSource):
             each, reports = (list(itertools.chain(*(r[k] for r in results))) for k in (1, 2))
             run = (clock() - begin) / per_call
             ends = [eqx.combine(part, static) for part in each]
-            answer = ask()
-            told_where = answer is not Ask.GO_ON or first + per_call == count
+            then = control()
+            wants_snapshot = then is not Control.CONTINUE or first + per_call == count
             for i in range(per_call):
                 last = i == per_call - 1
                 total = run + (compiling if i == 0 else 0.0)
@@ -214,17 +213,25 @@ class DeviceEnvironments(DataSource):
                     metrics, critic, episodes = jax.tree.map(lambda x, i=i: x[i], report)
                     returns, lengths = episodes.ended()
                     row, done = flatten(metrics, critic), (first + i + 1) * rows
-                    place = Saved(named(env=env_state), {}) if last and told_where else None
+                    snapshot = (
+                        Snapshot(to_named_arrays(env=env_state), {})
+                        if last and wants_snapshot
+                        else None
+                    )
                     ended = returns, lengths
-                    told.append(Iteration(first + i, done, state, row, *ended, timing, place=place))
+                    told.append(
+                        Iteration(
+                            first + i, done, state, row, *ended, timing, env_snapshot=snapshot
+                        )
+                    )
                 yield told
-            if answer is Ask.STOP:
+            if then is Control.STOP:
                 return
             compiling = 0.0
 
-    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
-        blank = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
-        return filled(saved.arrays, env=blank)["env"], None
+    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+        template = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
+        return from_named_arrays(snapshot.arrays, env=template)["env"], None
 
     def close(self) -> None:
         pass

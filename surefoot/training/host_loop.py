@@ -17,23 +17,22 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from surefoot.common.arrays import Saved
-from surefoot.common.compile_cache import compiled
+from surefoot.common.arrays import Snapshot
+from surefoot.common.compile_cache import compile_cached
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners import finite_guard
-from surefoot.methods.learners.finite_guard import Waiting
+from surefoot.methods.learners.finite_guard import PendingCriticFit
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
-    Ask,
-    Asking,
+    Control,
     Iteration,
+    ResumePoint,
     Seeds,
-    Start,
     Timing,
     flatten,
 )
-from surefoot.training.loop import DataSource, batch_rows
+from surefoot.training.loop import TrainingLoop, batch_rows
 from surefoot.training.rollout import (
     Episodes,
     HostRollout,
@@ -69,8 +68,8 @@ class Unfinished(NamedTuple):
 class Programs:
     """The two compiled calls, each made for the shapes of its first."""
 
-    def __init__(self, learner: Learner, *, keep: bool) -> None:
-        self._learner, self._keep = learner, keep
+    def __init__(self, learner: Learner, *, cache_program: bool) -> None:
+        self._learner, self._cache_program = learner, cache_program
         self._improve: Callable[..., Any] | None = None
         self._fit: Callable[..., Any] | None = None
         self.compiling = 0.0
@@ -78,15 +77,15 @@ class Programs:
 
     def improve(
         self, state: TrainState, key: PRNGKeyArray, transitions: Transitions
-    ) -> tuple[TrainState, Waiting | None, Any]:
+    ) -> tuple[TrainState, PendingCriticFit | None, Any]:
         """`Learner.improve` on what its behavior of that key collected."""
         args = self._learner, state, key, transitions
         self._improve = self._improve or self._made(_improve, *args)
         return jax.block_until_ready(self._improve(*args))
 
-    def fit(self, thread: Executor, state: TrainState, waiting: Waiting) -> Future[Fitted]:
+    def fit(self, thread: Executor, state: TrainState, pending: PendingCriticFit) -> Future[Fitted]:
         """`Learner.fit_critic`, in that thread."""
-        args = self._learner, state, waiting
+        args = self._learner, state, pending
         program = self._fit = self._fit or self._made(finite_guard.fit_critic, *args)
 
         def run() -> Fitted:
@@ -98,7 +97,7 @@ class Programs:
 
     def _made(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
         begin = time.perf_counter()
-        program = compiled(function, *args, keep=self._keep)
+        program = compile_cached(function, *args, cache_program=self._cache_program)
         self.compiling += time.perf_counter() - begin
         return program
 
@@ -108,7 +107,7 @@ def _improve(
 ) -> Any:
     policy = learner.behavior(state, key)
     trajectory = with_old(transitions, policy, state.normalizer)
-    return finite_guard.improve(learner, state, trajectory, finite_guard.look(trajectory))
+    return finite_guard.improve(learner, state, trajectory, finite_guard.find_nonfinite(trajectory))
 
 
 @jax.jit
@@ -116,8 +115,8 @@ def _keys(key: PRNGKeyArray, number: Any) -> Any:
     return tuple(jax.random.split(jax.random.fold_in(key, number)))
 
 
-class HostEnvironments(DataSource):
-    """Groups of environments on the host, `horizon` steps of each environment an iteration."""
+class HostLoop(TrainingLoop):
+    """The loop over groups of environments on the host, `horizon` steps of each an iteration."""
 
     def __init__(self, groups: list[HostEnv], horizon: int, *, owned: bool) -> None:
         self.groups, self.horizon = groups, horizon
@@ -136,25 +135,25 @@ class HostEnvironments(DataSource):
         *,
         steps: int,
         seeds: Seeds,
-        start: Start,
-        ask: Asking,
+        start: ResumePoint,
+        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
         with a critic is told when that is fitted, and by then the next one has been collected;
         where its environments stood is asked before."""
-        groups, horizon, keep = self.groups, self.horizon, self.keep
-        rollout = HostRollout(groups, horizon, to_env, keep=keep)
-        programs = Programs(learner, keep=keep)
+        groups, horizon, cache_program = self.groups, self.horizon, self.cache_program
+        rollout = HostRollout(groups, horizon, to_env, cache_program=cache_program)
+        programs = Programs(learner, cache_program=cache_program)
         rows = self.rows
         number, done, env_states = start
         if env_states is None:
             env_states = rollout.init(seeds.environment)
         unfinished: Unfinished | None = None
-        answer = Ask.GO_ON
+        then = Control.CONTINUE
         clock = time.perf_counter
         began = clock()
         with ThreadPoolExecutor(1, thread_name_prefix="critic") as thread:
-            while done + rows <= steps and answer is not Ask.STOP:
+            while done + rows <= steps and then is not Control.STOP:
                 key, act_key = _keys(seeds.collecting, np.int32(number))
                 policy = learner.behavior(state, key)
                 if number > 0 and learner.fresh_episodes:
@@ -178,15 +177,15 @@ class HostEnvironments(DataSource):
 
                 before = programs.compiling
                 learn = clock()
-                state, waiting, metrics = programs.improve(state, key, transitions)
+                state, pending, metrics = programs.improve(state, key, transitions)
                 update = clock() - learn - (programs.compiling - before)
-                fitted = None if waiting is None else programs.fit(thread, state, waiting)
+                fitted = None if pending is None else programs.fit(thread, state, pending)
 
                 taken = int(transitions.valid.sum())
                 done += taken + collected.lost
-                answer = ask()
-                told_where = answer is not Ask.GO_ON or done + rows > steps
-                place = save_groups(groups, env_states) if told_where else None
+                then = control()
+                wants_snapshot = then is not Control.CONTINUE or done + rows > steps
+                snapshot = save_groups(groups, env_states) if wants_snapshot else None
                 end = clock()
                 timing = Timing(
                     total=end - began,
@@ -198,7 +197,9 @@ class HostEnvironments(DataSource):
                 )
                 returns, lengths = Episodes.of(transitions).ended()
                 notices = collected.notices
-                told = Iteration(number, done, state, {}, returns, lengths, timing, notices, place)
+                told = Iteration(
+                    number, done, state, {}, returns, lengths, timing, notices, snapshot
+                )
                 if fitted is None:
                     yield told._replace(metrics=flatten(metrics, None))
                     end = clock()
@@ -213,8 +214,8 @@ class HostEnvironments(DataSource):
                     timing=last.timing._replace(total=total, steps_per_s=taken / total)
                 )
 
-    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
-        return restore_groups(self.groups, saved, seed=seed)
+    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+        return restore_groups(self.groups, snapshot, seed=seed)
 
     def close(self) -> None:
         with contextlib.ExitStack() as closing:

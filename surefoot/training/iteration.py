@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from surefoot.agents.playing.evaluation import Evaluation
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.methods.learners.learner import TrainState
 
 
 class Timing(NamedTuple):
-    """Where one iteration's wall time went, in seconds; `None` where it cannot be told apart."""
+    """Where one iteration's wall time went, in seconds; `None` if not measured separately."""
 
     total: float
     """From the end of the iteration before to the end of this one, compiling included."""
@@ -63,43 +63,35 @@ class Iteration(NamedTuple):
     timing: Timing
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted."""
-    place: Saved | None = None
-    """Where the environments stand after this iteration, if it was asked for."""
+    env_snapshot: Snapshot | None = None
+    """Where the environments stand after this iteration, if the caller asked for it, and after the
+    last one."""
     evaluation: Evaluation | None = None
     """The evaluation after this iteration; no loop has one."""
 
 
-class Ask(enum.Enum):
-    """What a loop is to do after an iteration."""
+class Control(enum.Enum):
+    """What a loop does after an iteration; the caller says which."""
 
-    GO_ON = enum.auto()
-    SAVE = enum.auto()
-    """Tell where the environments stand."""
+    CONTINUE = enum.auto()
+    SNAPSHOT = enum.auto()
+    """Add a snapshot of the environments to the iteration, and continue."""
     STOP = enum.auto()
-    """Tell it and end."""
+    """Add one, and end."""
 
 
-def go_on() -> Ask:
-    """The answer that lets a loop run to its end."""
-    return Ask.GO_ON
-
-
-#: What a loop asks after every iteration; the last one tells where the environments stand anyway.
-Asking = Callable[[], Ask]
-
-
-class Start(NamedTuple):
-    """Where a loop begins, if not at the beginning."""
+class ResumePoint(NamedTuple):
+    """Where a resumed loop starts."""
 
     number: int = 0
-    """Iterations that lie behind."""
+    """Iterations done."""
     steps: int = 0
-    """Their steps."""
+    """Environment steps done."""
     environments: Any = None
-    """What the source's `restore` made of where they stood."""
+    """What the loop's `restore` returned; `None` for new environments."""
 
 
-BEGINNING = Start()
+FRESH = ResumePoint()
 
 
 def merged(told: Sequence[Iteration]) -> Iteration:

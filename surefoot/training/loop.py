@@ -1,21 +1,21 @@
-"""`DataSource`: a loop over one kind of data."""
+"""`TrainingLoop`: a loop over one kind of data."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gymnasium import spaces
 
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners.learner import Learner, TrainState
-from surefoot.training.iteration import Asking, Iteration, Seeds, Start
+from surefoot.training.iteration import Control, Iteration, ResumePoint, Seeds
 
 
-class DataSource(abc.ABC):
-    """What a loop is run on."""
+class TrainingLoop(abc.ABC):
+    """Collects with a learner's behavior, or reads what was collected, and learns from it."""
 
     name: str
     observation_space: spaces.Space
@@ -25,10 +25,10 @@ class DataSource(abc.ABC):
     """Steps of one iteration."""
     rows_in_words: str
     """The same, for a user."""
-    keep: bool = False
-    """Whether all that is compiled is the library's own, so that programs may be kept."""
-    looked_at_every: int = 0
-    """Iterations between two after which somebody wants the state of that moment; 0: never."""
+    cache_program: bool = False
+    """Whether compiled programs may be cached: they are made from the library's own parts only."""
+    sync_every: int = 0
+    """Return the training state every this many iterations; 0 means only at the end."""
 
     @abc.abstractmethod
     def iterations(
@@ -39,20 +39,20 @@ class DataSource(abc.ABC):
         *,
         steps: int,
         seeds: Seeds,
-        start: Start,
-        ask: Asking,
+        start: ResumePoint,
+        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
-        """The loop, until another iteration might exceed `steps` or the answer is to stop."""
+        """Iterations until another one might exceed `steps`, or `control` returns STOP."""
 
     @abc.abstractmethod
-    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
-        """(`Start.environments` for what an `Iteration.place` says, why the environments are not
+    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+        """(`ResumePoint.environments` for an `Iteration.env_snapshot`, why the environments are not
         where they were). If they cannot be, they begin episodes of this seed. Raises `ValueError`
-        where what was saved is of something else."""
+        if the snapshot is of something else."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Close what this source opened."""
+        """Close what this loop opened."""
 
 
 def batch_rows(horizon: int, num_envs: int) -> tuple[int, str]:

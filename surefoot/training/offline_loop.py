@@ -11,28 +11,28 @@ import numpy as np
 
 from surefoot.agents.demonstrations import Demonstrations
 from surefoot.agents.playing.episodes import check_spaces
-from surefoot.common.arrays import Saved
-from surefoot.common.compile_cache import compiled
-from surefoot.core.data.types import Recorded
+from surefoot.common.arrays import Snapshot
+from surefoot.common.compile_cache import compile_cached
+from surefoot.core.data.types import OfflineData
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners import finite_guard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
-    Ask,
-    Asking,
+    Control,
     Iteration,
+    ResumePoint,
     Seeds,
-    Start,
     Timing,
     flatten,
 )
-from surefoot.training.loop import DataSource
+from surefoot.training.loop import TrainingLoop
 
 
-class Recording(DataSource):
-    """Recorded transitions, all of them an iteration, for a policy that is to act in `env`."""
+class OfflineLoop(TrainingLoop):
+    """The loop over recorded transitions, all of them an iteration, for a policy that is to act in
+    `env`."""
 
     num_envs = 1
 
@@ -57,24 +57,24 @@ class Recording(DataSource):
         *,
         steps: int,
         seeds: Seeds,
-        start: Start,
-        ask: Asking,
+        start: ResumePoint,
+        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
         obs = jnp.asarray(self.demonstrations.obs)
-        data = Recorded(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
+        data = OfflineData(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
         # All that will be seen is there already: the policy never meets another normalizer.
         if start.number == 0:
             seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
             state = state._replace(normalizer=seen)
-        rows, keep = self.rows, self.keep
+        rows, cache_program = self.rows, self.cache_program
         update: Callable[..., Any] | None = None
         clock = time.perf_counter
         for index in range(start.number, steps // rows):
             begin = clock()
             compiling = 0.0
             if update is None:
-                update = compiled(_update, learner, state, data, keep=keep)
+                update = compile_cached(_update, learner, state, data, cache_program=cache_program)
                 compiling = clock() - begin
             state, metrics, critic = update(learner, state, data)
             row = flatten(metrics, critic)
@@ -83,18 +83,24 @@ class Recording(DataSource):
                 total=total, steps_per_s=rows / total, compile=compiling, update=total - compiling
             )
             none = np.zeros(0)
-            answer = ask()
-            place = Saved({}, {}) if answer is not Ask.GO_ON or index + 1 == steps // rows else None
-            yield Iteration(index, (index + 1) * rows, state, row, none, none, timing, place=place)
-            if answer is Ask.STOP:
+            then = control()
+            snapshot = (
+                Snapshot({}, {})
+                if then is not Control.CONTINUE or index + 1 == steps // rows
+                else None
+            )
+            yield Iteration(
+                index, (index + 1) * rows, state, row, none, none, timing, env_snapshot=snapshot
+            )
+            if then is Control.STOP:
                 return
 
-    def restore(self, saved: Saved, *, seed: int) -> tuple[Any, str | None]:
+    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
         return None, None
 
     def close(self) -> None:
         pass
 
 
-def _update(learner: Learner, state: TrainState, data: Recorded) -> Any:
-    return finite_guard.update(learner, state, data, finite_guard.unseen())
+def _update(learner: Learner, state: TrainState, data: OfflineData) -> Any:
+    return finite_guard.update(learner, state, data, finite_guard.unchecked())

@@ -59,9 +59,9 @@ def device_turns():
     """surefoot's environments in JAX, compiled: turns of as many steps as sixteen iterations."""
     import jax
 
-    import surefoot as sf
+    from surefoot.common import jax_setup
 
-    sf.runtime.before_computing()
+    jax_setup.configure_before_compute()
     from surefoot.envs.device.classic import DEVICE_ENVS
 
     env = DEVICE_ENVS[args.env]

@@ -11,7 +11,7 @@ from surefoot.agents.export.card.card import Played, card
 from surefoot.agents.export.formats.onnx_graph import to_onnx
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.export.formats.stablehlo import to_stablehlo
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError, closest
 from surefoot.common.files.atomic import all_beside, check_new_file
 
@@ -40,8 +40,10 @@ class Exported(NamedTuple):
     """Episodes that were played for the card."""
 
 
-def check_export(path: Path, kind: str) -> None:
+def check_export(path: Path, kind: str, episodes: int) -> None:
     """Raise `UsageError` unless `write` can write there."""
+    if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 0:
+        raise UsageError(f"episodes is {episodes!r}; accepted is an integer >= 0")
     if kind not in FORMATS:
         raise UsageError(
             f"format is {kind!r}; accepted are {', '.join(FORMATS)}.{closest(str(kind), FORMATS)}"
@@ -49,10 +51,10 @@ def check_export(path: Path, kind: str) -> None:
     suffix = f".{kind}"
     if path.suffix != suffix:
         others = [other for other in FORMATS if path.suffix == f".{other}"]
-        mend = f": pass format {others[0]}, or another path" if others else ""
+        fix = f": pass format {others[0]}, or another path" if others else ""
         raise UsageError(
             f"{path} ends in {path.suffix or 'nothing'!r}; accepted for the format {kind} is "
-            f"{suffix}{mend}"
+            f"{suffix}{fix}"
         )
     check_new_file(path, purpose="the policy")
     check_new_file(path.with_name(_CARD), purpose="the policy's card")
@@ -69,14 +71,11 @@ def write(
     kind: str,
     episodes: int,
     seed: int,
-    env: Source | None,
+    env: EnvLike | None,
 ) -> Exported:
     """Write the agent's most probable actions as a file of that kind, and `card.md` beside it, with
-    the returns of that many episodes. Raises `UsageError` if it cannot be written there, or the
-    policy has no such form; nothing has been written then."""
-    if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 0:
-        raise UsageError(f"episodes is {episodes!r}; accepted is an integer >= 0")
-    check_export(path, kind)
+    the returns of that many episodes, once `check_export` has passed. Raises `UsageError` if the
+    policy has no such form, or a file cannot be written; nothing has been written then."""
     data = FORMATS[kind].write(agent, origin)
     where = agent.environment if env is None else env
     env_id = where if isinstance(where, str) else None

@@ -81,7 +81,7 @@ def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Ite
 def play_on_device(
     actor: Actor,
     env: DeviceEnv,
-    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    select: Callable[[DeviceState, Any, DeviceTransition], Any],
     *,
     episodes: int,
     seed: int,
@@ -89,14 +89,14 @@ def play_on_device(
     """Play one episode in each of `N` = `episodes` copies, all in one compiled program of
     `T` = time limit steps.
 
-    Returns which rows belong to the episodes, and what `keep` chose of every step's state before,
+    Returns which rows belong to the episodes, and what `select` chose of every step's state before,
     action and transition, leaves [T, N, …]. Raises `UsageError` if there is no time limit.
     """
     check_time_limit(env)
 
     @jax.jit
     def play(key: PRNGKeyArray) -> Any:
-        return device_episodes(actor, env, keep, key, episodes=episodes)
+        return device_episodes(actor, env, select, key, episodes=episodes)
 
     counts, kept = jax.tree.map(np.asarray, play(jax.random.key(seed)))
     return counts, kept
@@ -114,7 +114,7 @@ def check_time_limit(env: DeviceEnv) -> None:
 def device_episodes(
     actor: Actor,
     env: DeviceEnv,
-    keep: Callable[[DeviceState, Any, DeviceTransition], Any],
+    select: Callable[[DeviceState, Any, DeviceTransition], Any],
     key: PRNGKeyArray,
     *,
     episodes: int,
@@ -125,7 +125,7 @@ def device_episodes(
         act_key, env_key = jax.random.split(key)
         action = actor(state.obs, act_key)
         next_state, row = env.step(state, action, env_key)
-        return next_state, (row.terminated | row.truncated, keep(state, action, row))
+        return next_state, (row.terminated | row.truncated, select(state, action, row))
 
     assert env.time_limit is not None
     start, steps = jax.random.split(key)

@@ -33,7 +33,7 @@ class Evaluation(NamedTuple):
 
 
 def kept_on_device(state: DeviceState, action: Any, row: DeviceTransition) -> Any:
-    """What of a step on the device `of_rows` needs."""
+    """Selects the fields of a device step that `of_rows` needs."""
     return row.episode_return, row.episode_length
 
 

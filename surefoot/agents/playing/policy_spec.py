@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gymnasium
 from gymnasium import spaces
@@ -17,17 +16,13 @@ from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
 from surefoot.envs.spaces.observations import observation_size
 
-if TYPE_CHECKING:
-    pass
-
-
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
 #: environment, or a device environment.
-Source = str | Callable[[], gymnasium.Env] | VectorEnv | DeviceEnv
+EnvLike = str | Callable[[], gymnasium.Env] | VectorEnv | DeviceEnv
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class PolicySpec:
     """What, beside arrays, defines an agent's networks; kept in the manifest."""
 
     observation_space: spaces.Space

@@ -24,7 +24,7 @@ _FPS = 30.0
 _INSTALL = "pip install 'surefoot[video]'"
 
 
-class Stage:
+class Renderer:
     """An environment with its frames, made from what an agent is evaluated on. Raises `UsageError`
     where it draws none."""
 

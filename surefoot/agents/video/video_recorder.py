@@ -19,7 +19,7 @@ import numpy as np
 from surefoot.agents.playing.episodes import Actor, HostStep, play_on_host
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.video.encoder import Encoder, find_ffmpeg
-from surefoot.agents.video.renderer import Stage
+from surefoot.agents.video.renderer import Renderer
 from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import beside, check_new_file
 from surefoot.envs.device.device_env import DeviceEnv
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     reward: float
 
 
-class Script:
+class ActionLog:
     """What is to be filmed of an evaluation: its first episodes, those of the first
     sub-environment before those of the second, and so on."""
 
@@ -43,16 +43,16 @@ class Script:
         before = itertools.accumulate(shares, initial=0)
         wanted = [max(0, min(s, filmed - b)) for s, b in zip(shares, before, strict=False)]
         #: Per sub-environment its filmed episodes, each its steps.
-        self.takes: list[list[list[Step]]] = [[[] for _ in range(n)] for n in wanted]
+        self.episodes: list[list[list[Step]]] = [[[] for _ in range(n)] for n in wanted]
         self._at = np.zeros(num_envs, int)
 
     def add(self, step: HostStep) -> None:
         """Write down what is to be filmed of a step of all."""
-        for i, takes in enumerate(self.takes):
-            if step.counts[i] and self._at[i] < len(takes):
+        for i, episodes in enumerate(self.episodes):
+            if step.counts[i] and self._at[i] < len(episodes):
                 # A copy: the next step may be written in its place.
-                take = Step(copy.copy(step.action[i]), float(step.reward[i]))
-                takes[self._at[i]].append(take)
+                taken = Step(copy.copy(step.action[i]), float(step.reward[i]))
+                episodes[self._at[i]].append(taken)
                 self._at[i] += step.terminated[i] | step.truncated[i]
 
 
@@ -65,7 +65,7 @@ class UnfilmedError(UsageError):
         """What was played."""
 
 
-class Film:
+class VideoRecorder:
     """A video that an evaluation is to leave at `path`, of its first `episodes` episodes. Raises
     `UsageError` where none can be made, before anything is played."""
 
@@ -77,7 +77,7 @@ class Film:
             )
         check_new_file(path, purpose="the video")
         find_ffmpeg()
-        self._stage = Stage(source)
+        self._renderer = Renderer(source)
         self._source = source
         #: Frames that were written.
         self.frames = 0
@@ -85,7 +85,7 @@ class Film:
     @property
     def fps(self) -> float:
         """Frames a second: the environment's own."""
-        return self._stage.fps
+        return self._renderer.fps
 
     def evaluate(
         self, actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
@@ -100,15 +100,15 @@ class Film:
             )
         if isinstance(env, DeviceEnv):
             result = evaluate(actor, env, episodes=episodes, seed=seed)
-            script = Script(1, episodes=self.episodes, filmed=self.episodes)
+            actions = ActionLog(1, episodes=self.episodes, filmed=self.episodes)
             with contextlib.closing(make_host(env.name, 1)) as host:
                 for step in play_on_host(actor, host, episodes=self.episodes, seed=seed):
-                    script.add(step)
+                    actions.add(step)
         else:
-            script = Script(env.num_envs, episodes=episodes, filmed=self.episodes)
-            result = evaluate(actor, env, episodes=episodes, seed=seed, watch=script.add)
+            actions = ActionLog(env.num_envs, episodes=episodes, filmed=self.episodes)
+            result = evaluate(actor, env, episodes=episodes, seed=seed, watch=actions.add)
         try:
-            self._write(script, seed)
+            self._write(actions, seed)
         except OSError as error:
             raise UnfilmedError(
                 f"{self.path} cannot be made: {error.strerror}; pass another path", result
@@ -117,37 +117,37 @@ class Film:
             raise UnfilmedError(str(error), result) from None
         return result
 
-    def _write(self, script: Script, seed: int) -> None:
+    def _write(self, actions: ActionLog, seed: int) -> None:
         with (
             beside(self.path) as part,
-            Encoder(part, self._stage.first, fps=self.fps) as encoder,
+            Encoder(part, self._renderer.first, fps=self.fps) as encoder,
         ):
-            for frame in self._again(script, seed):
+            for frame in self._resimulated(actions, seed):
                 if frame.shape != encoder.shape:
                     raise UsageError(
-                        f"{self._stage.name} draws frames of {frame.shape} after some of "
+                        f"{self._renderer.name} draws frames of {frame.shape} after some of "
                         f"{encoder.shape}; accepted for a video is one size"
                     )
                 encoder.write(frame)
             self.frames = encoder.frames
 
-    def _again(self, script: Script, seed: int) -> Iterator[np.ndarray]:
-        for i, takes in enumerate(script.takes):
-            for number, take in enumerate(takes):
-                self._stage.reset(seed + i if number == 0 else None)
-                yield self._stage.frame()
-                for step in take:
-                    reward = self._stage.step(step.action)
+    def _resimulated(self, actions: ActionLog, seed: int) -> Iterator[np.ndarray]:
+        for i, episodes in enumerate(actions.episodes):
+            for number, episode in enumerate(episodes):
+                self._renderer.reset(seed + i if number == 0 else None)
+                yield self._renderer.frame()
+                for step in episode:
+                    reward = self._renderer.step(step.action)
                     if not np.array_equal(reward, step.reward, equal_nan=True):
                         raise UsageError(
-                            f"{self._stage.name} earns {reward:g} where it earned "
+                            f"{self._renderer.name} earns {reward:g} where it earned "
                             f"{step.reward:g} with the same seed and actions: accepted for a video "
                             "is an environment whose randomness all comes from its seed"
                         )
-                    yield self._stage.frame()
+                    yield self._renderer.frame()
 
-    def __enter__(self) -> Film:
+    def __enter__(self) -> VideoRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stage.close()
+        self._renderer.close()

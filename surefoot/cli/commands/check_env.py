@@ -13,7 +13,7 @@ from surefoot.cli.arguments import parse
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckEnv:
     """Play an environment for a few hundred steps, and say what is wrong with it, a line for each
-    defect, and how to mend it."""
+    defect, and how to fix it."""
 
     env: tyro.conf.Positional[str]
     """A Gymnasium id, or MODULE:NAME: of a module that can be imported from this folder, a class or

@@ -10,7 +10,7 @@ from typing import Literal
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import say
+from surefoot.cli.commands.messages import print_line
 from surefoot.common.fields import at_least, validate
 
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     agent = load(options.run)
     default = options.run / options.format / f"policy.{options.format}"
     out = options.out or default
-    check_export(out, options.format)
+    check_export(out, options.format, options.episodes)
     written = export(
         agent,
         out,
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str]) -> int:
     )
     taken = ", ".join(map(str, inputs(agent.observation_space)))
     console = Console()
-    say(console, f"policy: {written.policy}   ({taken} → {output(agent.action_space)})")
+    print_line(console, f"policy: {written.policy}   ({taken} → {output(agent.action_space)})")
     played = f"{written.evaluated} episodes" if written.evaluated else "no episode"
-    say(console, f"card: {written.card}   ({played} played for it)")
+    print_line(console, f"card: {written.card}   ({played} played for it)")
     return 0
 
 

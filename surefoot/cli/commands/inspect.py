@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import say, terminal
+from surefoot.cli.commands.messages import make_console, print_line
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
     if options.out is not None:
         check_file(options.out)
-    console = terminal()
+    console = make_console()
     inspection = inspect(
         options.run,
         options.iteration,
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         env=options.env and named_environment(options.run, options.env),
         display=lambda steps: make_display(console, steps),
     )
-    say(console, str(inspection))
+    print_line(console, str(inspection))
     if options.out is not None:
         inspection.save(options.out)
-        say(console, f"written: {options.out}")
+        print_line(console, f"written: {options.out}")
     return 0

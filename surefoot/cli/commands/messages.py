@@ -12,9 +12,9 @@ from typing import Any
 from surefoot.methods.recipes.base import Offline
 
 
-def terminal() -> Any:
-    """A console that tells of a pipe that nobody reads as of any write that fails. One of rich's
-    own would end the process there, in the middle of a run."""
+def make_console() -> Any:
+    """A console that raises `BrokenPipeError` instead of exiting the process, as rich's own does
+    even in the middle of a run."""
     from rich.console import Console
 
     class Terminal(Console):
@@ -24,7 +24,7 @@ def terminal() -> Any:
     return Terminal()
 
 
-def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
+def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
     """Say what came of a run, or of several."""
     from surefoot.runs.display.summary import WINDOW
 
@@ -34,34 +34,34 @@ def conclude(console: Any, run: Any, results: Sequence[Any]) -> None:
         means = [sum(part) / len(part) for part in recent]
         each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
         text = f"mean return of the last {len(recent[0])} episodes"
-        say(console, f"{text}: {sum(means) / len(means):.1f}{each}")
+        print_line(console, f"{text}: {sum(means) / len(means):.1f}{each}")
     elif isinstance(run.recipe, Offline):
-        say(console, f"learned from {run.rows:,} recorded transitions")
+        print_line(console, f"learned from {run.rows:,} recorded transitions")
     else:
-        say(console, "no episode finished: raise --steps or --horizon")
-    refused = sum(result.refused for result in results)
-    if refused:
-        say(console, f"{refused} updates were refused: something was not finite")
+        print_line(console, "no episode finished: raise --steps or --horizon")
+    skipped = sum(result.skipped for result in results)
+    if skipped:
+        print_line(console, f"{skipped} updates were refused: something was not finite")
 
 
-def again(env: str | None) -> str:
+def env_option(env: str | None) -> str:
     """What a command about a run has to be told once more: an environment that is no id."""
     return f" --env {env}" if env is not None and ":" in env else ""
 
 
-def interrupted(
+def print_interrupted(
     console: Any, folder: Path, env: str | None, results: Sequence[Any], signals: Any
 ) -> int:
     """Say how to go on, and return the exit code."""
-    say(
+    print_line(
         console,
         f"interrupted after {results[0].steps:,} steps: "
-        f"'surefoot resume {folder}{again(env)}' goes on",
+        f"'surefoot resume {folder}{env_option(env)}' goes on",
     )
     return int(signals.exit_code)
 
 
-def say(console: Any, text: str) -> None:
+def print_line(console: Any, text: str) -> None:
     """Print a line as it is."""
     # What nobody can read any more is no reason to fail.
     with contextlib.suppress(OSError):

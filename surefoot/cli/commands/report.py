@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import say
+from surefoot.cli.commands.messages import print_line
 from surefoot.common.errors import UsageError
 
 #: What a page is called in a run's folder.
@@ -38,12 +38,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Report, spelled, prog="surefoot report", positionals=["runs"])
     from rich.console import Console
 
-    from surefoot import reporting
+    from surefoot.reporting import write
     from surefoot.reporting.data.run_paths import is_folder
 
     runs = options.runs
     out = options.out or (runs[0] / PAGE if len(runs) == 1 and is_folder(runs[0]) else Path(PAGE))
-    say(Console(), f"written: {reporting.write(runs, out)}")
+    print_line(Console(), f"written: {write(runs, out)}")
     return 0
 
 
@@ -59,12 +59,12 @@ def wanted(folder: Path, run: Path) -> bool:
 def report_at_end(console: Any, folder: Path) -> None:
     """Write the page of a run that has ended into its folder: whatever comes of it, the run is
     whole, and the command has not failed."""
-    from surefoot import reporting
+    from surefoot.reporting import write
 
     try:
-        say(console, f"report: {reporting.write([folder], folder / PAGE)}")
+        print_line(console, f"report: {write([folder], folder / PAGE)}")
     except UsageError as error:
-        say(console, f"no report: {error}")
+        print_line(console, f"no report: {error}")
     except Exception:
         traceback.print_exc()
         print(

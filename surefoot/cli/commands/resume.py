@@ -9,7 +9,13 @@ from pathlib import Path
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import again, conclude, interrupted, say, terminal
+from surefoot.cli.commands.messages import (
+    env_option,
+    make_console,
+    print_interrupted,
+    print_line,
+    print_results,
+)
 from surefoot.cli.commands.report import report_at_end, wanted
 
 
@@ -33,22 +39,24 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
     from surefoot.runs.display.progress import make_display
     from surefoot.runs.rebuild import named_environment
-    from surefoot.runs.resume import go_on, restored
+    from surefoot.runs.resume import continue_runs, restored
     from surefoot.runs.signals import Signals
 
     env = options.env and named_environment(options.run, options.env)
     with restored(options.run, steps=options.steps, env=env) as runs:
-        console = terminal()
+        console = make_console()
         for one in runs:
-            say(console, str(one))
+            print_line(console, str(one))
         shown = make_display(console, sum(one.total for one in runs))
         with Signals() as signals:
-            results = go_on(runs, shown, stopping=signals.asked)
+            results = continue_runs(runs, shown, stopping=signals.asked)
     run, folder = runs[0].run, runs[0].folder
-    conclude(console, run, results)
+    print_results(console, run, results)
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
-        return interrupted(console, options.run, options.env, results, signals)
-    say(console, f"run: {options.run}   (surefoot evaluate {folder}{again(options.env)})")
+        return print_interrupted(console, options.run, options.env, results, signals)
+    print_line(
+        console, f"run: {options.run}   (surefoot evaluate {folder}{env_option(options.env)})"
+    )
     if options.report and wanted(options.run, folder):
         report_at_end(console, options.run)
     return 0

@@ -10,11 +10,17 @@ from typing import Annotated, Any
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import again, conclude, interrupted, say, terminal
+from surefoot.cli.commands.messages import (
+    env_option,
+    make_console,
+    print_interrupted,
+    print_line,
+    print_results,
+)
 from surefoot.cli.commands.report import report_at_end
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, validate
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES, find_recipe
 
 
@@ -50,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
             ),
             ("live", _option(bool, "Show the dashboard of 'surefoot watch' meanwhile."), False),
             ("report", _option(bool, "Write report.html at the end."), True),
-            ("run", Setup, dataclasses.field(default=Setup())),
+            ("run", RunSettings, dataclasses.field(default=RunSettings())),
             ("hyperparameters", kind, dataclasses.field(default=kind())),
         ],
         frozen=True,
@@ -84,21 +90,21 @@ def _run_training(name: str, options: Any) -> int:
     )
 
     folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
-    setup = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
-    first = setup.pop("seed")
+    settings = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
+    first = settings.pop("seed")
     seeds = range(first, first + options.seeds)
     # A module may compute when it is imported.
-    jax_setup.before_computing()
-    jax_setup.side_by_side(len(seeds))
+    jax_setup.configure_before_compute()
+    jax_setup.allow_parallel_runs(len(seeds))
     env = find_env(options.env)
-    runs = prepare_seeds(options.hyperparameters, env, seeds, setup, name=name)
+    runs = prepare_seeds(options.hyperparameters, env, seeds, settings, name=name)
     run, several = runs[0], len(runs) > 1
-    console = terminal()
+    console = make_console()
     rounded = ""
     if run.steps != options.run.steps:
         rounded = f" ({options.run.steps:,} rounded down to whole batches of {run.rows:,})"
     which = f"seeds {seeds[0]} to {seeds[-1]} at once" if several else f"seed {seeds[0]}"
-    say(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
+    print_line(console, f"{name} on {run.env_name}: {run.steps:,} steps{rounded}, {which}")
     folders = seed_folders(folder, seeds) if several else [folder]
     total = sum(run.steps for run in runs)
     if options.live and console.is_terminal:
@@ -109,11 +115,13 @@ def _run_training(name: str, options: Any) -> int:
         shown = make_display(console, total)
     with Signals() as signals:
         results = execute(runs, folders, shown, stopping=signals.asked)
-    conclude(console, run, results)
+    print_results(console, run, results)
     what = f"{len(runs)} runs" if several else "run"
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
-        return interrupted(console, folder, options.env, results, signals)
-    say(console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{again(options.env)})")
+        return print_interrupted(console, folder, options.env, results, signals)
+    print_line(
+        console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{env_option(options.env)})"
+    )
     if options.report:
         report_at_end(console, folder)
     return 0

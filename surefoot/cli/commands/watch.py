@@ -45,42 +45,42 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     view = _View(options.run)
     if options.once or not console.is_terminal:
-        console.print(view.look(console.width))
+        console.print(view.render(console.width))
         return 0
     try:
         with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
             while True:
-                live.update(view.look(console.width), refresh=True)
+                live.update(view.render(console.width), refresh=True)
                 time.sleep(options.every)
     except KeyboardInterrupt:
         return 0
 
 
 class _View:
-    """What is to be seen of a folder."""
+    """The view of a folder that `watch` refreshes."""
 
     def __init__(self, folder: Path) -> None:
-        from surefoot.runs.display.watched_run import Watched
+        from surefoot.runs.display.watched_run import RunWatcher
         from surefoot.runs.folder import config_file
 
         self._folder = folder
-        self._alone = Watched(folder) if (folder / config_file.NAME).is_file() else None
-        self._runs: dict[Path, Watched] = {}
+        self._alone = RunWatcher(folder) if (folder / config_file.NAME).is_file() else None
+        self._runs: dict[Path, RunWatcher] = {}
 
-    def look(self, width: int) -> Any:
-        """It as it is now."""
+    def render(self, width: int) -> Any:
+        """The folder as it is now, to be printed."""
         from rich.text import Text
 
         from surefoot.runs.display import dashboard
-        from surefoot.runs.display.watched_run import Watched
+        from surefoot.runs.display.watched_run import RunWatcher
         from surefoot.runs.folder.find_runs import find
 
         if self._alone is not None:
-            if self._alone.look():
+            if self._alone.poll():
                 return dashboard.of_run(self._alone)
             return Text(dashboard.printable(f"{self._folder} is gone"))
-        runs = {path: self._runs.get(path) or Watched(path) for path in find(self._folder)}
-        self._runs = {path: run for path, run in runs.items() if run.look()}
+        runs = {path: self._runs.get(path) or RunWatcher(path) for path in find(self._folder)}
+        self._runs = {path: run for path, run in runs.items() if run.poll()}
         shown = [run for run in self._runs.values() if run.config]
         if not shown:
             return Text(dashboard.printable(f"no runs in {self._folder} yet"))

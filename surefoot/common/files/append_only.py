@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 
-class Appending:
+class AppendOnlyFile:
     """A file of bytes that are appended in whole entries. It is opened with the first of them, so
     that one that cannot be made fails like one that cannot be written."""
 

@@ -1,4 +1,4 @@
-"""What is said of files that cannot be written, a full disk's for instance."""
+"""Reports failed writes (for instance on a full disk) without ending the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-class Tolerant:
+class BestEffortWriter:
     """Writes, or says once of every path that it cannot be written, until it can again."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -14,7 +14,7 @@ class Tolerant:
         self._failing: set[Path] = set()
 
     def __call__(self, path: Path, write: Callable[[], object]) -> None:
-        """Call `write`, which writes `path`; an `OSError` is told and goes no further."""
+        """Call `write`, which writes `path`; an `OSError` is reported and goes no further."""
         try:
             write()
         except OSError as error:

@@ -17,11 +17,11 @@ if sys.platform != "win32":
     import fcntl
 
 _NAME = ".lock"
-# Who looks whether it is held has it himself for an instant.
+# Probing the lock takes it for an instant.
 _PATIENCE = 0.5
 
 
-def hold(folder: Path) -> BaseFileLock:
+def acquire_lock(folder: Path) -> BaseFileLock:
     """The lock, taken; `release` gives it back. Raises `UsageError` where another process has it,
     or it cannot be taken."""
     lock = FileLock(folder / _NAME)

@@ -1,6 +1,6 @@
 """The data of one iteration: a `Trajectory` is collected, a `Batch` is learned from.
 
-`Recorded` is what an offline method has in place of a trajectory. All are named tuples of arrays
+`OfflineData` is what an offline method has in place of a trajectory. All are named tuples of arrays
 and carry no logic beyond `take`, which picks rows of a batch.
 """
 
@@ -34,7 +34,7 @@ Behavior = Callable[[Float[Array, "*batch obs"]], Distribution]
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Acting:
-    """What the numbers in an action mean."""
+    """How raw actions map to the environment's action space."""
 
     action_space: str
     """The environment's, bounds included, as JSON."""
@@ -71,7 +71,7 @@ class Trajectory(NamedTuple):
     episode_length: Int[Array, "T N"]
     """Transitions from the episode's start up to and with this row."""
     acting: Acting | None = None
-    """What `action` means, where that was told."""
+    """How `action` maps to the environment, if that is known."""
 
 
 class Batch(NamedTuple):
@@ -95,7 +95,7 @@ class Batch(NamedTuple):
     """The distribution of the averaged policy, where an update keeps one (`AveragePolicy`)."""
 
 
-class Recorded(NamedTuple):
+class OfflineData(NamedTuple):
     """What was seen and done, a row a transition."""
 
     obs: Float[Array, "B obs"]

@@ -2,13 +2,13 @@
 
 from surefoot.core.distributions.base import Distribution
 from surefoot.core.distributions.categorical import Bernoulli, Categorical, MultiCategorical
-from surefoot.core.distributions.deterministic import Certain
+from surefoot.core.distributions.deterministic import Deterministic
 from surefoot.core.distributions.gaussian import DiagGaussian
 
 __all__ = [
     "Bernoulli",
     "Categorical",
-    "Certain",
+    "Deterministic",
     "DiagGaussian",
     "Distribution",
     "MultiCategorical",

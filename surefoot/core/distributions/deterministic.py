@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from surefoot.core.distributions.base import Distribution
 
 
-class Certain(Distribution):
+class Deterministic(Distribution):
     """A distribution of which always the mode is drawn. `log_prob`, `entropy` and `kl` are those of
     the distribution within, not of a point mass."""
 
@@ -28,11 +28,11 @@ class Certain(Distribution):
     def entropy(self) -> Float[Array, "..."]:
         return self.of.entropy()
 
-    def kl(self, other: Certain) -> Float[Array, "..."]:
+    def kl(self, other: Deterministic) -> Float[Array, "..."]:
         return self.of.kl(other.of)
 
     def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
         return self.of.diagnostics()
 
-    def metric(self, tangent: Certain) -> Certain:
-        return Certain(self.of.metric(tangent.of))
+    def metric(self, tangent: Deterministic) -> Deterministic:
+        return Deterministic(self.of.metric(tangent.of))

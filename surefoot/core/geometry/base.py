@@ -9,7 +9,7 @@ import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from surefoot.core.data.types import Info, Params
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 
 
 class Geometry(eqx.Module):
@@ -20,5 +20,7 @@ class Geometry(eqx.Module):
         """The state before the first step."""
 
     @abc.abstractmethod
-    def direction(self, key: PRNGKeyArray, local: Local, state: Any) -> tuple[Params, Any, Info]:
+    def direction(
+        self, key: PRNGKeyArray, local: LocalModel, state: Any
+    ) -> tuple[Params, Any, Info]:
         """(direction, next state, info). The direction has the structure of `local.grad`."""

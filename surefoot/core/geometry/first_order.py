@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.core.data.types import Params, Scalar
 from surefoot.core.geometry.base import Geometry
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 
 
 class FirstOrderInfo(NamedTuple):
@@ -31,7 +31,7 @@ class Euclidean(Geometry):
         return None
 
     def direction(
-        self, key: PRNGKeyArray, local: Local, state: None
+        self, key: PRNGKeyArray, local: LocalModel, state: None
     ) -> tuple[Params, None, FirstOrderInfo]:
         return local.grad, None, FirstOrderInfo(optax.tree.norm(local.grad))
 
@@ -68,7 +68,7 @@ class Optax(Geometry):
         return self._made().init(eqx.filter(params, eqx.is_inexact_array))
 
     def direction(
-        self, key: PRNGKeyArray, local: Local, state: Any
+        self, key: PRNGKeyArray, local: LocalModel, state: Any
     ) -> tuple[Params, Any, FirstOrderInfo]:
         loss_gradient = optax.tree.scale(-1.0, local.grad)
         params = eqx.filter(local.params, eqx.is_inexact_array)

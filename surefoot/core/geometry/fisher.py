@@ -1,10 +1,10 @@
-"""Conjugate gradient (Hestenes & Stiefel 1952) as a solver of lineax's.
+"""The natural gradient, d = (F + λI)⁻¹ g.
 
-Lineax has one of its own. This one multiplies as often as it iterates: it starts from zero without
-asking what the operator makes of zero, and tells the residual that it carries along, where finding
-it afresh takes one product more. Of a TRPO step's products that is two in twelve. Nor does it give
-up where pᵀAp is small beside ‖r‖², which a Fisher matrix of some thousand float32 parameters meets
-at ordinary curvatures.
+Steepest where steps are measured by the KL they cause (Kakade 2001; Peters & Schaal 2008). F is the
+Fisher matrix at the current parameters, used through products only; the solver decides how the
+system is solved: conjugate gradient without ever forming F (Schulman et al. 2015), or densely by
+Cholesky, for small networks and as the oracle. The damping λ shapes the direction and never enters
+the length of the step, which uses the undamped F.
 """
 
 from __future__ import annotations
@@ -20,13 +20,20 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from surefoot.core.data.types import Params, Scalar
 from surefoot.core.geometry.base import Geometry
-from surefoot.core.local_model import Local, dot
+from surefoot.core.local_model import LocalModel, dot
 
 
 class CG(lx.AbstractLinearSolver):
-    """At most `steps` iterations from zero, fewer where the relative residual ‖b − Ax‖/‖b‖ has
-    fallen to `tolerance`. The operator must be positive definite. `solution.stats` has "num_steps"
-    and "residual", ‖b − Ax‖."""
+    """Conjugate gradient (Hestenes & Stiefel 1952): at most `steps` iterations from zero, fewer
+    where the relative residual ‖b − Ax‖/‖b‖ has fallen to `tolerance`. The operator must be
+    positive definite. `solution.stats` has "num_steps" and "residual", ‖b − Ax‖.
+
+    Lineax has a solver of its own. This one needs one product an iteration: it starts from zero
+    without applying the operator, and reports the recursively updated residual, where computing it
+    afresh takes one product more. That saves two of a TRPO step's twelve products. Nor does it give
+    up where pᵀAp is small beside ‖r‖², which a Fisher matrix of some thousand float32 parameters
+    meets at ordinary curvatures.
+    """
 
     steps: int = eqx.field(static=True, default=10)
     tolerance: float = eqx.field(static=True, default=1e-6, kw_only=True)
@@ -96,7 +103,7 @@ class Fisher(Geometry):
         return None
 
     def direction(
-        self, key: PRNGKeyArray, local: Local, state: None
+        self, key: PRNGKeyArray, local: LocalModel, state: None
     ) -> tuple[Params, None, SolveInfo]:
         def damped(v: Params) -> Params:
             return optax.tree.add_scale(local.fvp(v), self.damping, v)

@@ -27,7 +27,18 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from surefoot.core.data.types import Params, Scalar
 from surefoot.core.distributions import Distribution
 from surefoot.core.geometry.base import Geometry
-from surefoot.core.local_model import Local, dot
+from surefoot.core.local_model import LocalModel, dot
+
+
+class LayerStatistics(NamedTuple):
+    """For each layer x ↦ x W + b of the network, one entry a row of the batch: the gradient of
+    √p·log π(a|s) with respect to W, p the row's share of the batch's weight, is the outer product
+    of the two."""
+
+    inputs: tuple[Float[Array, "B _"], ...]
+    """The layer's input x."""
+    cotangents: tuple[Float[Array, "B _"], ...]
+    """Derivative of √p·log π(a|s) with respect to x W + b, for a ~ π(·|s), not the batch's a."""
 
 
 class KFACState(NamedTuple):
@@ -52,8 +63,9 @@ class KFACInfo(NamedTuple):
 
 class KFAC(Geometry):
     """d ≈ (F̃ + λI)⁻¹ g with the Kronecker-factored F̃ and λ = `damping`, for networks that have
-    `layers` and `with_taps`. The factored damping is A ⊗ S + λI + √λ(πI ⊗ S + A ⊗ I/π): the same λ
-    damps more than it does in `Fisher`. A batch that is not finite enters no average."""
+    `layers` and `with_layer_perturbations`. The factored damping is
+    A ⊗ S + λI + √λ(πI ⊗ S + A ⊗ I/π): the same λ damps more than it does in `Fisher`. A batch that
+    is not finite enters no average."""
 
     damping: Scalar = eqx.field(converter=jnp.asarray, default=0.1)
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.95)
@@ -61,19 +73,19 @@ class KFAC(Geometry):
     batches count alike."""
 
     def init(self, params: Params) -> KFACState:
-        def blank(size: int, like: Array) -> Array:
+        def zeros(size: int, like: Array) -> Array:
             return jnp.zeros((size, size), like.dtype)
 
         return KFACState(
-            inputs=tuple(blank(w.shape[0] + 1, w) for w, _ in params.layers),
-            cotangents=tuple(blank(w.shape[1], w) for w, _ in params.layers),
+            inputs=tuple(zeros(w.shape[0] + 1, w) for w, _ in params.layers),
+            cotangents=tuple(zeros(w.shape[1], w) for w, _ in params.layers),
             batches=jnp.zeros((), jnp.int32),
         )
 
     def direction(
-        self, key: PRNGKeyArray, local: Local, state: KFACState
+        self, key: PRNGKeyArray, local: LocalModel, state: KFACState
     ) -> tuple[Params, KFACState, KFACInfo]:
-        state = self._average(state, taps(local, key), local.batch.weight)
+        state = self._average(state, layer_statistics(local, key), local.batch.weight)
         solved = []
         for (w, b), a, s in zip(local.grad.layers, state.inputs, state.cotangents, strict=True):
             stacked = _solve(a, s, jnp.concatenate([w, b[None]]), self.damping)
@@ -87,12 +99,16 @@ class KFAC(Geometry):
         info = KFACInfo(optax.tree.norm(local.grad), jnp.where(positive, cosine, 0.0))
         return direction, state, info
 
-    def _average(self, state: KFACState, taps: Taps, weight: Float[Array, " B"]) -> KFACState:
+    def _average(
+        self, state: KFACState, layers: LayerStatistics, weight: Float[Array, " B"]
+    ) -> KFACState:
         total = jnp.sum(weight)
         share = weight / jnp.maximum(total, 1e-30)
         new = state._replace(
-            inputs=tuple(_with_bias(_gram(x, x * share[:, None]), share @ x) for x in taps.inputs),
-            cotangents=tuple(_gram(x, x) for x in taps.cotangents),
+            inputs=tuple(
+                _with_bias(_gram(x, x * share[:, None]), share @ x) for x in layers.inputs
+            ),
+            cotangents=tuple(_gram(x, x) for x in layers.cotangents),
         )
         # What enters an average stays in it: a batch with a NaN must not. Nothing cancels one in a
         # sum of squares.
@@ -106,7 +122,7 @@ class KFAC(Geometry):
         )
         return mixed._replace(batches=batches)
 
-    def _rest(self, local: Local) -> Params:
+    def _rest(self, local: LocalModel) -> Params:
         """The damped exact natural direction of the parameters outside the layers, `None` within
         them."""
         everything = jax.tree.map(lambda _: True, local.grad)
@@ -118,21 +134,21 @@ class KFAC(Geometry):
         return unravel(cho_solve(cho_factor(damped), grad))
 
 
-def taps(local: Local, key: PRNGKeyArray) -> Taps:
-    """What each layer of the network saw and answers for, with actions sampled from π_θ."""
+def layer_statistics(local: LocalModel, key: PRNGKeyArray) -> LayerStatistics:
+    """Inputs and cotangents of every layer of the network, with actions sampled from π_θ."""
     rows = local.batch.obs.shape[0]
     zeros = tuple(jnp.zeros((rows, b.shape[-1]), b.dtype) for _, b in local.params.layers)
 
-    def log_prob(taps: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        dist, inputs = local.params.with_taps(local.batch.obs, taps)
+    def log_prob(perturbations: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+        dist, inputs = local.params.with_layer_perturbations(local.batch.obs, perturbations)
         action = jax.lax.stop_gradient(dist.sample(key))
         return jnp.sum(jnp.sqrt(local.share) * dist.log_prob(action)), inputs
 
     cotangents, inputs = jax.grad(log_prob, has_aux=True)(zeros)
-    return Taps(inputs, cotangents)
+    return LayerStatistics(inputs, cotangents)
 
 
-def fisher_block(local: Local, chosen: Params) -> Float[Array, "n n"]:
+def fisher_block(local: LocalModel, chosen: Params) -> Float[Array, "n n"]:
     """The dense block of F(θ) that belongs to the parameters where `chosen` is true, raveled. One
     product each, one after the other: meant for a few."""
     theta, static = eqx.partition(local.params, eqx.is_inexact_array)
@@ -177,14 +193,3 @@ def _solve(
     left = cho_factor(a + ratio * root * jnp.eye(a.shape[0], dtype=a.dtype))
     right = cho_factor(s + root / ratio * jnp.eye(s.shape[0], dtype=s.dtype))
     return cho_solve(right, cho_solve(left, g).T).T
-
-
-class Taps(NamedTuple):
-    """For each layer x ↦ x W + b of the network, one entry a row of the batch: the gradient of
-    √p·log π(a|s) with respect to W, p the row's share of the batch's weight, is the outer product
-    of the two."""
-
-    inputs: tuple[Float[Array, "B _"], ...]
-    """The layer's input x."""
-    cotangents: tuple[Float[Array, "B _"], ...]
-    """Derivative of √p·log π(a|s) with respect to x W + b, for a ~ π(·|s), not the batch's a."""

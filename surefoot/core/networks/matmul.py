@@ -17,7 +17,9 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
 
-def matmul(x: Float[Array, "B in"], w: Float[Array, "in out"]) -> Float[Array, "B out"]:
+def matmul_with_transpose(
+    x: Float[Array, "B in"], w: Float[Array, "in out"]
+) -> Float[Array, "B out"]:
     """`x @ w`, whose linearization holds xᵀ beside x."""
     kind = jnp.result_type(x, w)
     x, w = x.astype(kind), w.astype(kind)

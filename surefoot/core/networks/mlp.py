@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from surefoot.core.networks.matmul import matmul
+from surefoot.core.networks.matmul import matmul_with_transpose
 
 Activation = Callable[[Array], Array]
 
@@ -54,18 +54,20 @@ class MLP(eqx.Module):
         """(W, b) of each layer, first to last."""
         return tuple(zip(self.weights, self.biases, strict=True))
 
-    def with_taps(
-        self, x: Float[Array, "*batch in"], taps: Sequence[Float[Array, "*batch _"] | float]
+    def with_layer_perturbations(
+        self,
+        x: Float[Array, "*batch in"],
+        perturbations: Sequence[Float[Array, "*batch _"] | float],
     ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
-        """(output, every layer's input) with a tap added to every layer's output x W + b: the
-        derivative with respect to a tap is the one with respect to that output."""
+        """(output, every layer's input) with a perturbation added to every layer's output x W + b:
+        the derivative with respect to a perturbation is the one with respect to that output."""
         inputs = []
-        for i, ((w, b), tap) in enumerate(zip(self.layers, taps, strict=True)):
+        for i, ((w, b), perturbation) in enumerate(zip(self.layers, perturbations, strict=True)):
             if i > 0:
                 x = self.activation(x)
             inputs.append(x)
-            x = (matmul(x, w) if x.ndim == 2 else x @ w) + b + tap
+            x = (matmul_with_transpose(x, w) if x.ndim == 2 else x @ w) + b + perturbation
         return x, tuple(inputs)
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
-        return self.with_taps(x, (0.0,) * len(self.weights))[0]
+        return self.with_layer_perturbations(x, (0.0,) * len(self.weights))[0]

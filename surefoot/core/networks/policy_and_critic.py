@@ -28,8 +28,8 @@ from surefoot.core.networks.mlp import MLP, Activation, Layers
 class Policy(eqx.Module):
     """π(·|s): an MLP and the head that reads it.
 
-    `layers` and `with_taps` are what K-FAC asks of a network; one without them works with every
-    other geometry.
+    `layers` and `with_layer_perturbations` are what K-FAC asks of a network; one without
+    them works with every other geometry.
     """
 
     network: MLP
@@ -56,11 +56,11 @@ class Policy(eqx.Module):
         """(W, b) of each layer."""
         return self.network.layers
 
-    def with_taps(
-        self, obs: Float[Array, "*batch obs"], taps: Sequence[Float[Array, "*batch _"]]
+    def with_layer_perturbations(
+        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
-        """(distribution, every layer's input) with a tap added to every layer's output."""
-        output, inputs = self.network.with_taps(obs, taps)
+        """(distribution, every layer's input) with a perturbation added to every layer's output."""
+        output, inputs = self.network.with_layer_perturbations(obs, perturbations)
         return self.head(output), inputs
 
 
@@ -88,11 +88,11 @@ class Critic(eqx.Module):
         """(W, b) of each layer."""
         return self.network.layers
 
-    def with_taps(
-        self, obs: Float[Array, "*batch obs"], taps: Sequence[Float[Array, "*batch _"]]
+    def with_layer_perturbations(
+        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
-        """(distribution, every layer's input) with a tap added to every layer's output."""
-        mean, inputs = self.network.with_taps(obs, taps)
+        """(distribution, every layer's input) with a perturbation added to every layer's output."""
+        mean, inputs = self.network.with_layer_perturbations(obs, perturbations)
         return DiagGaussian(mean, jnp.zeros_like(mean)), inputs
 
     def value(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:

@@ -11,7 +11,7 @@ Wherever an objective is expected, any callable (distribution, batch) -> [B] wil
 from surefoot.core.objectives.base import Objective, PerSample, as_objective, ratio
 from surefoot.core.objectives.likelihood import Likelihood
 from surefoot.core.objectives.policy_gradient import Clipped, Score, Surrogate
-from surefoot.core.objectives.projected import Linear, Projection
+from surefoot.core.objectives.projected import Projection, TrustRegionGradient
 from surefoot.core.objectives.regularized import EntropyBonus, KLPenalized
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "EntropyBonus",
     "KLPenalized",
     "Likelihood",
-    "Linear",
+    "TrustRegionGradient",
     "Objective",
     "PerSample",
     "Projection",

@@ -15,7 +15,7 @@ from surefoot.core.distributions import Distribution
 from surefoot.core.objectives.base import Objective
 
 
-class Linear(Objective):
+class TrustRegionGradient(Objective):
     """z·φ_θ(s) with φ the distribution's own parameters and z the policy gradient in them, kept
     within a trust region around the averaged policy (Wang et al. 2016, "Sample efficient
     actor-critic with experience replay"): with g = ∇_φ log π(a|s)·Â, k = ∇_φ KL(average‖π) and
@@ -40,7 +40,8 @@ class Linear(Objective):
         """g, k and z of every row, in the structure of a distribution."""
         if batch.average is None:
             raise UsageError(
-                "Linear needs batch.average; accepted is an update within surefoot.AveragePolicy"
+                "TrustRegionGradient needs batch.average; accepted is an update within "
+                "surefoot.AveragePolicy"
             )
         average = batch.average
 
@@ -59,7 +60,7 @@ class Linear(Objective):
 
 
 class Projection(NamedTuple):
-    """The gradient of `Linear` in the distribution's parameters, with what made it."""
+    """The gradient of `TrustRegionGradient` in the distribution's parameters, with what made it."""
 
     g: Distribution
     """∇_φ log π(a|s)·Â."""

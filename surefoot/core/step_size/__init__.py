@@ -1,8 +1,9 @@
 """How far to go.
 
-A step size takes a `Local` and a direction and returns the new parameters. It keeps no state and
-does not know where the direction came from: the same `KLBall` scales a plain gradient, a natural
-gradient or a K-FAC one, because the length is always measured with the undamped Fisher matrix.
+A step size takes a `LocalModel` and a direction and returns the new parameters. It keeps no state
+and does not know where the direction came from: the same `KLBall` scales a plain gradient, a
+natural gradient or a K-FAC one, because the length is always measured with the undamped Fisher
+matrix.
 """
 
 from surefoot.core.step_size.base import Schedule, StepSize

@@ -9,7 +9,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from surefoot.core.data.types import Info, Params
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 
 Schedule = Callable[[Float[Array, ""]], Float[Array, ""]]
 
@@ -18,5 +18,5 @@ class StepSize(eqx.Module):
     """Moves along a direction."""
 
     @abc.abstractmethod
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, Info]:
+    def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, Info]:
         """(new parameters, info)."""

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from surefoot.core.data.types import Params, Scalar
-from surefoot.core.local_model import Local, move
+from surefoot.core.local_model import LocalModel, move
 from surefoot.core.step_size.base import Schedule, StepSize
 from surefoot.core.step_size.schedules import constant
-from surefoot.core.step_size.trust_region import QuadraticInfo, _quadratic
+from surefoot.core.step_size.trust_region import QuadraticInfo, fisher_curvature
 
 
 class FixedInfo(NamedTuple):
@@ -28,7 +28,7 @@ class Fixed(StepSize):
     rate: Scalar = eqx.field(converter=jnp.asarray)
     schedule: Schedule = eqx.field(static=True, default=constant)
 
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, FixedInfo]:
+    def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, FixedInfo]:
         scale = self.rate * self.schedule(local.batch.progress)
         return move(local.params, direction, scale), FixedInfo(scale)
 
@@ -38,8 +38,8 @@ class Penalty(StepSize):
 
     beta: Scalar = eqx.field(converter=jnp.asarray)
 
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, QuadraticInfo]:
-        curvature, _ = _quadratic(local, direction)
+    def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, QuadraticInfo]:
+        curvature, _ = fisher_curvature(local, direction)
         beta = jnp.asarray(self.beta)
         scale = 1.0 / beta
         return move(local.params, direction, scale), QuadraticInfo(scale, curvature, beta)

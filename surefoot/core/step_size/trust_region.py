@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from surefoot.core.data.types import Info, Params, Scalar
-from surefoot.core.local_model import Local, dot, move
+from surefoot.core.local_model import LocalModel, dot, move
 from surefoot.core.step_size.base import StepSize
 
 
@@ -26,7 +26,9 @@ class QuadraticInfo(NamedTuple):
     """The β whose penalized problem g·Δ − (β/2)ΔᵀFΔ has the same step: 1/α, 0 for a zero step."""
 
 
-def _quadratic(local: Local, direction: Params) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+def fisher_curvature(
+    local: LocalModel, direction: Params
+) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """dᵀFd, and whether it stands out from the rounding of its own computation."""
     curvature = local.curvature(direction)
     rounding = jnp.finfo(curvature.dtype).eps * dot(direction, direction)
@@ -44,8 +46,8 @@ class KLBall(StepSize):
     max_kl: Scalar = eqx.field(converter=jnp.asarray)
     max_scale: Scalar = eqx.field(converter=jnp.asarray, default=math.inf, kw_only=True)
 
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, QuadraticInfo]:
-        curvature, positive = _quadratic(local, direction)
+    def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, QuadraticInfo]:
+        curvature, positive = fisher_curvature(local, direction)
         root = jnp.sqrt(2.0 * self.max_kl / jnp.where(positive, curvature, 1.0))
         scale = jnp.where(positive, jnp.minimum(root, self.max_scale), 0.0)
         beta = jnp.where(positive, 1.0 / scale, 0.0)
@@ -75,7 +77,7 @@ class Backtrack(StepSize):
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.8, kw_only=True)
     tries: int = eqx.field(static=True, default=10, kw_only=True)
 
-    def __call__(self, local: Local, direction: Params) -> tuple[Params, BacktrackInfo]:
+    def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, BacktrackInfo]:
         full, info = self.inner(local, direction)
         start, static = eqx.partition(local.params, eqx.is_inexact_array)
         end = eqx.filter(full, eqx.is_inexact_array)

@@ -10,7 +10,7 @@ from surefoot.core.updates.averaging import AveragePolicy, AveragePolicyState
 from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
 from surefoot.core.updates.epochs import Epochs
 from surefoot.core.updates.step import Step
-from surefoot.core.updates.traced import Remember, RememberState
+from surefoot.core.updates.traced import KeepLastBatch, KeepLastBatchState
 
 __all__ = [
     "AdaptKL",
@@ -19,8 +19,8 @@ __all__ = [
     "AveragePolicyState",
     "Epochs",
     "MoveInfo",
-    "Remember",
-    "RememberState",
+    "KeepLastBatch",
+    "KeepLastBatchState",
     "Step",
     "Update",
     "UpdateInfo",

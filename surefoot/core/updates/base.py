@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Info, Params
-from surefoot.core.local_model import Local, dot, weighted_mean
+from surefoot.core.local_model import LocalModel, dot, weighted_mean
 from surefoot.core.objectives import Objective
 
 
@@ -63,7 +63,7 @@ def measure(
     objective: Objective, old: Params, new: Params, batch: Batch, move: MoveInfo
 ) -> UpdateInfo:
     """Compare the parameters before and after an update on the whole batch."""
-    before = Local(objective, old, batch)
+    before = LocalModel(objective, old, batch)
     delta = jax.tree.map(
         lambda a, b: b - a,
         eqx.filter(old, eqx.is_inexact_array),

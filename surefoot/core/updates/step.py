@@ -9,7 +9,7 @@ from jaxtyping import PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Params
 from surefoot.core.geometry import Geometry
-from surefoot.core.local_model import Local
+from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Objective, as_objective
 from surefoot.core.step_size import StepSize
 from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
@@ -29,7 +29,7 @@ class Step(Update):
         self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
     ) -> tuple[Params, Any, MoveInfo]:
         """The step alone, without measuring what it did."""
-        local = Local(self.objective, params, batch)
+        local = LocalModel(self.objective, params, batch)
         direction, state, direction_info = self.geometry.direction(key, local, state)
         params, length_info = self.step_size(local, direction)
         return params, state, MoveInfo(direction_info, length_info)

@@ -1,4 +1,4 @@
-"""`Remember`: an update that keeps its last batch, so that what it did can be inspected."""
+"""`KeepLastBatch`: an update that keeps its last batch, so that what it did can be inspected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from surefoot.core.data.types import Batch, Params
 from surefoot.core.updates.base import Update, UpdateInfo
 
 
-class RememberState(NamedTuple):
+class KeepLastBatchState(NamedTuple):
     """What is remembered from call to call."""
 
     inner: Any
@@ -24,7 +24,7 @@ class RememberState(NamedTuple):
     """What the last update learned from; before the first one, rows without weight."""
 
 
-class Remember(Update):
+class KeepLastBatch(Update):
     """Keeps the last batch of `rows` rows that an update was given, with the parameters that it
     began from: what an update did can be looked at afterwards."""
 
@@ -32,16 +32,16 @@ class Remember(Update):
     obs_size: int = eqx.field(static=True, kw_only=True)
     rows: int = eqx.field(static=True, kw_only=True)
 
-    def init(self, params: Params) -> RememberState:
+    def init(self, params: Params) -> KeepLastBatchState:
         obs = jnp.zeros((self.rows, self.obs_size))
         old = params(obs)
         zeros = jnp.zeros(self.rows)
         action = jnp.zeros_like(old.sample(jax.random.key(0)))
         batch = Batch(obs, action, old, zeros, zeros, jnp.zeros(()))
-        return RememberState(self.update.init(params), params, batch)
+        return KeepLastBatchState(self.update.init(params), params, batch)
 
     def __call__(
-        self, key: PRNGKeyArray, params: Params, state: RememberState, batch: Batch
-    ) -> tuple[Params, RememberState, UpdateInfo]:
+        self, key: PRNGKeyArray, params: Params, state: KeepLastBatchState, batch: Batch
+    ) -> tuple[Params, KeepLastBatchState, UpdateInfo]:
         new, inner, info = self.update(key, params, state.inner, batch)
-        return new, RememberState(inner, params, batch), info
+        return new, KeepLastBatchState(inner, params, batch), info

@@ -40,7 +40,7 @@ class Defect(NamedTuple):
     kind: str
     """Where it shows: "observation", "reward", "seed", …; at most one of each is reported."""
     message: str
-    """One line: what was found, what is accepted, and how to mend it."""
+    """One line: what was found, what is accepted, and how to fix it."""
 
 
 class _StopError(Exception):
@@ -182,7 +182,7 @@ def _seed_defects(
     env: gymnasium.Env, where: str, first: list[Any], actions: list[Any]
 ) -> Iterator[tuple[str, str]]:
     """What differs from the first play, with the same seed and actions."""
-    for number, (one, other) in enumerate(zip(first, _replay(env, actions), strict=False)):
+    for number, (one, other) in enumerate(zip(first, _resimulate(env, actions), strict=False)):
         if not same(one, other):
             moment = f"at step {number}" if number else "from reset"
             yield (
@@ -194,7 +194,7 @@ def _seed_defects(
             return
 
 
-def _replay(env: gymnasium.Env, actions: list[Any]) -> Iterator[Any]:
+def _resimulate(env: gymnasium.Env, actions: list[Any]) -> Iterator[Any]:
     yield _reset(env, _SEED)[0]
     for action in actions:
         step = _step(env, copy.deepcopy(action))

@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode
 from surefoot.common.errors import UsageError, closest
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.host_env import HostEnv
-from surefoot.envs.host.stepper import Replayed, Stepped
+from surefoot.envs.host.stepper import Resimulated, Stepped
 
 
 class Pool:
@@ -54,7 +54,7 @@ class Pool:
     def histories(self) -> None:
         return None
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
         raise NotImplementedError("EnvPool cannot set a generator's state")
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A running episode as what made it: the generator before its reset, and the actions since.
 
 An environment's inner state cannot be kept without knowing the environment, but it can be reached
-again: `Replayable` keeps the recipe while it steps, and `replay` follows it.
+again: `EpisodeHistoryWrapper` keeps the recipe while it steps, and `resimulate` follows it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class History(NamedTuple):
     """The generator's state after the last one."""
 
 
-class Replayable(gymnasium.Wrapper):
+class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
     the same place if all randomness comes from `np_random`, as Gymnasium asks of environments."""
 
@@ -59,7 +59,7 @@ class Replayable(gymnasium.Wrapper):
         actions = np.stack(self._actions) if self._actions else nothing
         return History(self._seed, self._generator, actions, self._state())
 
-    def replay(self, history: History) -> tuple[Any, float, bool]:
+    def resimulate(self, history: History) -> tuple[Any, float, bool]:
         """Play the episode again: the last observation, the episode's return so far, and whether
         the generator came to where it was. An episode that ends on the way is not the same."""
         if history.generator is not None:
@@ -75,7 +75,7 @@ class Replayable(gymnasium.Wrapper):
         return obs, earned, not ended and self._state() == history.now
 
     def _state(self) -> dict[str, Any] | None:
-        """`None` for a generator that is no NumPy one; replaying then starts an episode of its
+        """`None` for a generator that is no NumPy one; resimulating then starts an episode of its
         own, which the last observation tells."""
         generator = getattr(self.unwrapped.np_random, "bit_generator", None)
         return None if generator is None else plain(generator.state)

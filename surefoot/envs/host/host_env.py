@@ -24,7 +24,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
-from surefoot.envs.host.stepper import Blocking, Replayed, Stepper
+from surefoot.envs.host.stepper import Blocking, Resimulated, Stepper
 from surefoot.envs.spaces.observations import check_observation_space, encode
 
 
@@ -122,10 +122,10 @@ class HostEnv:
         """The running episode of every environment; `None` where that is not known."""
         return self.stepper.histories()
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
         """Play these episodes again, instead of a reset; observations are encoded."""
         self._resetting = np.zeros(self.num_envs, bool)
-        played = self.stepper.replay(histories)
+        played = self.stepper.resimulate(histories)
         return played._replace(obs=encode(self.observation_space, played.obs))
 
     def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:

@@ -14,15 +14,15 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from surefoot.envs.host.episode_history import History, Replayable
-from surefoot.envs.host.stepper import Replayed, Stepped
+from surefoot.envs.host.episode_history import EpisodeHistoryWrapper, History
+from surefoot.envs.host.stepper import Resimulated, Stepped
 
 
 class Serial:
     """Steps when the result is fetched."""
 
     def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]) -> None:
-        self.envs = [Replayable(make()) for make in makers]
+        self.envs = [EpisodeHistoryWrapper(make()) for make in makers]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         self._action: Any = None
@@ -55,10 +55,12 @@ class Serial:
         """The running episodes."""
         return [env.history() for env in self.envs]
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
-        played = [env.replay(history) for env, history in zip(self.envs, histories, strict=True)]
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
+        played = [
+            env.resimulate(history) for env, history in zip(self.envs, histories, strict=True)
+        ]
         obs, earned, same = zip(*played, strict=True)
-        return Replayed(self._together(list(obs)), np.array(earned), np.array(same))
+        return Resimulated(self._together(list(obs)), np.array(earned), np.array(same))
 
     def close(self) -> None:
         for env in self.envs:

@@ -28,7 +28,7 @@ class Stepped(NamedTuple):
     """A line for every environment that was restarted since the step before."""
 
 
-class Replayed(NamedTuple):
+class Resimulated(NamedTuple):
     """Where episodes that were played again have come to."""
 
     obs: Any
@@ -55,7 +55,7 @@ class Stepper(Protocol):
     def histories(self) -> list[History] | None:
         """The running episode of every environment; `None` where that is not known."""
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
         """Play these episodes again, instead of a reset."""
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Blocking:
     def histories(self) -> None:
         return None
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
         raise NotImplementedError("episodes of a vector environment are not known")
 
     def close(self) -> None:
@@ -112,8 +112,8 @@ class Threaded:
     def histories(self) -> list[History] | None:
         return self.inner.histories()
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
-        return self.inner.replay(histories)
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
+        return self.inner.resimulate(histories)
 
     def close(self) -> None:
         self._thread.shutdown()

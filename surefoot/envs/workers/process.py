@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 
 from surefoot.envs.workers.channel import Channel
-from surefoot.envs.workers.worker import Made, Raised, work
+from surefoot.envs.workers.worker import EnvInfo, WorkerError, work
 
 #: Seconds that an answer may come late: a computer that slept, or a run that was stopped by Ctrl-Z,
 #: finds all deadlines past.
@@ -56,7 +56,7 @@ class Deadline(NamedTuple):
 
 
 class WorkerProcess:
-    """A process with one environment; the first answer is a `Made`. It never is a fork of this
+    """A process with one environment; the first answer is an `EnvInfo`. It never is a fork of this
     process, whose threads a fork would leave in an unknown state, and ends with it."""
 
     def __init__(self, program: bytes) -> None:
@@ -85,15 +85,15 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self._channel.send(pickle.dumps((request, argument), pickle.HIGHEST_PROTOCOL))
 
-    def made(self, deadline: Deadline | None) -> Made | Raised:
+    def made(self, deadline: Deadline | None) -> EnvInfo | WorkerError:
         """The first answer."""
-        made: Made | Raised = cloudpickle.loads(self._answer(deadline))
+        made: EnvInfo | WorkerError = cloudpickle.loads(self._answer(deadline))
         return made
 
     def receive(self, deadline: Deadline | None) -> Any:
-        """The answer to what was asked for, a `Raised` if the environment raised an exception. If
-        the process dies or the deadline passes, the process is ended and `LostWorkerError`
-        is raised."""
+        """The answer to what was asked for, a `WorkerError` if the environment raised an exception.
+        If the process dies or the deadline passes, the process is ended and `LostWorkerError` is
+        raised."""
         return pickle.loads(self._answer(deadline))
 
     def _answer(self, deadline: Deadline | None) -> memoryview:

@@ -13,7 +13,7 @@ import numpy as np
 
 from surefoot.common.errors import FailedEnvironmentError, UsageError
 from surefoot.envs.workers.process import Deadline, LostWorkerError, WorkerProcess
-from surefoot.envs.workers.worker import Made, Raised, Row
+from surefoot.envs.workers.worker import EnvInfo, Row, WorkerError
 
 #: Seconds that making an environment, or a reset, gets at least: imports can take long.
 _START = 60.0
@@ -36,7 +36,7 @@ class Restarts:
         self.count += 1
 
     def tell(self, notice: str) -> None:
-        """Keep a line for whoever asks next."""
+        """Queue a notice for the next step's report."""
         self._notices.append(notice)
 
     def told(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Supervised:
         """The number of its process."""
         return self._process.pid
 
-    def made(self) -> Made:
+    def made(self) -> EnvInfo:
         """What was made. Raises `UsageError` if a package is missing."""
         try:
             answer = self._process.made(self._deadline)
@@ -118,8 +118,8 @@ class Supervised:
                 self._restart(lost)
                 self.ask(method, arguments)
 
-    def told(self) -> None:
-        """The environment stands in an episode that is known: it begins none of its own."""
+    def clear_pending_reset(self) -> None:
+        """Forget a pending reset: the episode has been restored."""
         self._fresh = None
 
     def ask_to_end(self) -> None:
@@ -159,7 +159,7 @@ class Supervised:
         return self._checked(self._process.receive(deadline))
 
     def _checked(self, answer: Any) -> Any:
-        if not isinstance(answer, Raised):
+        if not isinstance(answer, WorkerError):
             return answer
         if answer.missing:
             raise UsageError(f"{self._name} needs a package that is not installed: {answer.what}")

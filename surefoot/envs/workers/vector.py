@@ -13,7 +13,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
-from surefoot.envs.host.stepper import Replayed, Stepped
+from surefoot.envs.host.stepper import Resimulated, Stepped
 from surefoot.envs.workers.process import Deadline
 from surefoot.envs.workers.supervised import Restarts, Supervised
 from surefoot.envs.workers.worker import EnvMaker
@@ -85,12 +85,12 @@ class Workers:
     def histories(self) -> list[History]:
         return self.call("history", [()] * len(self._envs))
 
-    def replay(self, histories: Sequence[History]) -> Replayed:
-        played = self.call("replay", [(history,) for history in histories])
+    def resimulate(self, histories: Sequence[History]) -> Resimulated:
+        played = self.call("resimulate", [(history,) for history in histories])
         for env in self._envs:
-            env.told()
+            env.clear_pending_reset()
         obs, earned, same = zip(*played, strict=True)
-        return Replayed(self._batch(obs), np.array(earned), np.array(same))
+        return Resimulated(self._batch(obs), np.array(earned), np.array(same))
 
     def call(self, method: str, arguments: Sequence[tuple]) -> list[Any]:
         """What each environment's method of that name returns for its arguments, however long it

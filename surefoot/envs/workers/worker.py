@@ -19,7 +19,7 @@ import cloudpickle
 import gymnasium
 from gymnasium import spaces
 
-from surefoot.envs.host.episode_history import Replayable
+from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.workers.channel import Channel
 
 #: Makes the environment, in the process where it will live.
@@ -31,7 +31,7 @@ EnvMaker = Callable[[], gymnasium.Env]
 Row = tuple[Any, float, bool, bool, Any]
 
 
-class Made(NamedTuple):
+class EnvInfo(NamedTuple):
     """The first answer: what was made."""
 
     name: str
@@ -39,13 +39,13 @@ class Made(NamedTuple):
     action_space: spaces.Space
 
     @classmethod
-    def of(cls, env: gymnasium.Env) -> Made:
+    def of(cls, env: gymnasium.Env) -> EnvInfo:
         """Of this environment."""
         name = type(env.unwrapped).__name__ if env.spec is None else env.spec.id
         return cls(name, env.observation_space, env.action_space)
 
 
-class Raised(NamedTuple):
+class WorkerError(NamedTuple):
     """The answer where the environment raised an exception."""
 
     what: str
@@ -63,9 +63,9 @@ def work(connected: socket.socket, program: bytes) -> None:
     channel = Channel(connected)
     env: gymnasium.Env | None = None
     try:
-        env = Replayable(cloudpickle.loads(program)())
+        env = EpisodeHistoryWrapper(cloudpickle.loads(program)())
         # A space's class may be one that only the worker can import by name.
-        answer = cloudpickle.dumps(Made.of(env))
+        answer = cloudpickle.dumps(EnvInfo.of(env))
     except Exception as error:
         answer = _raised(error)
     try:
@@ -105,4 +105,4 @@ def _raised(error: Exception) -> bytes:
     what = " ".join(traceback.format_exception_only(error)[-1].split())
     text = "".join(traceback.format_exception(error))
     missing = isinstance(error, ImportError | gymnasium.error.DependencyNotInstalled)
-    return pickle.dumps(Raised(what, text, missing))
+    return pickle.dumps(WorkerError(what, text, missing))

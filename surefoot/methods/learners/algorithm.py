@@ -20,8 +20,8 @@ from surefoot.core.networks import Critic, Policy
 from surefoot.core.updates import Update
 from surefoot.methods.learners.diagnostics import (
     Metrics,
-    _effective_sample_size,
-    _explained_variance,
+    effective_sample_size,
+    explained_variance,
 )
 from surefoot.methods.learners.learner import Learner, TrainState, progress
 
@@ -39,11 +39,9 @@ class Algorithm(Learner):
     gae_lambda: Scalar = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
     normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
 
-    @property
-    def critic_fit(self) -> Update | None:
-        return self.critic_update
-
-    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+    def init_update_states(
+        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
+    ) -> tuple[Any, Any]:
         critic_state = None if self.critic_update is None else self.critic_update.init(critic)
         return self.policy_update.init(policy), critic_state
 
@@ -115,13 +113,13 @@ class Algorithm(Learner):
         dist = policy(batch.obs)
         metrics = Metrics(
             policy=info,
-            effective_sample_size=_effective_sample_size(dist, batch),
+            effective_sample_size=effective_sample_size(dist, batch),
             distribution=jax.tree.map(
                 lambda x: jax.vmap(weighted_mean, (1, None))(x, flat_weight), dist.diagnostics()
             ),
             valid_rows=jnp.sum(valid, dtype=jnp.int32),
             learned_rows=jnp.sum(weight),
-            explained_variance=_explained_variance(rows(target), rows(value), flat_weight),
+            explained_variance=explained_variance(rows(target), rows(value), flat_weight),
             value_mean=weighted_mean(rows(value), flat_weight),
             reward_scale=scaler(jnp.ones(())),
         )

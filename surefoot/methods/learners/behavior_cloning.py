@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from surefoot.core.data.types import Batch, Recorded
+from surefoot.core.data.types import Batch, OfflineData
 from surefoot.core.networks import Critic, Policy
 from surefoot.core.updates import Update, UpdateInfo
 from surefoot.methods.learners.learner import Learner, TrainState, progress
@@ -34,16 +34,20 @@ class Cloning(Learner):
     offline: ClassVar[bool] = True
 
     @property
-    def critic_fit(self) -> None:
+    def critic_update(self) -> None:
         return None
 
-    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+    def init_update_states(
+        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
+    ) -> tuple[Any, Any]:
         return self.policy_update.init(policy), None
 
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
         return state.policy
 
-    def improve(self, state: TrainState, data: Recorded) -> tuple[TrainState, None, CloningMetrics]:
+    def improve(
+        self, state: TrainState, data: OfflineData
+    ) -> tuple[TrainState, None, CloningMetrics]:
         key, update_key = jax.random.split(state.key)
         obs = state.normalizer(data.obs)
         ones = jnp.ones(obs.shape[0])

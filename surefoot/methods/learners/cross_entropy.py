@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from surefoot.common.errors import UsageError
 from surefoot.core.data.types import Params, Scalar, Trajectory
-from surefoot.core.distributions.deterministic import Certain
+from surefoot.core.distributions.deterministic import Deterministic
 from surefoot.core.networks import Critic, Policy
 from surefoot.methods.learners.learner import Learner, TrainState, progress
 
@@ -30,7 +30,7 @@ class Population(eqx.Module):
 
     members: Policy
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Certain:
+    def __call__(self, obs: Float[Array, "*batch obs"]) -> Deterministic:
         size = jax.tree.leaves(self.members)[0].shape[0]
         if obs.shape[-2] != size:
             raise UsageError(
@@ -41,7 +41,7 @@ class Population(eqx.Module):
         dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
             self.members, obs
         )
-        return Certain(dist)
+        return Deterministic(dist)
 
 
 class CrossEntropyState(NamedTuple):
@@ -84,13 +84,15 @@ class CrossEntropy(Learner):
     extra_std: Scalar = eqx.field(converter=jnp.asarray, default=0.05, kw_only=True)
 
     fresh_episodes: ClassVar[bool] = True
-    acts_for_all: ClassVar[bool] = True
+    needs_single_group: ClassVar[bool] = True
 
     @property
-    def critic_fit(self) -> None:
+    def critic_update(self) -> None:
         return None
 
-    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
+    def init_update_states(
+        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
+    ) -> tuple[Any, Any]:
         theta = eqx.filter(policy, eqx.is_inexact_array)
         std = jax.tree.map(lambda x: jnp.full_like(x, self.initial_std), theta)
         return CrossEntropyState(std, self.sample(key, theta, std)), None

@@ -35,7 +35,8 @@ class Metrics(NamedTuple):
     """The factor on rewards that the learner sees."""
 
 
-def _effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]:
+def effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]:
+    """`Metrics.effective_sample_size` of the new distribution on the batch."""
     log_ratio = dist.log_prob(batch.action) - batch.old.log_prob(batch.action)
     # The same for any factor on the ratios: with this one, none of them overflows.
     learned = batch.weight > 0
@@ -44,9 +45,11 @@ def _effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]
     return jnp.where(jnp.any(learned), mean**2 / jnp.where(square > 0, square, 1.0), 0.0)
 
 
-def _explained_variance(
+def explained_variance(
     target: Float[Array, " B"], value: Float[Array, " B"], weight: Float[Array, " B"]
 ) -> Float[Array, ""]:
+    """`Metrics.explained_variance` of values before their fit."""
+
     def variance(x: Array) -> Array:
         return weighted_mean((x - weighted_mean(x, weight)) ** 2, weight)
 

@@ -1,8 +1,10 @@
-"""What is not finite is not learned from.
+"""Skips updates whose data or results are not finite.
 
-A turn of learning counts only if its data, its diagnostics and all that it changes are finite. If
-anything is not, the turn is refused: parameters, optimizers, normalizers stay bit for bit what they
-were, and the diagnostics say why. The check is part of the compiled turn, one for all minibatches.
+An iteration's data, its diagnostics and all that it changes must be finite. If anything is not, the
+update is skipped: parameters, optimizers, normalizers stay bit for bit what they were, and the
+diagnostics say why. The check is part of the compiled iteration, one for all minibatches.
+
+In `metrics.jsonl`, and so in these named tuples, a skipped update is `refused`.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from surefoot.methods.learners.learner import Learner, TrainState
 CAUSES = ("nothing", "an observation", "a reward", "learning")
 
 
-class Refusal(NamedTuple):
-    """Whether a turn was refused, and why."""
+class NonFinite(NamedTuple):
+    """Whether an update was skipped, and why."""
 
     refused: Bool[Array, ""]
     """Whether something was not finite, and nothing was learned."""
@@ -35,31 +37,31 @@ class Refusal(NamedTuple):
     """The component of the flattened observation, −1 if it was none."""
 
 
-class Guarded(NamedTuple):
-    """A turn's diagnostics, and whether it was refused."""
+class GuardedInfo(NamedTuple):
+    """An iteration's diagnostics, and whether its update was skipped."""
 
     learned: Any
-    refusal: Refusal
+    nonfinite: NonFinite
 
 
-class Waiting(NamedTuple):
+class PendingCriticFit(NamedTuple):
     """What the critic is to be fitted to."""
 
     batch: Batch
-    refused: Bool[Array, ""]
-    """Whether the turn was refused: then the critic learns nothing either."""
+    skipped: Bool[Array, ""]
+    """Whether the policy's update was skipped: then the critic learns nothing either."""
 
 
-class CriticGuarded(NamedTuple):
-    """The critic's diagnostics, and whether its fit was refused."""
+class GuardedCriticInfo(NamedTuple):
+    """The critic's diagnostics, and whether its fit was skipped."""
 
     learned: Any
     refused: Bool[Array, ""]
-    """Whether the turn was refused, or something of the fit was not finite."""
+    """Whether the policy's update was skipped, or something of the fit was not finite."""
 
 
-def look(trajectory: Trajectory) -> Refusal:
-    """What is not finite in the transitions themselves."""
+def find_nonfinite(trajectory: Trajectory) -> NonFinite:
+    """The first value of the transitions that is not finite."""
     seen = jnp.stack([trajectory.obs, trajectory.next_obs])
     # What follows a termination is asked for nothing.
     asked = jnp.stack([trajectory.valid, trajectory.valid & ~trajectory.terminated])
@@ -69,7 +71,7 @@ def look(trajectory: Trajectory) -> Refusal:
     in_obs, in_reward = jnp.any(by_environment), jnp.any(rewards)
     environment = jnp.argmax(jnp.where(in_obs, by_environment, rewards))
     component = jnp.argmax(components[environment])
-    return Refusal(
+    return NonFinite(
         refused=in_obs | in_reward,
         refused_cause=jnp.where(in_obs, 1, jnp.where(in_reward, 2, 0)),
         refused_environment=jnp.where(in_obs | in_reward, environment, -1),
@@ -77,43 +79,43 @@ def look(trajectory: Trajectory) -> Refusal:
     )
 
 
-def unseen() -> Refusal:
-    """For data that was looked at before."""
-    return Refusal(jnp.zeros((), bool), jnp.asarray(0), jnp.asarray(-1), jnp.asarray(-1))
+def unchecked() -> NonFinite:
+    """For data that was checked before."""
+    return NonFinite(jnp.zeros((), bool), jnp.asarray(0), jnp.asarray(-1), jnp.asarray(-1))
 
 
 def improve(
-    learner: Learner, state: TrainState, data: Any, seen: Refusal
-) -> tuple[TrainState, Waiting | None, Guarded]:
+    learner: Learner, state: TrainState, data: Any, seen: NonFinite
+) -> tuple[TrainState, PendingCriticFit | None, GuardedInfo]:
     """`Learner.improve`, or nothing but the count of steps and the next key."""
     new, batch, metrics = learner.improve(state, data)
     sound = _finite(new) & _finite(metrics)
-    refused = seen.refused | ~sound
-    refusal = seen._replace(
-        refused=refused, refused_cause=jnp.where(refused & ~seen.refused, 3, seen.refused_cause)
+    skipped = seen.refused | ~sound
+    nonfinite = seen._replace(
+        refused=skipped, refused_cause=jnp.where(skipped & ~seen.refused, 3, seen.refused_cause)
     )
-    kept = _where(refused, state, new)._replace(key=new.key, steps=new.steps)
-    waiting = None if batch is None else Waiting(batch, refused)
-    return kept, waiting, Guarded(metrics, refusal)
+    kept = _where(skipped, state, new)._replace(key=new.key, steps=new.steps)
+    pending = None if batch is None else PendingCriticFit(batch, skipped)
+    return kept, pending, GuardedInfo(metrics, nonfinite)
 
 
 def fit_critic(
-    learner: Learner, state: TrainState, waiting: Waiting
-) -> tuple[TrainState, CriticGuarded]:
+    learner: Learner, state: TrainState, pending: PendingCriticFit
+) -> tuple[TrainState, GuardedCriticInfo]:
     """`Learner.fit_critic`, or nothing but the next key."""
-    new, info = learner.fit_critic(state, waiting.batch)
-    refused = waiting.refused | ~(_finite(new) & _finite(info))
-    return _where(refused, state, new)._replace(key=new.key), CriticGuarded(info, refused)
+    new, info = learner.fit_critic(state, pending.batch)
+    skipped = pending.skipped | ~(_finite(new) & _finite(info))
+    return _where(skipped, state, new)._replace(key=new.key), GuardedCriticInfo(info, skipped)
 
 
 def update(
-    learner: Learner, state: TrainState, data: Any, seen: Refusal
-) -> tuple[TrainState, Guarded, CriticGuarded | None]:
+    learner: Learner, state: TrainState, data: Any, seen: NonFinite
+) -> tuple[TrainState, GuardedInfo, GuardedCriticInfo | None]:
     """Both: (state, metrics, the critic's)."""
-    state, waiting, metrics = improve(learner, state, data, seen)
-    if waiting is None:
+    state, pending, metrics = improve(learner, state, data, seen)
+    if pending is None:
         return state, metrics, None
-    state, info = fit_critic(learner, state, waiting)
+    state, info = fit_critic(learner, state, pending)
     return state, metrics, info
 
 
@@ -122,9 +124,9 @@ def _finite(tree: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers]))
 
 
-def _where(refused: Bool[Array, ""], old: TrainState, new: TrainState) -> TrainState:
+def _where(skipped: Bool[Array, ""], old: TrainState, new: TrainState) -> TrainState:
     arrays, rest = eqx.partition(new, eqx.is_array)
     chosen = jax.tree.map(
-        lambda a, b: jnp.where(refused, a, b), eqx.filter(old, eqx.is_array), arrays
+        lambda a, b: jnp.where(skipped, a, b), eqx.filter(old, eqx.is_array), arrays
     )
     return eqx.combine(chosen, rest)

@@ -45,17 +45,20 @@ class Learner(eqx.Module):
     """Whether it learns from recorded data instead of from what its behavior collects."""
     fresh_episodes: ClassVar[bool] = False
     """Whether each collection starts new episodes instead of going on with the last ones."""
-    acts_for_all: ClassVar[bool] = False
-    """Whether its behavior acts for all environments in one call only."""
+    needs_single_group: ClassVar[bool] = False
+    """Whether the behavior policy must see all environments in one batch."""
 
     @property
     @abc.abstractmethod
-    def critic_fit(self) -> Update | None:
-        """What fits the critic; `None` for a learner without one."""
+    def critic_update(self) -> Update | None:
+        """What fits the critic; `None` for a learner without one. In a subclass a property, or a
+        field with a default."""
 
     @abc.abstractmethod
-    def memory(self, key: PRNGKeyArray, policy: Policy, critic: Critic | None) -> tuple[Any, Any]:
-        """What learning remembers of policy and critic, before the first turn."""
+    def init_update_states(
+        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
+    ) -> tuple[Any, Any]:
+        """Initial states of the policy's and the critic's updates."""
 
     @abc.abstractmethod
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Behavior:
@@ -71,9 +74,9 @@ class Learner(eqx.Module):
 
     def fit_critic(self, state: TrainState, batch: Batch) -> tuple[TrainState, UpdateInfo]:
         """Fit the critic to what `improve` left for it."""
-        assert self.critic_fit is not None, "this learner has no critic"
+        assert self.critic_update is not None, "this learner has no critic"
         key, critic_key = jax.random.split(state.key)
-        critic, critic_state, info = self.critic_fit(
+        critic, critic_state, info = self.critic_update(
             critic_key, state.critic, state.critic_state, batch
         )
         return state._replace(critic=critic, critic_state=critic_state, key=key), info
@@ -96,11 +99,11 @@ class Learner(eqx.Module):
         scaler: RewardScaler | NoScaler,
         total_steps: int,
     ) -> TrainState:
-        """The state before the first turn. `critic` must be there exactly if `critic_fit` is."""
-        if (critic is not None) != (self.critic_fit is not None):
+        """The state before the first turn. `critic` must be there exactly if `critic_update` is."""
+        if (critic is not None) != (self.critic_update is not None):
             raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
-        key, memory_key = jax.random.split(key)
-        policy_state, critic_state = self.memory(memory_key, policy, critic)
+        key, states_key = jax.random.split(key)
+        policy_state, critic_state = self.init_update_states(states_key, policy, critic)
         return TrainState(
             policy=policy,
             critic=critic,

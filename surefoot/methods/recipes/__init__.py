@@ -8,7 +8,7 @@ from surefoot.common.errors import UsageError, closest
 from surefoot.methods.recipes.a2c import A2C, A2CTrustRegion
 from surefoot.methods.recipes.acktr import ACKTR, KFACTRPO
 from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Recipe, Row
+from surefoot.methods.recipes.base import Composition, Recipe
 from surefoot.methods.recipes.bc import BC
 from surefoot.methods.recipes.cem import CEM
 from surefoot.methods.recipes.npg import NPG, NPGPenalty
@@ -62,7 +62,7 @@ __all__ = [
     "PPOFixedKL",
     "Recipe",
     "Reinforce",
-    "Row",
+    "Composition",
     "VPGAdaptive",
     "find_recipe",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, nonnegative, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Row
+from surefoot.methods.recipes.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.objectives import Objective
@@ -29,7 +29,7 @@ class ShortBatch(ActorCritic):
     """Global norm to which the policy's gradient is clipped."""
     critic_epochs: int = at_least(1, 1)
 
-    def climb(self, objective: Objective) -> Step:
+    def first_order_update(self, objective: Objective) -> Step:
         """One step of RMSprop on the objective with its entropy bonus."""
         from surefoot.core import EntropyBonus, Fixed, Optax, Step, schedules
         from surefoot.methods.recipes.optimizers import clipped_rmsprop
@@ -43,14 +43,14 @@ class ShortBatch(ActorCritic):
 class A2C(ShortBatch):
     """Advantage actor-critic: one RMSprop step a batch along ∇log π·Â, with an entropy bonus."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "EntropyBonus(Score)", "Optax(rmsprop)", "Fixed(linear)", "–", "Mnih et al. 2016"
     )
 
     def build(self) -> Algorithm:
         from surefoot.core import Score
 
-        return self.algorithm(self.climb(Score()))
+        return self.algorithm(self.first_order_update(Score()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,8 @@ class A2CTrustRegion(ShortBatch):
     """A2C whose gradient in the distribution's parameters is projected, sample by sample, so that
     it does not lead away from an average of the policies."""
 
-    parts: ClassVar[Row] = Row(
-        "EntropyBonus(Linear)",
+    parts = Composition(
+        "EntropyBonus(TrustRegionGradient)",
         "Optax(rmsprop)",
         "Fixed(linear)",
         "AveragePolicy",
@@ -73,6 +73,7 @@ class A2CTrustRegion(ShortBatch):
     """Weight of the past in the averaged policy."""
 
     def build(self) -> Algorithm:
-        from surefoot.core import AveragePolicy, Linear
+        from surefoot.core import AveragePolicy, TrustRegionGradient
 
-        return self.algorithm(AveragePolicy(self.climb(Linear(self.max_kl)), self.average_decay))
+        step = self.first_order_update(TrustRegionGradient(self.max_kl))
+        return self.algorithm(AveragePolicy(step, self.average_decay))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import OnPolicy, Row
+from surefoot.methods.recipes.base import Composition, OnPolicy
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm
@@ -18,8 +18,8 @@ class ACKTR(OnPolicy):
     """ACKTR: actor and critic both step along K-FAC's natural gradient, to the edge of a KL ball or
     by the largest scale, whichever is shorter."""
 
-    parts: ClassVar[Row] = Row("Score", "KFAC", "KLBall(δ, max_scale)", "–", "Wu et al. 2017")
-    step_kl: ClassVar[str | None] = "max_kl"
+    parts = Composition("Score", "KFAC", "KLBall(δ, max_scale)", "–", "Wu et al. 2017")
+    step_kl = "max_kl"
 
     discount: float = fraction(0.99)
     """γ, the discount."""
@@ -55,10 +55,10 @@ class ACKTR(OnPolicy):
 class KFACTRPO(ActorCritic):
     """TRPO with K-FAC's direction in place of conjugate gradient's."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "Surrogate", "KFAC", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Wu et al. 2017"
     )
-    step_kl: ClassVar[str | None] = "max_kl"
+    step_kl = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the largest mean KL(old‖new) of a step, nats."""

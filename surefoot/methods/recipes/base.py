@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from surefoot.methods.learners.learner import Learner
 
 
-class Row(NamedTuple):
+class Composition(NamedTuple):
     """A recipe as a combination of parts."""
 
     objective: str
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 class Recipe(abc.ABC):
     """Hyperparameters of a method."""
 
-    parts: ClassVar[Row]
+    parts: ClassVar[Composition]
     step_kl: ClassVar[str | None] = None
     """The hyperparameter that says which mean KL(old‖new) a step may have, or should have."""
 

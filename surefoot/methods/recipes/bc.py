@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, nonnegative, positive
-from surefoot.methods.recipes.base import Offline, Row
+from surefoot.methods.recipes.base import Composition, Offline
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.behavior_cloning import Cloning
@@ -17,9 +17,7 @@ class BC(Offline):
     """Behavior cloning: Adam on log π(a|s) of recorded actions, one pass over the data an
     iteration; a step of the run is a recorded transition. ENV is what the agent is for."""
 
-    parts: ClassVar[Row] = Row(
-        "Likelihood", "Optax(adam)", "Fixed(linear)", "Epochs", "Pomerleau 1989"
-    )
+    parts = Composition("Likelihood", "Optax(adam)", "Fixed(linear)", "Epochs", "Pomerleau 1989")
 
     learning_rate: float = positive(1e-3)
     """Adam's rate at the start; falls linearly to 0 over the run."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, nonnegative, positive
-from surefoot.methods.recipes.base import OnPolicy, Row
+from surefoot.methods.recipes.base import Composition, OnPolicy
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.cross_entropy import CrossEntropy
@@ -17,7 +17,7 @@ class CEM(OnPolicy):
     """Cross-entropy method: one parameter vector an environment, mean and standard deviation
     refitted to the best of them."""
 
-    parts: ClassVar[Row] = Row("–", "–", "–", "CrossEntropy", "Szita & Lőrincz 2006")
+    parts = Composition("–", "–", "–", "CrossEntropy", "Szita & Lőrincz 2006")
 
     num_envs: int = at_least(2, 20)
     """Parameter vectors a generation, each in an environment of its own."""

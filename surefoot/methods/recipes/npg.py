@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import positive
-from surefoot.methods.recipes.base import Row
+from surefoot.methods.recipes.base import Composition
 from surefoot.methods.recipes.trpo import Natural
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class NPG(Natural):
     """Natural policy gradient: F⁻¹g, scaled to the edge of a KL ball; no line search."""
 
-    parts: ClassVar[Row] = Row("Surrogate", "Fisher(CG)", "KLBall(δ)", "–", "Kakade 2001")
-    step_kl: ClassVar[str | None] = "max_kl"
+    parts = Composition("Surrogate", "Fisher(CG)", "KLBall(δ)", "–", "Kakade 2001")
+    step_kl = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the quadratic model's KL(old‖new) of a step, nats."""
@@ -33,7 +33,7 @@ class NPG(Natural):
 class NPGPenalty(Natural):
     """Natural policy gradient with a constant penalty on the KL: a step of F⁻¹g/β."""
 
-    parts: ClassVar[Row] = Row("Surrogate", "Fisher(CG)", "Penalty(β)", "–", "Kakade 2001")
+    parts = Composition("Surrogate", "Fisher(CG)", "Penalty(β)", "–", "Kakade 2001")
 
     beta: float = positive(3.0)
     """β in g·Δ − (β/2)ΔᵀFΔ, in units of the standardized advantage per nat."""

@@ -4,11 +4,11 @@ far (Schulman et al. 2017)."""
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, nonnegative, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Row
+from surefoot.methods.recipes.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.objectives import Objective
@@ -34,7 +34,7 @@ class Proximal(ActorCritic):
     critic_epochs: int = at_least(1, 10)
     critic_minibatch_size: int = at_least(1, 64)
 
-    def climb(self, objective: Objective) -> Epochs:
+    def first_order_update(self, objective: Objective) -> Epochs:
         """Passes of Adam over the batch, on the objective with its entropy bonus."""
         from surefoot.core import EntropyBonus, Epochs, Fixed, Optax, Step, schedules
         from surefoot.methods.recipes.optimizers import clipped_adam
@@ -52,7 +52,7 @@ class PPOClip(Proximal):
     """PPO with the clipped objective: Adam on min(r Â, clip(r, 1 − ε, 1 + ε) Â), several passes
     over each batch, the rate falling linearly to zero."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "Clipped(ε)", "Optax(adam)", "Fixed(linear)", "Epochs", "Schulman et al. 2017"
     )
 
@@ -62,4 +62,4 @@ class PPOClip(Proximal):
     def build(self) -> Algorithm:
         from surefoot.core import Clipped
 
-        return self.algorithm(self.climb(Clipped(self.clip)))
+        return self.algorithm(self.first_order_update(Clipped(self.clip)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from surefoot.common.fields import check_between, positive
-from surefoot.methods.recipes.base import Row
+from surefoot.methods.recipes.base import Composition
 from surefoot.methods.recipes.ppo import Proximal
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ class PPOKL(Proximal):
     """PPO with an adaptive penalty: Adam on r Â − β KL(old‖new), several passes over each batch;
     after each batch, β doubles where the KL was too large and halves where it was too small."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "KLPenalized(Surrogate, β)",
         "Optax(adam)",
         "Fixed(linear)",
         "AdaptKL(β, Epochs)",
         "Schulman et al. 2017",
     )
-    step_kl: ClassVar[str | None] = "target_kl"
+    step_kl = "target_kl"
 
     beta: float = positive(1.0)
     """β at the start, in units of the standardized advantage per nat."""
@@ -41,7 +41,7 @@ class PPOKL(Proximal):
 
         low, high = self.min_beta, self.max_beta
         check_between("beta", self.beta, low, high)
-        epochs = self.climb(KLPenalized(Surrogate(), self.beta))
+        epochs = self.first_order_update(KLPenalized(Surrogate(), self.beta))
         return self.algorithm(
             AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=low, high=high)
         )
@@ -51,7 +51,7 @@ class PPOKL(Proximal):
 class PPOFixedKL(Proximal):
     """PPO with a constant penalty: Adam on r Â − β KL(old‖new), several passes over each batch."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "KLPenalized(Surrogate, β)",
         "Optax(adam)",
         "Fixed(linear)",
@@ -65,7 +65,7 @@ class PPOFixedKL(Proximal):
     def build(self) -> Algorithm:
         from surefoot.core import KLPenalized, Surrogate
 
-        return self.algorithm(self.climb(KLPenalized(Surrogate(), self.beta)))
+        return self.algorithm(self.first_order_update(KLPenalized(Surrogate(), self.beta)))
 
 
 def _beta(epochs: Any) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from surefoot.common.fields import at_least, check_between, fraction, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic, regression
-from surefoot.methods.recipes.base import OnPolicy, Row
+from surefoot.methods.recipes.base import Composition, OnPolicy
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm
@@ -18,7 +18,7 @@ class Reinforce(OnPolicy):
     """REINFORCE: one Adam step a batch along ∇log π·(G − b), G the return, b a learned
     baseline."""
 
-    parts: ClassVar[Row] = Row("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
+    parts = Composition("Score", "Optax(adam)", "Fixed", "–", "Williams 1992")
 
     num_envs: int = at_least(1, 2)
     horizon: int = at_least(1, 1024)
@@ -52,10 +52,8 @@ class VPGAdaptive(ActorCritic):
     """Vanilla policy gradient, one Adam step a batch, whose rate halves after too large a KL and
     doubles after too small a one."""
 
-    parts: ClassVar[Row] = Row(
-        "Score", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate)", "Duan et al. 2016"
-    )
-    step_kl: ClassVar[str | None] = "target_kl"
+    parts = Composition("Score", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate)", "Duan et al. 2016")
+    step_kl = "target_kl"
 
     learning_rate: float = positive(3e-3)
     """Adam's rate at the start."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.fields import at_least, fraction, nonnegative, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Row
+from surefoot.methods.recipes.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.geometry import Fisher
@@ -37,10 +37,10 @@ class TRPO(Natural):
     """TRPO: natural gradient, scaled to the edge of a KL ball, then shortened until the measured
     KL is within the ball and the surrogate does not fall."""
 
-    parts: ClassVar[Row] = Row(
+    parts = Composition(
         "Surrogate", "Fisher(CG)", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Schulman et al. 2015"
     )
-    step_kl: ClassVar[str | None] = "max_kl"
+    step_kl = "max_kl"
 
     max_kl: float = positive(0.01)
     """δ, the largest mean KL(old‖new) of a step, nats."""

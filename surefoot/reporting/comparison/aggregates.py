@@ -11,7 +11,7 @@ from surefoot.common import statistics
 from surefoot.reporting.comparison.group_scores import Scores, final_scores
 from surefoot.reporting.comparison.grouping import Group
 from surefoot.reporting.drawing.figures import PLAIN, Axis, Figure, Series
-from surefoot.reporting.drawing.formatting import MOST_LISTED, listed, number, span
+from surefoot.reporting.drawing.formatting import MOST_LISTED, format_interval, format_list, number
 from surefoot.reporting.drawing.tables import Table
 from surefoot.runs.display.summary import WINDOW
 
@@ -40,7 +40,7 @@ def summary(groups: Sequence[Group], floors: dict[str, float]) -> Table:
                 str(len(one.runs)),
                 f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}",
                 number(middle),
-                span(low, high),
+                format_interval(low, high),
                 number(mean) if std != std else f"{number(mean)} ± {number(std)}",
                 number(float(scores.min())) if len(scores) else "–",
                 number(float(scores.max())) if len(scores) else "–",
@@ -133,7 +133,7 @@ def improvement(scores: Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
         "P(X > Y): how likely a run of X scores higher than one of Y, mean over "
         f"{', '.join(tasks)}, ties counted half, with 95 % intervals{against}. One half is no "
         "difference; an interval that holds it has not shown one.",
-        listed([f"{label}: {value:.2f}" for label, value in zip(labels, middle, strict=True)]),
+        format_list([f"{label}: {value:.2f}" for label, value in zip(labels, middle, strict=True)]),
         Axis("probability of improvement P(X > Y) (–)", low=-0.02, high=1.02),
         Axis("", labels=labels[::-1]),
         (
@@ -150,7 +150,7 @@ def improvement(scores: Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
         rows=len(pairs),
     )
     rows = [
-        (x, y, f"{p:.3f}", span(low, high, "{:.3f}".format))
+        (x, y, f"{p:.3f}", format_interval(low, high, "{:.3f}".format))
         for (x, y), (p, low, high) in zip(pairs, found, strict=True)
     ]
     table = Table(

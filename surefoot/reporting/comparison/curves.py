@@ -12,7 +12,7 @@ from surefoot.reporting.comparison.grouping import Group
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.data.scores import running_mean
 from surefoot.reporting.drawing.figures import Axis, Figure, Series
-from surefoot.reporting.drawing.formatting import listed, number
+from surefoot.reporting.drawing.formatting import format_list, number
 from surefoot.reporting.drawing.series import STEPS
 from surefoot.runs.display.summary import WINDOW
 
@@ -104,7 +104,7 @@ def curves(
         f"Interquartile mean over the runs, whose number stands in brackets, of each one's mean of "
         f"the last {WINDOW} episodes, and its pointwise 95 % stratified-bootstrap interval. With "
         "few runs such an interval is too narrow.",
-        f"Interquartile means at the end: {listed(said)}",
+        f"Interquartile means at the end: {format_list(said)}",
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),
@@ -137,7 +137,7 @@ def trace(
         f"{word}-{place}",
         f"{title}: {task}",
         says,
-        f"Medians over the run: {listed(said)}",
+        f"Medians over the run: {format_list(said)}",
         STEPS,
         axis,
         tuple(series),

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES
 from surefoot.reporting.data.run_log import Log
 from surefoot.runs.folder import config_file
@@ -51,12 +51,12 @@ def group(logs: Sequence[Log]) -> list[Group]:
 
 
 def _settings(log: Log) -> dict[str, Any]:
-    setup = {**_defaults(Setup()), **log.config["setup"]}
+    settings = {**_defaults(RunSettings()), **log.config["setup"]}
     if log.budget is not None:
-        setup["steps"] = log.budget
+        settings["steps"] = log.budget
     kind = RECIPES.get(log.config["algorithm"])
     return {
-        **{name: value for name, value in setup.items() if name not in _NO_MATTER},
+        **{name: value for name, value in settings.items() if name not in _NO_MATTER},
         **({} if kind is None else _defaults(kind())),
         **log.config["hyperparameters"],
     }

@@ -22,7 +22,7 @@ DETAIL = 2000
 def read(folder: Path, detail: int = DETAIL) -> Log:
     """The run in a folder, about `detail` of its rows in detail. Raises `UsageError` if it is no
     run's."""
-    config = config_file.named(folder)
+    config = config_file.read_identified(folder)
     planned = config["setup"].get("steps")
     budget = made_longer(folder, planned) if isinstance(planned, int) else None
     path = folder / "metrics.jsonl"

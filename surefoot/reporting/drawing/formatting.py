@@ -46,12 +46,12 @@ def quantiles(values: np.ndarray) -> str:
     return f"median {number(middle)}, 5 % to 95 %: {number(low)} to {number(high)}"
 
 
-def span(low: float, high: float, say: Callable[[float], str] = number) -> str:
+def format_interval(low: float, high: float, say: Callable[[float], str] = number) -> str:
     """An interval; a dash where there is none."""
     return "–" if low != low else f"{say(low)} to {say(high)}"
 
 
-def listed(parts: Sequence[str]) -> str:
+def format_list(parts: Sequence[str]) -> str:
     """The first few of them as a sentence."""
     more = len(parts) - MOST_LISTED
     end = f"; and {more:,} more" if more > 0 else ""

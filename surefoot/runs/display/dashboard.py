@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.runs.display.summary import Summary, mean
-from surefoot.runs.display.watched_run import Watched
+from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.runs.folder.method_facts import step_kl
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.training.iteration import Iteration
@@ -138,7 +138,7 @@ class Dashboard:
         return lines
 
 
-def of_run(run: Watched) -> Dashboard:
+def of_run(run: RunWatcher) -> Dashboard:
     """The dashboard of a run on the disk."""
     state = run.state
     return Dashboard(
@@ -151,7 +151,7 @@ def of_run(run: Watched) -> Dashboard:
     )
 
 
-def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
+def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     """One or more runs of a folder: their names, up to half of the width, and the columns that fit
     beside them."""
     names = [printable(str(run.folder.relative_to(root))) for run in runs]
@@ -173,7 +173,7 @@ def table(runs: Sequence[Watched], root: Any, *, width: int) -> Table:
     return shown
 
 
-def _columns(runs: Sequence[Watched]) -> dict[str, list[Text]]:
+def _columns(runs: Sequence[RunWatcher]) -> dict[str, list[Text]]:
     """What is told of each run, the most important first."""
     rows = []
     for run in runs:

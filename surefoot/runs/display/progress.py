@@ -31,8 +31,8 @@ class Display(Protocol):
         """Show the last state and leave the terminal as it was."""
 
 
-class Silent:
-    """Shows nothing."""
+class WarningDisplay:
+    """Shows nothing; notes become Python warnings."""
 
     def resumed(self, returns: Sequence[float]) -> None:
         """Nothing."""
@@ -48,7 +48,7 @@ class Silent:
         """Nothing."""
 
 
-class Lasting:
+class FailSafeDisplay:
     """Another display, until it cannot be written any more: a closed terminal, or a full disk that
     the output goes to, is no reason to end a run."""
 
@@ -75,10 +75,10 @@ class Lasting:
         try:
             do()
         except OSError:
-            self._display = Nothing()
+            self._display = NullDisplay()
 
 
-class Nothing:
+class NullDisplay:
     """Shows nothing, and says nothing."""
 
     def resumed(self, returns: Sequence[float]) -> None:
@@ -137,7 +137,7 @@ class _Summary:
         return " · ".join(parts)
 
 
-class Live:
+class ProgressBar:
     """A progress bar that is redrawn in place."""
 
     def __init__(self, console: Console, total_steps: int) -> None:
@@ -175,7 +175,7 @@ class Live:
             self._progress.console.print(f"compiled in {self._summary.compile_seconds:.1f} s")
 
 
-class Lines:
+class LineDisplay:
     """A plain line for the first iteration, then one every `every` seconds and for the last."""
 
     def __init__(self, console: Console, *, every: float = 5.0) -> None:
@@ -220,5 +220,5 @@ class Lines:
 
 
 def make_display(console: Console, total_steps: int) -> Display:
-    """`Live` on a terminal, `Lines` elsewhere."""
-    return Live(console, total_steps) if console.is_terminal else Lines(console)
+    """`ProgressBar` on a terminal, `LineDisplay` elsewhere."""
+    return ProgressBar(console, total_steps) if console.is_terminal else LineDisplay(console)

@@ -17,7 +17,7 @@ from surefoot.runs.folder import config_file, step_budget
 STILL = 60.0
 
 
-class Watched:
+class RunWatcher:
     """One run's folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,14 +39,14 @@ class Watched:
         self._written: bool | None = None
         self._locks_tell = True
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Read what is new; whether the run is still there."""
         gone = self._written is False
         # Before the rows: the last of them may be written between the two.
         self._written = is_held(self.folder)
         try:
             if not self.config:
-                self.config = config_file.glance(self.folder)
+                self.config = config_file.read_partial(self.folder)
                 self._budget = int(self.config["setup"]["steps"])
             rows = self._rows.read()
             self.age = time.time() - (self.folder / "metrics.jsonl").stat().st_mtime
@@ -71,10 +71,10 @@ class Watched:
             means = [number(row.get("mean")) for row in evaluated.rows]
             self.evaluations = kept + [mean for mean in means if mean is not None]
         if self.state == "finished":
-            self._look_further()
+            self._poll_budget()
         return True
 
-    def _look_further(self) -> None:
+    def _poll_budget(self) -> None:
         """A run that was made longer says so in its newest checkpoint alone."""
         newest = step_budget.newest_checkpoint(self.folder)
         if newest != self._newest:

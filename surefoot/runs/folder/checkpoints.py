@@ -1,6 +1,6 @@
 """Checkpoints: a run between two iterations, on the disk, the last few of them.
 
-Each is a folder of `store`, written whole or not at all and named by its iterations. What is wrong
+Each is an `array_folder`, written whole or not at all and named by its iterations. What is wrong
 with one is found when it is read, and the one before is taken.
 """
 
@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
 from surefoot.runs.folder import metrics_file
-from surefoot.runs.folder.metrics_file import Mark
+from surefoot.runs.folder.metrics_file import FilePosition
 
 FORMAT = "surefoot checkpoint"
 FORMAT_VERSION = 1
@@ -35,16 +35,16 @@ class Checkpoint(NamedTuple):
     """Their environment steps."""
     budget: int
     """Environment steps at most of the whole run."""
-    metrics: Mark
+    metrics: FilePosition
     """How far `metrics.jsonl` goes."""
-    began_anew: list[int]
+    env_restarts_at: list[int]
     """Iterations before which the run was resumed and its environments began episodes anew, for
     they could not be put back where they were."""
     state: dict[str, Any]
     """The learner's arrays, by name."""
-    place: Saved
+    env_snapshot: Snapshot
     """Where the environments stand."""
-    best: Saved | None = None
+    best: Snapshot | None = None
     """The agent of the best evaluation so far, if there was one: its arrays by name, its steps and
     its mean return."""
 
@@ -53,15 +53,24 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint and take off those that are older than the last few. Raises `OSError` if
     it cannot be written; those of before are there then."""
     path = folder / f"{checkpoint.iterations:08d}"
-    facts = checkpoint._asdict()
-    state, place, best = (facts.pop(part) for part in ("state", "place", "best"))
-    arrays = {f"state.{name}": value for name, value in state.items()}
-    arrays |= {f"place.{name}": value for name, value in place.arrays.items()}
+    snapshot, best = checkpoint.env_snapshot, checkpoint.best
+    arrays = {f"state.{name}": value for name, value in checkpoint.state.items()}
+    arrays |= {f"place.{name}": value for name, value in snapshot.arrays.items()}
+    # The keys are those of format 1, whatever the fields are called.
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "config": checkpoint.config,
+        "iterations": checkpoint.iterations,
+        "steps": checkpoint.steps,
+        "budget": checkpoint.budget,
+        "metrics": checkpoint.metrics._asdict(),
+        "began_anew": checkpoint.env_restarts_at,
+        "place": snapshot.metadata,
+    }
     if best is not None:
         arrays |= {f"best.{name}": value for name, value in best.arrays.items()}
-        facts["best"] = best.facts
-    facts["metrics"] = checkpoint.metrics._asdict()
-    manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "place": place.facts}
+        manifest["best"] = best.metadata
     array_folder.save(path, arrays, manifest)
     for old in paths(folder)[:-KEPT]:
         remove(old)
@@ -82,11 +91,11 @@ def read(path: Path) -> Checkpoint:
             parts[part][rest] = value
         return Checkpoint(
             **{name: manifest[name] for name in ("config", "iterations", "steps", "budget")},
-            metrics=Mark(**manifest["metrics"]),
-            began_anew=manifest["began_anew"],
+            metrics=FilePosition(**manifest["metrics"]),
+            env_restarts_at=manifest["began_anew"],
             state=parts["state"],
-            place=Saved(parts["place"], manifest["place"]),
-            best=Saved(parts["best"], manifest["best"]) if "best" in manifest else None,
+            env_snapshot=Snapshot(parts["place"], manifest["place"]),
+            best=Snapshot(parts["best"], manifest["best"]) if "best" in manifest else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} is no intact checkpoint: {error!r}") from None
@@ -127,8 +136,8 @@ def nearest(folder: Path, rows: Path, *, upto: int) -> Checkpoint | None:
     return None
 
 
-def began_anew(folder: Path) -> list[int]:
-    """`Checkpoint.began_anew` of the newest one whose manifest can be read; arrays are not."""
+def env_restarts_at(folder: Path) -> list[int]:
+    """`Checkpoint.env_restarts_at` of the newest one whose manifest can be read; arrays are not."""
     for path in reversed(paths(folder)):
         with contextlib.suppress(UsageError):
             return list(array_folder.manifest(path)["began_anew"])
@@ -158,7 +167,7 @@ def tidy(folder: Path, *, after: int) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Take off the folders beside which `store` and `remove` work."""
+    """Take off the folders beside which `array_folder` and `remove` work."""
     for left in folder.glob(".*-*"):
         if left.is_dir():
             shutil.rmtree(left)

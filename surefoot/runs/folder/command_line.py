@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import PureWindowsPath
 from typing import Any
 
-from surefoot.common.settings import Setup
+from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES
 
-#: The program's file names; the last is that of `python -m surefoot.cli` before there was a folder.
+#: The program's file names; the last is that of `python -m surefoot.cli` in older runs.
 _PROGRAMS = ("surefoot", "surefoot.exe", "cli.py")
-#: The end of its path if it was started by `python -m surefoot.cli.main`.
-_MODULE = ("surefoot", "cli", "main.py")
+#: The end of its path if it was started by `python -m surefoot.cli`.
+_MODULE = ("surefoot", "cli", "__main__.py")
 
 
 def made_by(config: dict[str, Any]) -> list[str]:
@@ -43,7 +43,7 @@ def command(config: dict[str, Any], *, steps: int | None = None) -> str | None:
         return None
     longer = {} if steps is None else {"steps": steps}
     options = [
-        *_changed({**config["setup"], **longer}, Setup()),
+        *_changed({**config["setup"], **longer}, RunSettings()),
         *_changed(config["hyperparameters"], kind()),
     ]
     return shlex.join(["surefoot", "train", config["algorithm"], environment, *options])

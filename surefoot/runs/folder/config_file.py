@@ -23,10 +23,9 @@ def read(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{error} ({path}); accepted is what 'surefoot train' wrote") from None
 
 
-def named(folder: Path) -> dict[str, Any]:
-    """The same of a run that can be told from others: it has the names of method and environment,
-    and tables, which may be empty, of hyperparameters, setup and versions. Raises `UsageError`
-    where it has not."""
+def read_identified(folder: Path) -> dict[str, Any]:
+    """Like `read`, but requires the names of method and environment, and tables, which may be
+    missing, of hyperparameters, setup and versions. Raises `UsageError` if they are not there."""
     path, config = folder / NAME, read(folder)
     if not all(isinstance(config.get(key), str) for key in ("algorithm", "environment")):
         raise UsageError(f"{path} names no algorithm and environment; it is no run's")
@@ -36,14 +35,14 @@ def named(folder: Path) -> dict[str, Any]:
     return config
 
 
-def glance(folder: Path) -> dict[str, Any]:
+def read_partial(folder: Path) -> dict[str, Any]:
     """The configuration of a run that may just be beginning, with method, environment, seed and
     hyperparameters of their kinds: "?" stands for a name or a seed of another one. Raises `OSError`
     where the file cannot be read, and `ValueError` where it does not say how many steps the run is
     to take."""
     config = document(folder / NAME)
-    setup = fields(config.get("setup"))
-    if finite(setup.get("steps")) is None:
+    settings = fields(config.get("setup"))
+    if finite(settings.get("steps")) is None:
         raise ValueError("no run's")
 
     def told(value: Any, kind: type) -> Any:
@@ -54,5 +53,5 @@ def glance(folder: Path) -> dict[str, Any]:
         "algorithm": told(config.get("algorithm"), str),
         "environment": told(config.get("environment"), str),
         "hyperparameters": fields(config.get("hyperparameters")),
-        "setup": {**setup, "seed": told(setup.get("seed"), int)},
+        "setup": {**settings, "seed": told(settings.get("seed"), int)},
     }

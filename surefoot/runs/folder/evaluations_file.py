@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.agents.playing.evaluation import Evaluation
-from surefoot.common.files.append_only import Appending
+from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.json_reading import integer, row
 from surefoot.runs.folder.metrics_file import as_json
 
@@ -41,7 +41,7 @@ class Evaluations:
                     break
                 self.kept[steps] = line
                 whole += len(raw)
-        self._file = Appending(path, keep=whole if self.kept else None)
+        self._file = AppendOnlyFile(path, keep=whole if self.kept else None)
         if upto is not None and path.is_file():
             self._file.open()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surefoot.common.files.append_only import Appending
+from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.training.iteration import Iteration
 
 
@@ -41,7 +41,7 @@ def as_json(value: Any) -> Any:
     return value if math.isfinite(value) else str(value)
 
 
-class Mark(NamedTuple):
+class FilePosition(NamedTuple):
     """How far a file goes."""
 
     length: int
@@ -56,18 +56,18 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        self._file = Appending(path)
+        self._file = AppendOnlyFile(path)
         self._file.open()
         self._digest = hashlib.sha256()
 
     @classmethod
-    def at(cls, path: Path, mark: Mark) -> JsonLines:
+    def at(cls, path: Path, mark: FilePosition) -> JsonLines:
         """The file again, cut back to a mark. Raises `ValueError` if it is not the same up to
         there."""
         check(path, mark)
         lines = cls.__new__(cls)
         lines._digest = hashlib.sha256(path.read_bytes()[: mark.length])
-        lines._file = Appending(path, keep=mark.length)
+        lines._file = AppendOnlyFile(path, keep=mark.length)
         lines._file.open()
         return lines
 
@@ -80,12 +80,12 @@ class JsonLines:
     def _flush(self) -> None:
         self._digest.update(self._file.flush())
 
-    def mark(self) -> Mark:
+    def mark(self) -> FilePosition:
         """How far the file goes, once all that is on the disk."""
         if self._file.waiting:
             self._flush()
         self._file.sync()
-        return Mark(self._file.length, self._digest.hexdigest())
+        return FilePosition(self._file.length, self._digest.hexdigest())
 
     def close(self) -> None:
         """Close the file, after a last try to write what could not be written: an `OSError` says
@@ -97,7 +97,7 @@ class JsonLines:
             self._file.close()
 
 
-def check(path: Path, mark: Mark) -> None:
+def check(path: Path, mark: FilePosition) -> None:
     """Raise `ValueError` if the file is not the same up to the mark."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size < mark.length:
@@ -106,7 +106,7 @@ def check(path: Path, mark: Mark) -> None:
             raise ValueError(f"{path.name} is not what it was")
 
 
-def read_rows(path: Path, mark: Mark) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path, mark: FilePosition) -> Iterator[dict[str, Any]]:
     """The rows up to a mark."""
     with path.open("rb") as file:
         for line in file.read(mark.length).splitlines():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.common.errors import UsageError
-from surefoot.common.files.best_effort import Tolerant
+from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.runs.loggers.base import Entry, Sink
 
 
@@ -56,21 +56,25 @@ class Sinks:
     """Those of one run. One that cannot be written is told of once, and the others go on."""
 
     def __init__(
-        self, names: Sequence[str], folder: Path, config: dict[str, Any], tolerant: Tolerant
+        self,
+        names: Sequence[str],
+        folder: Path,
+        config: dict[str, Any],
+        best_effort: BestEffortWriter,
     ) -> None:
         modules = (f"surefoot.runs.loggers.{_KINDS[name].module}" for name in names)
         self._sinks: list[Sink] = [
             importlib.import_module(module).make(folder, config) for module in modules
         ]
-        self._tolerant = tolerant
+        self._best_effort = best_effort
 
     def write(self, entry: Entry) -> None:
         """One more iteration."""
         for sink in self._sinks:
-            self._tolerant(sink.path, functools.partial(sink.write, entry))
+            self._best_effort(sink.path, functools.partial(sink.write, entry))
 
     def close(self) -> None:
         """Close them."""
         with contextlib.ExitStack() as closing:
             for sink in self._sinks:
-                closing.callback(self._tolerant, sink.path, sink.close)
+                closing.callback(self._best_effort, sink.path, sink.close)

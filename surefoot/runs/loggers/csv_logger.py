@@ -11,7 +11,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from surefoot.common.files.append_only import Appending
+from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.atomic import beside
 from surefoot.runs.loggers.base import Entry
 
@@ -50,7 +50,7 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._columns: list[str] = []
-        self._file = Appending(path)
+        self._file = AppendOnlyFile(path)
         self._waiting: list[dict[str, Any]] = []
         """Rows whose columns are not all there yet."""
 
@@ -81,7 +81,7 @@ class Table:
         with beside(self.path, replace=True) as part:
             part.write_bytes(wide)
         self._file.close()
-        self._file = Appending(self.path, keep=len(wide))
+        self._file = AppendOnlyFile(self.path, keep=len(wide))
 
     def close(self) -> None:
         try:

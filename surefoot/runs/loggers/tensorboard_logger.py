@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from surefoot.common.files.append_only import Appending
+from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.loggers.tags import Tags
 
@@ -28,7 +28,7 @@ class Events:
         self._tags = Tags()
         now = time.time()
         name = f"events.out.tfevents.{now:.0f}.{socket.gethostname()}.{os.getpid()}"
-        self._file = Appending(folder / name)
+        self._file = AppendOnlyFile(folder / name)
         self._begun = False
         self._file.add(_record(Event(wall_time=now, file_version="brain.Event:2")))
         # A TensorBoard that has read events of before forgets them.

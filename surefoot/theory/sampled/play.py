@@ -14,7 +14,7 @@ from gymnasium import spaces
 from jaxtyping import PRNGKeyArray
 
 from surefoot.agents.agent import Agent
-from surefoot.agents.playing.policy_spec import Source
+from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.core.data.types import Acting, Trajectory
 from surefoot.envs.device.device_env import DeviceEnv
@@ -29,7 +29,7 @@ CHUNK = 128
 
 def play(
     agent: Agent,
-    env: Source | None = None,
+    env: EnvLike | None = None,
     *,
     episodes: int = 100,
     seed: int = 1,
@@ -47,7 +47,7 @@ def play(
     """
     if horizon < 1:
         raise UsageError(f"horizon is {horizon}; accepted is an integer >= 1")
-    to_env = action_map(agent.action_space, agent.shape.action_map)
+    to_env = action_map(agent.action_space, agent.spec.action_map)
     key = jax.random.key(seed)
     with agent.opened(env, episodes) as where:
         if isinstance(where, DeviceEnv):
@@ -68,7 +68,7 @@ def acting(agent: Agent) -> Acting:
     """What the agent's actions mean."""
     space = json.dumps(space_to_json(agent.action_space), sort_keys=True)
     bounded = isinstance(agent.action_space, spaces.Box)
-    return Acting(space, agent.shape.action_map if bounded else "none")
+    return Acting(space, agent.spec.action_map if bounded else "none")
 
 
 def _on_device(

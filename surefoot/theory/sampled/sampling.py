@@ -50,7 +50,7 @@ def compared(trajectory: Trajectory, other: Agent) -> Compared:
     if trajectory.acting not in (None, acting(other)):
         raise UsageError(
             f"the other agent acts in {other.action_space} with the action map "
-            f"{other.shape.action_map!r}, and the trajectory's did otherwise: the same number is "
+            f"{other.spec.action_map!r}, and the trajectory's did otherwise: the same number is "
             "another action; accepted is an agent with the same bounds and map"
         )
     valid = np.asarray(trajectory.valid)

@@ -1,4 +1,4 @@
-"""Discounted linear systems, (I − γP) x = b with P stochastic, or its transpose.
+"""Discounted linear systems, (I − γP) x = b with P stochastic, or its transpose, and how P is held.
 
 A dense system is solved by LU factorization, a sparse one by GMRES, restarted until the residual
 is rounding. Where that is slow, on long chains and grids, a sparse factorization has little fill-in

@@ -25,7 +25,7 @@ def device_rollout(
     key: PRNGKeyArray,
 ) -> tuple[DeviceState, Trajectory]:
     """The next `horizon` rows of every environment. Pure; every row is a transition."""
-    blank = eqx.filter_eval_shape(lambda: policy(normalizer(state.obs)))
+    template = eqx.filter_eval_shape(lambda: policy(normalizer(state.obs)))
     act_keys, env_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(key, horizon))
 
     def step(state: DeviceState, drawn: tuple[Any, PRNGKeyArray]) -> tuple[DeviceState, Trajectory]:
@@ -42,4 +42,4 @@ def device_rollout(
         )
         return next_state, row
 
-    return jax.lax.scan(step, state, (jax.vmap(blank.noise)(act_keys), env_keys))
+    return jax.lax.scan(step, state, (jax.vmap(template.noise)(act_keys), env_keys))

@@ -1,6 +1,6 @@
-"""Where groups of environments stand, as something that can be kept, and back.
+"""Groups of environments as a snapshot, and back.
 
-Kept are what the next actions answer to, the running episodes' totals, and, where environments can
+It has what the next actions answer to, the running episodes' totals, and, where environments can
 tell them, the episodes themselves. Environments that cannot, or that do not come back to where they
 were, begin episodes anew.
 """
@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from surefoot.common.arrays import Saved
+from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
 
 
-def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Saved:
-    """Where these groups stand. `facts` says how each running episode began, "episodes", or `None`
-    where that is not known."""
+def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Snapshot:
+    """A snapshot of these groups. Its metadata say how each running episode began, "episodes", or
+    `None` where that is not known."""
     arrays: dict[str, np.ndarray] = {}
     episodes: list[dict[str, Any]] = []
     known = True
@@ -34,16 +34,16 @@ def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Save
             episodes.append(
                 {"seed": history.seed, "generator": history.generator, "now": history.now}
             )
-    return Saved(arrays, {"episodes": episodes if known else None})
+    return Snapshot(arrays, {"episodes": episodes if known else None})
 
 
 def restore_groups(
-    groups: Sequence[HostEnv], saved: Saved, *, seed: int
+    groups: Sequence[HostEnv], saved: Snapshot, *, seed: int
 ) -> tuple[list[GroupState], str | None]:
     """(where the groups stand now, why that is not where they stood). They stand where they stood
     or, all of them, at the start of episodes of this seed. Raises `UsageError` where what was saved
     is of other environments."""
-    arrays, episodes = saved.arrays, saved.facts["episodes"]
+    arrays, episodes = saved.arrays, saved.metadata["episodes"]
     states = [
         GroupState(*(arrays[f"groups[{g}].{name}"] for name in GroupState._fields))
         for g in range(len(groups))
@@ -64,7 +64,7 @@ def restore_groups(
     fresh_episodes(groups, seed)
     for group, state in zip(groups, states, strict=True):
         its, histories = histories[: group.num_envs], histories[group.num_envs :]
-        obs, earned, same = group.replay(its)
+        obs, earned, same = group.resimulate(its)
         seen = np.all((obs == state.obs) | (np.isnan(obs) & np.isnan(state.obs)), axis=-1)
         # The sum was rounded elsewhere, by batches.
         paid = np.isclose(earned, state.episode_return, rtol=1e-9, atol=1e-9, equal_nan=True)

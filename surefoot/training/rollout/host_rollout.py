@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from surefoot.common.compile_cache import compiled, constants
+from surefoot.common.compile_cache import compile_cached, constants
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.types import Behavior
 from surefoot.core.distributions import Distribution
@@ -71,11 +71,11 @@ class HostRollout:
         horizon: int,
         to_env: ActionMap,
         *,
-        keep: bool = False,
+        cache_program: bool = False,
     ) -> None:
         self.groups = list(groups)
         self.horizon = horizon
-        self._to_env, self._keep = to_env, keep
+        self._to_env, self._cache_program = to_env, cache_program
         ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
         self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self._draw: Any = None
@@ -120,13 +120,13 @@ class HostRollout:
             return [jax.vmap(dist.noise)(keys[:, i]) for i, dist in enumerate(dists)]
 
         shapes = jax.tree.structure(dists), tuple(jax.tree.leaves(dists))
-        plain: dict[str, Any] = {"keep": self._keep, "compiler": jax.jit}
-        self._draw = compiled(draw, key, closed_over=(self.horizon, shapes), **plain)
+        plain: dict[str, Any] = {"cache_program": self._cache_program, "compiler": jax.jit}
+        self._draw = compile_cached(draw, key, closed_over=(self.horizon, shapes), **plain)
         fixed = structure, constants(static)
         for state, noise in zip(states, jax.eval_shape(draw, key), strict=True):
             args = leaves, state.obs, noise, np.int32(0)
             if len(state.obs) not in self._act:
-                self._act[len(state.obs)] = compiled(act, *args, closed_over=fixed, **plain)
+                self._act[len(state.obs)] = compile_cached(act, *args, closed_over=fixed, **plain)
         _, raw = jax.eval_shape(act, *args)
         self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
 

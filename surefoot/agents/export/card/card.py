@@ -66,7 +66,7 @@ def card(
         "## How it was made",
         training(origin),
         "### Hyperparameters",
-        settings({**origin.hyperparameters, **origin.setup}),
+        settings({**origin.hyperparameters, **origin.settings}),
         "### Versions",
         versions(origin, kind),
     ]

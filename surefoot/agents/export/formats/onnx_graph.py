@@ -55,7 +55,7 @@ def to_onnx(agent: Agent, origin: Origin) -> bytes:
     x = _encoded(graph, observation)
     x = _normalized(graph, agent.normalizer, x)
     x = _mode(graph, agent.policy, x)
-    _to_environment(graph, action_map(agent.action_space, agent.shape.action_map), action, x)
+    _to_environment(graph, action_map(agent.action_space, agent.spec.action_map), action, x)
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,

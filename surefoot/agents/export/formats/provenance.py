@@ -20,11 +20,11 @@ class Origin(NamedTuple):
     """Those that the last row of the run's metrics tells of, of rows that are not later than the
     agent."""
     hyperparameters: dict[str, Any]
-    setup: dict[str, Any]
+    settings: dict[str, Any]
     versions: dict[str, Any]
     command: list[str]
     returns: list[float]
-    """Raw returns of the last training episodes in these rows."""
+    """Raw returns of the last training episodes in these rows, at most a hundred."""
     exported_by: str
     """Version of surefoot that writes the file."""
 

@@ -26,7 +26,7 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
     or a dict or tuple of arrays."""
     inputs(agent.observation_space)
     space, dtype = agent.observation_space, agent.action_space.dtype
-    to_env = action_map(agent.action_space, agent.shape.action_map)
+    to_env = action_map(agent.action_space, agent.spec.action_map)
 
     def policy(observation: Any) -> Any:
         action = act(
