@@ -1,0 +1,148 @@
+"""Faults of `agents`: playing, recording, filming, exporting."""
+
+from benchmarks.planted_faults.fault import Fault
+
+FAULTS = (
+    Fault(
+        "short-episodes-favored",
+        "agents/playing/episodes.py",
+        """while (played < share).any():
+        # A vector environment may write its next observations where these lie.
+        obs = obs.copy()
+        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
+        action = action.astype(env.action_space.dtype)
+        step = env.step(action)
+        counts = step.valid & (played < share)
+""",
+        """while played.sum() < episodes:
+        # A vector environment may write its next observations where these lie.
+        obs = obs.copy()
+        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
+        action = action.astype(env.action_space.dtype)
+        step = env.step(action)
+        counts = step.valid
+""",
+        "An evaluation takes the first episodes that end: short ones count more.",
+        ("test_agent.py",),
+    ),
+    Fault(
+        "observations-played-without-a-copy",
+        "agents/playing/episodes.py",
+        "obs = obs.copy()",
+        "obs = np.asarray(obs)",
+        "A vector environment that reuses its array changes what is recorded of the step before.",
+        ("test_demonstrations.py", "test_agent.py"),
+    ),
+    Fault(
+        "one-noise-for-all-steps",
+        "agents/playing/episodes.py",
+        "jax.random.fold_in(root, t)",
+        "root",
+        "A stochastic agent is evaluated with the same noise at every step.",
+        ("test_agent.py", "test_demonstrations.py"),
+    ),
+    Fault(
+        "mode-and-sample-swapped",
+        "agents/playing/episodes.py",
+        "dist.mode() if deterministic else dist.sample(key)",
+        "dist.sample(key) if deterministic else dist.mode()",
+        "Deterministic agents sample, and stochastic ones do not.",
+        ("test_agent.py",),
+    ),
+    Fault(
+        "agents-act-on-raw-observations",
+        "agents/playing/episodes.py",
+        "dist = policy(normalizer(obs))",
+        "dist = policy(obs)",
+        "A trained agent sees observations that it was not trained on.",
+        ("test_agent.py",),
+    ),
+    Fault(
+        "last-row-of-an-episode-lost",
+        "agents/playing/episodes.py",
+        "ended_before = jnp.cumsum(done, axis=0) - done",
+        "ended_before = jnp.cumsum(done, axis=0)",
+        "On the device the last step of an episode counts in no return and no recording.",
+        ("test_agent.py", "test_demonstrations.py"),
+    ),
+    Fault(
+        "evaluated-returns-add-up",
+        "agents/playing/evaluation.py",
+        "total[i], length[i] = 0.0, 0",
+        "length[i] = 0",
+        "The return of an environment's second episode holds that of its first.",
+        ("test_agent.py",),
+    ),
+    Fault(
+        "truncated-episodes-not-recorded",
+        "agents/demonstrations/record.py",
+        "if step.terminated[i] or step.truncated[i]:",
+        "if step.terminated[i]:",
+        "Episodes that met their time limit are missing in a recording.",
+        ("test_demonstrations.py",),
+    ),
+    Fault(
+        "recorded-returns-off-by-a-row",
+        "agents/demonstrations/demonstrations.py",
+        "np.concatenate([[0], ends[:-1] + 1])",
+        "np.concatenate([[0], ends[:-1]])",
+        "A recorded episode's return holds the last reward of the one before.",
+        ("test_demonstrations.py",),
+    ),
+    Fault(
+        "minari-observations-shifted",
+        "agents/demonstrations/minari.py",
+        "episode.observations)[:-1]",
+        "episode.observations)[1:]",
+        "A clone learns to answer the observation that follows its action.",
+        ("test_demonstrations.py",),
+    ),
+    Fault(
+        "sampled-actions-repeat",
+        "agents/agent.py",
+        "self._samples += 1",
+        "self._samples = 1",
+        "A stochastic agent's predict draws the same noise at every call.",
+        ("test_agent.py",),
+    ),
+    Fault(
+        "onnx-without-normalizer",
+        "agents/export/formats/onnx_graph.py",
+        "x = _normalized(graph, agent.normalizer, x)",
+        "_normalized(graph, agent.normalizer, x)",
+        "An exported policy sees raw observations.",
+        ("test_exporting.py",),
+    ),
+    Fault(
+        "onnx-without-the-normalizers-clip",
+        "agents/export/formats/onnx_graph.py",
+        'return graph.add("Clip", x, low, high)',
+        "return x",
+        "An exported policy acts otherwise on observations far from those of its training.",
+        ("test_exporting.py",),
+    ),
+    Fault(
+        "onnx-actions-not-clipped",
+        "agents/export/formats/onnx_graph.py",
+        'x = graph.add("Min", x, graph.constant("action_high", to_env.high))',
+        'graph.constant("action_high", to_env.high)',
+        "An exported policy returns actions above the space's upper bound.",
+        ("test_exporting.py",),
+    ),
+    Fault(
+        "stablehlo-samples",
+        "agents/export/formats/stablehlo.py",
+        "deterministic=True,",
+        "deterministic=False,",
+        "An exported program adds the same noise to every action.",
+        ("test_exporting.py",),
+    ),
+    Fault(
+        "every-environment-filmed-from-one-seed",
+        "agents/video/video_recorder.py",
+        "seed + i if number == 0 else None",
+        "seed if number == 0 else None",
+        "The video of a second environment begins where the first one did.",
+        ("test_video.py",),
+    ),
+)

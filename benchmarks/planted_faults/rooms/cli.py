@@ -1,0 +1,138 @@
+"""Faults of `cli`: arguments, commands, exit codes."""
+
+from benchmarks.planted_faults.fault import Fault
+
+FAULTS = (
+    Fault(
+        "mistakes-exit-with-0",
+        "cli/main.py",
+        "return 2",
+        "return 0",
+        "A script cannot tell that its command was refused.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "failed-runs-exit-with-0",
+        "cli/main.py",
+        """except TrainingError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 1""",
+        """except TrainingError as error:
+        print(f"surefoot: {error}", file=sys.stderr)
+        return 0""",
+        "A script takes a run that broke off for a complete one.",
+        ("test_workers.py::test_the_command_line_reports_a_defect_once_and_exits_with_1",),
+    ),
+    Fault(
+        "switched-off-flags-unknown",
+        "cli/arguments.py",
+        'if name in flags or name.removeprefix("no-") in flags:',
+        "if name in flags:",
+        "--no-report and every other --no-FLAG is refused.",
+        ("test_cli.py", "test_report.py"),
+    ),
+    Fault(
+        "underscores-unknown",
+        "cli/arguments.py",
+        'token[2:].replace("_", "-").partition("=")',
+        'token[2:].partition("=")',
+        "--max_kl, as Python spells it, is refused.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "stochastic-turned-round",
+        "cli/commands/evaluate.py",
+        "deterministic=not options.stochastic",
+        "deterministic=options.stochastic",
+        "evaluate samples actions unless --stochastic is given.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "evaluate-forgets-the-seed",
+        "cli/commands/evaluate.py",
+        "            options.seed,\n",
+        "",
+        "evaluate --seed does nothing.",
+        ("test_cli.py", "test_agent.py"),
+    ),
+    Fault(
+        "record-forgets-the-seed",
+        "cli/commands/record.py",
+        "        options.seed,\n",
+        "",
+        "record --seed does nothing: two recordings hold the same episodes.",
+        ("test_demonstrations.py", "test_cli.py"),
+    ),
+    Fault(
+        "export-forgets-the-seed",
+        "cli/commands/export.py",
+        "        seed=options.seed,\n",
+        "",
+        "export --seed does nothing.",
+        ("test_exporting.py", "test_cli.py"),
+    ),
+    Fault(
+        "inspect-takes-the-clip-for-beta",
+        "cli/commands/inspect.py",
+        "beta=options.beta",
+        "beta=options.clip",
+        "inspect --beta does nothing, and --clip sets both.",
+        ("test_inspect.py",),
+    ),
+    Fault(
+        "seeds-from-0-on",
+        "cli/commands/train.py",
+        "seeds = range(first, first + options.seeds)",
+        "seeds = range(options.seeds)",
+        "train --seed does nothing: every run has seed 0.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "report-whether-wanted-or-not",
+        "cli/commands/train.py",
+        "if options.report:",
+        "if folders:",
+        "train --no-report writes a report.",
+        ("test_report.py", "test_cli.py"),
+    ),
+    Fault(
+        "resume-forgets-the-steps",
+        "cli/commands/resume.py",
+        "restored(options.run, steps=options.steps, env=env)",
+        "restored(options.run, env=env)",
+        "resume --steps does nothing: a run cannot be made longer.",
+        ("test_cli.py", "test_resume.py"),
+    ),
+    Fault(
+        "defects-exit-with-0",
+        "cli/commands/check_env.py",
+        "return 1 if defects else 0",
+        "return 0",
+        "A script takes a defective environment for a sound one.",
+        ("test_check_env.py",),
+    ),
+    Fault(
+        "doctor-bears-any-error",
+        "cli/commands/doctor.py",
+        "if not error < 1e-4:",
+        "if not error < 1e4:",
+        "A build of JAX that computes wrongly is called sound.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "first-episodes-told-as-the-last",
+        "cli/commands/messages.py",
+        "result.returns[-WINDOW:]",
+        "result.returns[:WINDOW]",
+        "What train says at its end is the mean of the first episodes.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "interrupted-runs-exit-with-0",
+        "cli/commands/messages.py",
+        "return int(signals.exit_code)",
+        "return 0",
+        "A script takes a run that was stopped for a complete one.",
+        ("test_signals.py",),
+    ),
+)
