@@ -58,6 +58,14 @@ FAULTS = (
         ("test_agent.py",),
     ),
     Fault(
+        "normalizer-moves-while-playing",
+        "agents/playing/episodes.py",
+        "dist = policy(normalizer(obs))",
+        "dist = policy(normalizer.update(obs[None], jnp.ones((1, len(obs)), bool))(obs))",
+        "The normalizer is not frozen in evaluation: what an agent does depends on its neighbors.",
+        ("test_agent.py", "test_evaluation_during.py"),
+    ),
+    Fault(
         "last-row-of-an-episode-lost",
         "agents/playing/episodes.py",
         "ended_before = jnp.cumsum(done, axis=0) - done",

@@ -4,11 +4,11 @@ from benchmarks.planted_faults.fault import Fault
 
 FAULTS = (
     Fault(
-        "band-upside-down",
+        "short-runs-go-on",
         "reporting/comparison/curves.py",
-        "low[part], high[part] = statistics.bootstrap_interval(",
-        "high[part], low[part] = statistics.bootstrap_interval(",
-        "The lower edge of a curve's band is the upper one.",
+        "(at >= 0) & (ends <= log.total + 0.5), values",
+        "(at >= 0), values",
+        "The curve of a run that ended early goes on as if it had kept its last return.",
         ("test_report.py",),
     ),
     Fault(
@@ -17,6 +17,14 @@ FAULTS = (
         "np.nanmedian(values[:, points], axis=0)",
         "np.nanmean(values[:, points], axis=0)",
         "One run whose KL explodes draws the whole curve up, which is called a median.",
+        ("test_report.py",),
+    ),
+    Fault(
+        "intervals-backwards",
+        "reporting/comparison/aggregates.py",
+        "low, high = map(float, statistics.bootstrap_interval([scores]))",
+        "high, low = map(float, statistics.bootstrap_interval([scores]))",
+        "The table of scores tells intervals from their upper end to their lower.",
         ("test_report.py",),
     ),
     Fault(
@@ -121,6 +129,14 @@ FAULTS = (
         "beyond < 0.05,",
         "beyond > 0.05,",
         "A run that leaves its trust region is found in order, and a sound one is not.",
+        ("test_report.py",),
+    ),
+    Fault(
+        "band-of-sigma-mixed-up",
+        "reporting/single_run/policy.py",
+        "low, middle, high = values.min(axis=0)",
+        "middle, low, high = values.min(axis=0)",
+        "The median of σ over many dimensions is drawn where their minimum is.",
         ("test_report.py",),
     ),
     Fault(

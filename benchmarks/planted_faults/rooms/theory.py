@@ -132,6 +132,14 @@ FAULTS = (
         ("test_inspect.py",),
     ),
     Fault(
+        "estimated-bounds-constant",
+        "theory/sampled/estimate.py",
+        "constant = math.sqrt(2.0) * discount * epsilon",
+        "constant = discount * epsilon",
+        "C lacks √2: the bound of two agents' gap promises more than holds.",
+        ("test_estimate.py",),
+    ),
+    Fault(
         "sampled-kls-swapped",
         "theory/sampled/sampling.py",
         "old.kl(new), new.kl(old)",
