@@ -17,7 +17,7 @@ def edited(source: str, fault: Fault) -> str:
     if count != 1:
         raise UsageError(
             f"the text that {fault.name} replaces occurs {count} times in {fault.file}; accepted "
-            "is once: mend the fault"
+            "is once: fix the fault"
         )
     return source.replace(fault.old, fault.new)
 

@@ -31,7 +31,7 @@ FAULTS = (
         "files-written-in-place",
         "common/files/atomic.py",
         "    with beside(path) as part:\n        part.write_bytes(data)",
-        "    path.write_bytes(data)",
+        "    path.parent.mkdir(parents=True, exist_ok=True)\n    path.write_bytes(data)",
         "A write that fails leaves half a file, and one that is there already is overwritten.",
         ("test_demonstrations.py",),
     ),
