@@ -8,10 +8,10 @@ import re
 import subprocess
 import sys
 
-import pages
 import pytest
 
 import surefoot as sf
+from support import pages
 from surefoot.cli import main
 from surefoot.methods.recipes import RECIPES
 

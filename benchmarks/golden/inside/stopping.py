@@ -18,9 +18,9 @@ from command import done
 from exports import observations
 from outcomes import outcome
 from pages import page_of
-from training import train
 
 import surefoot as sf
+from training import train
 
 RUN = Path("run")
 #: Lines that tell how fast it was.

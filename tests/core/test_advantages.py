@@ -1,0 +1,124 @@
+"""Advantages against sums written episode by episode."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from support.oracles import episodes, finished_by_hand, gae_by_hand
+from support.problems import stream
+from surefoot.core.data.advantages import finished, gae, standardize
+from surefoot.methods.learners.diagnostics import explained_variance
+
+compiled_gae = jax.jit(gae)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gae_is_the_discounted_sum_of_residuals_of_each_episode(seed, x64):
+    rows = stream(seed)
+    terminated, truncated, valid = rows[3:]
+    assert (terminated & truncated & valid).any()
+    assert (truncated & ~terminated & valid).any()
+    assert not valid.all()
+    for gae_lambda in (0.0, 0.7, 1.0):
+        # Floating arrays of one type, so that all calls share a compilation.
+        result = compiled_gae(*rows, discount=np.float64(0.9), gae_lambda=np.float64(gae_lambda))
+        np.testing.assert_allclose(result, gae_by_hand(*rows, 0.9, gae_lambda), rtol=1e-10)
+
+
+def test_termination_wins_over_truncation(x64):
+    one, yes, no = np.ones((1, 1)), np.ones((1, 1), bool), np.zeros((1, 1), bool)
+
+    def advantage(terminated, truncated):
+        flags = (terminated, truncated, yes)
+        return compiled_gae(one, 3 * one, 7 * one, *flags, discount=0.5, gae_lambda=0.9).item()
+
+    assert advantage(yes, yes) == advantage(yes, no) == 1 - 3
+    assert advantage(no, yes) == advantage(no, no) == 1 + 0.5 * 7 - 3
+
+
+def test_without_a_critic_lambda_one_gives_the_discounted_return_to_go(x64):
+    reward, value, _, terminated, truncated, valid = stream(6)
+    zero = np.zeros_like(value)
+    result = compiled_gae(
+        reward, zero, zero, terminated, truncated, valid, discount=0.9, gae_lambda=1.0
+    )
+    for episode in episodes(terminated, truncated, valid):
+        earned = [reward[row] for row in episode]
+        for start, row in enumerate(episode):
+            expected = sum(0.9**k * r for k, r in enumerate(earned[start:]))
+            np.testing.assert_allclose(result[row], expected, rtol=1e-10)
+
+
+def test_with_a_perfect_critic_the_advantages_vanish(x64):
+    # One reward a step for ever: V = 1/(1 − γ), also where the time limit cuts.
+    one, no = np.ones((T, N)), np.zeros((T, N), bool)
+    cut = no.copy()
+    cut[5], cut[11, 2] = True, True
+    result = compiled_gae(one, 10 * one, 10 * one, no, cut, ~no, discount=0.9, gae_lambda=0.95)
+    np.testing.assert_allclose(result, 0.0, atol=1e-12)
+
+
+def test_finished_marks_the_rows_whose_episode_ends_in_the_batch():
+    terminated, truncated, valid = stream(7)[3:]
+    done = (terminated | truncated) & valid
+    result = np.asarray(finished(jnp.asarray(done), jnp.asarray(valid)))
+    expected = finished_by_hand(terminated, truncated, valid)
+    np.testing.assert_array_equal(result[valid], expected[valid])
+    assert 0 < expected.sum() < valid.sum()
+
+
+def test_standardize_uses_the_mean_and_deviation_of_the_weighted_rows_only(x64):
+    rng = np.random.default_rng(0)
+    x, weight = 5 + 3 * rng.normal(size=40), (rng.random(40) < 0.6).astype(float)
+    x[weight == 0] = 1e5
+    result = standardize(jnp.asarray(x), jnp.asarray(weight))
+    kept = x[weight > 0]
+    expected = np.where(weight > 0, (x - kept.mean()) / (kept.std() + 1e-8), 0.0)
+    np.testing.assert_allclose(result, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -12.3, 1e4])
+def test_standardize_maps_constant_advantages_to_zero_and_not_to_amplified_rounding(constant):
+    weight = jnp.asarray(np.arange(2048) % 3 != 0, jnp.float32)
+    np.testing.assert_array_equal(standardize(jnp.full(2048, constant), weight), 0.0)
+
+
+def test_standardize_of_tiny_differences_is_no_constant(x64):
+    x = 1e-6 * np.random.default_rng(0).normal(size=50)
+    result = np.asarray(standardize(jnp.asarray(x), jnp.ones(50)))
+    np.testing.assert_allclose(result.std(), 1.0, rtol=0.02)
+
+
+def test_standardize_without_weights_is_zero():
+    result = standardize(jnp.asarray([1.0, 2.0, 3.0]), jnp.zeros(3))
+    np.testing.assert_array_equal(result, 0.0)
+
+
+def test_explained_variance_is_one_minus_the_share_of_variance_left(x64):
+    rng = np.random.default_rng(0)
+    target, weight = rng.normal(size=30), (np.arange(30) % 3 > 0).astype(float)
+    value = target + 0.5 * rng.normal(size=30) + 2.0
+    value[weight == 0] = 1e5
+
+    def explained(value):
+        return explained_variance(*map(jnp.asarray, (target, value, weight)))
+
+    kept = weight > 0
+    expected = 1 - np.var((target - value)[kept]) / np.var(target[kept])
+    np.testing.assert_allclose(explained(value), expected, rtol=1e-10)
+    np.testing.assert_allclose(explained(target), 1.0)
+    np.testing.assert_allclose(explained(np.full(30, 4.0)), 0.0, atol=1e-12)
+    assert explained_variance(jnp.ones(30), jnp.asarray(value), jnp.asarray(weight)) == 0.0
+
+
+@pytest.mark.parametrize("value", [0.1, -12.3])
+def test_constant_advantages_of_a_million_rows_standardize_to_zero(value):
+    x = jnp.full(1_000_000, value, jnp.float32)
+    assert not standardize(x, jnp.ones_like(x)).any()
+
+
+def test_a_value_that_is_nan_after_a_termination_reaches_no_advantage():
+    row, end = jnp.ones((1, 1)), jnp.ones((1, 1), bool)
+    advantage = gae(row, row, row * jnp.nan, end, ~end, end, discount=0.9, gae_lambda=0.95)
+    assert advantage == 0

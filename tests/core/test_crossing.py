@@ -1,0 +1,70 @@
+"""Every geometry with every step size and every distribution."""
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+import pytest
+
+from support.oracles import dense_fisher, kl_by_hand
+from support.problems import KEY, KINDS, forward, make_batch, make_policy, normalized, vector
+from surefoot.core.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Optax
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
+from surefoot.core.updates import Step
+
+RADIUS = 1e-5
+GEOMETRIES = {
+    "euclidean": Euclidean(),
+    "adam": Optax(optax.adam(1.0)),
+    "cg": Fisher(CG(10)),
+    "cholesky": Fisher(Cholesky()),
+    "kfac": KFAC(),
+}
+STEP_SIZES = {
+    "fixed": Fixed(1e-3),
+    "ball": KLBall(RADIUS),
+    "penalty": Penalty(1e3),
+    # In a ball this small the full step is accepted if the bound is a little wider.
+    "backtrack": Backtrack(KLBall(RADIUS), max_kl=1.2 * RADIUS),
+}
+
+
+@eqx.filter_jit
+def steps(geometry, policy, batch):
+    """One step by each step size."""
+    results = {}
+    for name, step_size in STEP_SIZES.items():
+        step = Step(Surrogate(), geometry, step_size)
+        new, _, info = step(KEY, policy, step.init(policy), batch)
+        results[name] = new, info
+    return results
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_one_step_is_finite_goes_uphill_and_keeps_to_its_kl(geometry, kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    fisher = dense_fisher(policy, batch)
+    results = steps(GEOMETRIES[geometry], policy, batch)
+    for name, (new, info) in results.items():
+        assert jax.tree.structure(new) == jax.tree.structure(policy), name
+        for before, after in zip(jax.tree.leaves(policy), jax.tree.leaves(new), strict=True):
+            assert (after.shape, after.dtype) == (before.shape, before.dtype), name
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((new, info))), name
+
+        gained = info.objective_after - info.objective_before
+        assert gained > 0, name
+        np.testing.assert_allclose(gained, info.predicted_improvement, rtol=0.1, err_msg=name)
+
+        delta = vector(new) - vector(policy)
+        quadratic = 0.5 * delta @ fisher @ delta
+        measured = normalized(batch.weight) @ kl_by_hand(batch.old, forward(new, batch.obs))
+        np.testing.assert_allclose(info.kl_mean, measured, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(measured, quadratic, rtol=0.1, err_msg=name)
+        if name in ("ball", "backtrack"):
+            np.testing.assert_allclose(quadratic, RADIUS, rtol=1e-6, err_msg=name)
+    search = results["backtrack"][1].move.length
+    assert search.accepted
+    assert search.backtracks == 0

@@ -1,0 +1,170 @@
+"""The distributions against scipy, enumeration and quadrature."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from support.oracles import flat, kl_by_hand, log_prob_by_hand, metric_by_hand, support
+from support.problems import KINDS, make_distribution
+from surefoot.core.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_prob_agrees_with_scipy_for_every_action(kind, x64):
+    dist = make_distribution(kind, 0)
+    actions, _ = support(dist)
+    log_prob = jax.jit(jax.vmap(dist.log_prob))(actions)
+    expected = [log_prob_by_hand(dist, action) for action in actions]
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_entropy_agrees_with_scipy(kind, x64):
+    dist = make_distribution(kind, 1)
+    if kind == "gaussian":
+        expected = stats.norm.entropy(scale=np.exp(np.asarray(dist.log_std))).sum(-1)
+    else:
+        expected = stats.entropy(support(dist)[1], axis=0)
+    np.testing.assert_allclose(dist.entropy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kl_is_the_expectation_under_self_of_the_log_ratio(kind, x64):
+    p, q = make_distribution(kind, 2), make_distribution(kind, 3)
+    # The Gaussian's log-ratio is quadratic, so that the quadrature is exact for it too.
+    actions, mass = support(p)
+    log_ratio = [log_prob_by_hand(p, a) - log_prob_by_hand(q, a) for a in actions]
+    expected = np.sum(mass * np.stack(log_ratio), axis=0)
+    kl, reverse = jax.jit(lambda p, q: (p.kl(q), q.kl(p)))(p, q)
+    np.testing.assert_allclose(kl, expected, rtol=1e-10)
+    assert np.all(np.abs(kl / reverse - 1) > 1e-3), "the two directions must differ here"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kl_agrees_with_the_oracle_that_other_tests_use(kind, x64):
+    p, q = make_distribution(kind, 4), make_distribution(kind, 5)
+    np.testing.assert_allclose(p.kl(q), kl_by_hand(p, q), rtol=1e-10)
+    np.testing.assert_allclose(p.kl(p), 0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_metric_is_the_expected_outer_product_of_the_score(kind, x64):
+    dist = make_distribution(kind, 6)
+    actions, mass = support(dist)
+    size = sum(leaf.shape[-1] for leaf in jax.tree.leaves(dist))
+
+    @jax.jit
+    def scores_and_columns(actions):
+        def score(action):
+            return flat(jax.grad(lambda d: d.log_prob(action).sum())(dist))
+
+        def column(one_hot):
+            ends = np.cumsum([leaf.shape[-1] for leaf in jax.tree.leaves(dist)])[:-1]
+            rows = jnp.broadcast_to(one_hot, (len(mass[0]), size))
+            tangent = jax.tree.unflatten(jax.tree.structure(dist), jnp.split(rows, ends, axis=-1))
+            return flat(dist.metric(tangent))
+
+        return jax.vmap(score)(actions), jax.vmap(column, out_axes=-1)(jnp.eye(size))
+
+    scores, columns = scores_and_columns(actions)
+    expected = np.einsum("sb,sbi,sbj->bij", mass, scores, scores)
+    np.testing.assert_allclose(columns, expected, atol=1e-12)
+    np.testing.assert_allclose(metric_by_hand(dist), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "multicategorical", "bernoulli"])
+def test_sampled_frequencies_are_the_probabilities(kind):
+    rows, draws = 3, 40_000
+    dist = make_distribution(kind, 7, (rows,))
+    repeated = jax.tree.map(lambda x: jnp.broadcast_to(x, (draws, *x.shape)), dist)
+    sampled = np.asarray(repeated.sample(jax.random.key(0)))
+    actions, mass = support(dist)
+    for action, p in zip(actions, mass, strict=True):
+        hit = sampled == action
+        hit = hit if kind == "categorical" else hit.all(-1)
+        standard_error = np.sqrt(p * (1 - p) / draws)
+        assert np.all(np.abs(hit.mean(0) - p) <= 4 * standard_error)
+
+
+def test_equal_parts_of_a_multicategorical_are_sampled_independently():
+    draws = 10_000
+    sampled = MultiCategorical((Categorical(jnp.zeros((draws, 2))),) * 2).sample(jax.random.key(0))
+    same = np.mean(np.asarray(sampled[:, 0] == sampled[:, 1]))
+    assert abs(same - 0.5) <= 4 * np.sqrt(0.25 / draws)
+
+
+def test_gaussian_samples_have_the_moments_and_quantiles_of_independent_gaussians():
+    rows, draws = 3, 40_000
+    dist = make_distribution("gaussian", 8, (rows,))
+    repeated = jax.tree.map(lambda x: jnp.broadcast_to(x, (draws, *x.shape)), dist)
+    sampled = np.asarray(repeated.sample(jax.random.key(0)), np.float64)
+    z = (sampled - np.asarray(dist.mean)) / np.exp(np.asarray(dist.log_std))
+    error = 1 / np.sqrt(draws)
+    assert np.all(np.abs(z.mean(0)) <= 4 * error)
+    assert np.all(np.abs(z.std(0) - 1) <= 4 * error / np.sqrt(2))
+    assert np.all(np.abs((z[:, :, 0] * z[:, :, 1]).mean(0)) <= 4 * error)
+    assert np.all(np.abs((z[:, :-1] * z[:, 1:]).mean(0)) <= 4 * error), "rows are independent"
+    for quantile in (0.05, 0.3, 0.7, 0.95):
+        below = (z < stats.norm.ppf(quantile)).mean(0)
+        assert np.all(np.abs(below - quantile) <= 4 * error * np.sqrt(quantile * (1 - quantile)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mode_is_the_most_probable_action(kind):
+    dist = make_distribution(kind, 9)
+    actions, mass = support(dist)
+    if kind == "gaussian":
+        # The middle quadrature point carries the most mass and is the mean.
+        np.testing.assert_array_equal(dist.mode(), dist.mean)
+    best = np.argmax(mass, axis=0)
+    expected = np.stack([actions[s, i] for i, s in enumerate(best)])
+    np.testing.assert_allclose(dist.mode(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_leading_dimensions_are_kept(kind):
+    deep, other = make_distribution(kind, 10, (2, 3)), make_distribution(kind, 11, (2, 3))
+    action = deep.sample(jax.random.key(0))
+    assert action.shape == deep.mode().shape
+    assert action.shape[:2] == (2, 3)
+
+    @jax.jit
+    def numbers(dist, other, action):
+        values = dist.log_prob(action), dist.entropy(), dist.kl(other)
+        return *values, *jax.tree.leaves(dist.metric(other))
+
+    def rows(tree):
+        return jax.tree.map(lambda x: np.asarray(x).reshape(6, *x.shape[2:]), tree)
+
+    kept, flattened = numbers(deep, other, action), numbers(*rows((deep, other, action)))
+    for x, y in zip(kept, flattened, strict=True):
+        assert x.shape[:2] == (2, 3)
+        np.testing.assert_allclose(rows(x), y, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "sure",
+    [
+        Categorical(jnp.asarray([[1e3, 0.0, -1e3]])),
+        MultiCategorical((Categorical(jnp.asarray([[1e3, -1e3]])),) * 2),
+        Bernoulli(jnp.asarray([[1e3, -1e3]])),
+    ],
+    ids=["categorical", "multicategorical", "bernoulli"],
+)
+def test_a_nearly_deterministic_policy_has_finite_numbers_and_gradients(sure):
+    def numbers(dist):
+        return dist.entropy() + dist.kl(sure) + dist.log_prob(sure.mode())
+
+    value, grad = jax.jit(jax.value_and_grad(lambda d: numbers(d).sum()))(sure)
+    np.testing.assert_allclose(value, 0.0, atol=1e-6)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grad))
+
+
+def test_gaussian_kl_of_a_small_step_keeps_its_digits_in_single_precision():
+    mean, step = np.float32(0.3), np.float32(1e-3)
+    p = DiagGaussian(jnp.full((1, 1), mean), jnp.zeros((1, 1)))
+    q = DiagGaussian(jnp.full((1, 1), mean), jnp.full((1, 1), step))
+    exact = 0.5 * np.expm1(-2 * np.float64(step)) + np.float64(step)
+    np.testing.assert_allclose(p.kl(q), exact, rtol=1e-3)

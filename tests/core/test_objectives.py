@@ -1,0 +1,285 @@
+"""Objectives: their gradients at and away from θ_old, and their values by NumPy loops."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from support.oracles import jacobian, kl_by_hand, log_prob_by_hand
+from support.problems import (
+    KEY,
+    KINDS,
+    forward,
+    make_batch,
+    make_distribution,
+    make_policy,
+    normalized,
+    sample,
+    unraveled,
+    vector,
+)
+from surefoot.core.data.types import Batch
+from surefoot.core.distributions import Categorical, DiagGaussian
+from surefoot.core.geometry import Euclidean
+from surefoot.core.local_model import LocalModel
+from surefoot.core.objectives import (
+    Clipped,
+    EntropyBonus,
+    KLPenalized,
+    Likelihood,
+    Score,
+    Surrogate,
+    TrustRegionGradient,
+)
+from surefoot.core.step_size import Fixed
+from surefoot.core.updates import Step
+
+OBJECTIVES = {
+    "score": Score,
+    "surrogate": Surrogate,
+    "clipped": Clipped,
+    "likelihood": Likelihood,
+    "entropy bonus": lambda: EntropyBonus(Surrogate(), 0.3),
+    "KL penalized": lambda: KLPenalized(Surrogate(), 0.7),
+}
+
+
+def rows(old, action, advantage):
+    """A batch of distributions' worth, for objectives alone."""
+    n = len(advantage)
+    return Batch(
+        obs=jnp.zeros((n, 1)),
+        action=jnp.asarray(action),
+        old=old,
+        advantage=jnp.asarray(advantage),
+        weight=jnp.ones(n),
+        progress=jnp.zeros(()),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+
+    @jax.jit
+    def gradients(theta):
+        at = unraveled(policy, theta)
+        return [LocalModel(o, at, batch).grad for o in (Score(), Surrogate(), Clipped())]
+
+    score, surrogate, clipped = map(vector, gradients(vector(policy)))
+    assert np.linalg.norm(score) > 0.01
+    np.testing.assert_allclose(surrogate, score, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(clipped, score, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_away_from_the_old_policy_are_those_of_finite_differences(kind, x64):
+    batch = make_batch(make_policy(kind))
+    policy = make_policy(kind, 1, near=make_policy(kind))
+    theta = vector(policy)
+    epsilon, directions = 1e-5, np.random.default_rng(0).normal(size=(6, theta.size))
+    ends = np.stack([theta + s * epsilon * directions for s in (1, -1)]).reshape(-1, theta.size)
+    objectives = [make_objective() for make_objective in OBJECTIVES.values()]
+
+    @jax.jit
+    def values_and_gradients(theta, ends):
+        def values(t):
+            dist = unraveled(policy, t)(batch.obs)
+            # The batch mean by itself, not the one under test.
+            return jnp.stack([o(dist, batch) @ batch.weight for o in objectives])
+
+        gradients = [LocalModel(o, unraveled(policy, theta), batch).grad for o in objectives]
+        return jax.vmap(values)(ends) / jnp.sum(batch.weight), gradients
+
+    values, gradients = values_and_gradients(theta, ends)
+    plus, minus = np.split(np.asarray(values), 2)
+    differences = (plus - minus) / (2 * epsilon)
+    for name, gradient, difference in zip(OBJECTIVES, gradients, differences.T, strict=True):
+        along = directions @ vector(gradient)
+        np.testing.assert_allclose(along, difference, rtol=1e-6, atol=1e-8, err_msg=name)
+        assert np.max(np.abs(along)) > 0.01, name
+
+
+def clipped_case(ratios, advantages):
+    """Two actions, the first one taken: probability 0.4 before and 0.4·ratio now."""
+    old = np.full(len(ratios), 0.4)
+    new = old * ratios
+
+    def dist(p):
+        return Categorical(jnp.asarray(np.log(np.stack([p, 1 - p], axis=-1))))
+
+    return dist(new), rows(dist(old), np.zeros(len(ratios), int), advantages)
+
+
+def test_clipped_takes_the_lower_of_the_two_on_every_side_and_for_every_sign(x64):
+    clip, ratios, advantages = 0.2, [], []
+    for r in (0.3, 0.79, 0.81, 1.0, 1.19, 1.21, 2.0):
+        for a in (-2.0, 0.0, 1.5):
+            ratios.append(r)
+            advantages.append(a)
+    dist, batch = clipped_case(np.asarray(ratios), np.asarray(advantages))
+    expected, outside = [], []
+    for r, a in zip(ratios, advantages, strict=True):
+        bounded = r
+        if r > 1 + clip:
+            bounded = 1 + clip
+        if r < 1 - clip:
+            bounded = 1 - clip
+        expected.append(r * a if r * a < bounded * a else bounded * a)
+        outside.append(float(r < 1 - clip or r > 1 + clip))
+
+    objective = Clipped(clip)
+    np.testing.assert_allclose(objective(dist, batch), expected, rtol=1e-12)
+    np.testing.assert_array_equal(objective.diagnostics(dist, batch)["clip_fraction"], outside)
+    assert 0 < np.mean(outside) < 1
+
+
+def test_clipped_has_no_gradient_exactly_where_leaving_the_interval_would_gain(x64):
+    ratios = np.asarray([0.5, 0.5, 1.5, 1.5, 1.1, 0.9])
+    advantages = np.asarray([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    dist, batch = clipped_case(ratios, advantages)
+    gradient = jax.grad(lambda d: Clipped(0.2)(d, batch).sum())(dist).logits
+    stopped = np.asarray([False, True, True, False, False, False])
+    np.testing.assert_array_equal(np.all(gradient == 0, axis=-1), stopped)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_are_ratio_and_log_probability_times_advantage_by_scipy(kind, x64):
+    old, new = make_distribution(kind, 0), make_distribution(kind, 1)
+    action = sample(old, KEY)
+    advantage = np.random.default_rng(2).normal(size=5)
+    batch = rows(old, action, advantage)
+    log_new, log_old = log_prob_by_hand(new, action), log_prob_by_hand(old, action)
+    score, surrogate, likelihood = jax.jit(
+        lambda new: [o(new, batch) for o in (Score(), Surrogate(), Likelihood())]
+    )(new)
+    np.testing.assert_allclose(score, log_new * advantage, rtol=1e-10)
+    np.testing.assert_allclose(surrogate, np.exp(log_new - log_old) * advantage, rtol=1e-10)
+    np.testing.assert_allclose(likelihood, log_new, rtol=1e-10)
+
+
+def test_entropy_bonus_adds_its_share_and_keeps_the_inner_diagnostics(x64):
+    dist, batch = clipped_case(np.asarray([0.5, 1.1, 2.0]), np.asarray([1.0, -1.0, 2.0]))
+    p = np.exp(np.asarray(dist.logits))
+    entropy = -np.sum(p * np.log(p), axis=-1)
+    bonus = EntropyBonus(Clipped(0.2), 0.7)
+    inner = Clipped(0.2)
+    np.testing.assert_allclose(bonus(dist, batch), inner(dist, batch) + 0.7 * entropy, rtol=1e-12)
+    np.testing.assert_array_equal(
+        bonus.diagnostics(dist, batch)["clip_fraction"],
+        inner.diagnostics(dist, batch)["clip_fraction"],
+    )
+
+
+def test_likelihood_of_a_unit_gaussian_is_least_squares(x64):
+    value, target = np.asarray([[0.5], [-1.0]]), np.asarray([[2.0], [-1.5]])
+    old = DiagGaussian(jnp.asarray(value), jnp.zeros((2, 1)))
+    batch = rows(old, target, np.zeros(2))
+    gradient = jax.grad(lambda m: Likelihood()(DiagGaussian(m, old.log_std), batch).sum())
+    np.testing.assert_allclose(gradient(old.mean), target - value, rtol=1e-12)
+
+
+def test_a_plain_function_is_an_objective(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+
+    def score(dist, batch):
+        return dist.log_prob(batch.action) * batch.advantage
+
+    for plain, named in (
+        (Step(score, Euclidean(), Fixed(0.1)), Step(Score(), Euclidean(), Fixed(0.1))),
+        (
+            Step(EntropyBonus(score, 0.1), Euclidean(), Fixed(0.1)),
+            Step(EntropyBonus(Score(), 0.1), Euclidean(), Fixed(0.1)),
+        ),
+    ):
+        ours, theirs = (step(KEY, policy, None, batch)[0] for step in (plain, named))
+        np.testing.assert_array_equal(vector(ours), vector(theirs))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_penalty_is_beta_times_kl_from_old_to_new(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    new = forward(make_policy(kind, 1, near=policy), batch.obs)
+    value = KLPenalized(Surrogate(), 2.5)(new, batch)
+    expected = Surrogate()(new, batch) - 2.5 * kl_by_hand(batch.old, new)
+    np.testing.assert_allclose(value, expected, rtol=1e-9)
+    reverse = Surrogate()(new, batch) - 2.5 * kl_by_hand(new, batch.old)
+    assert np.abs(value - reverse).max() > 1e-3, "the two directions of KL must differ here"
+    told = KLPenalized(Clipped(0.1), 2.5).diagnostics(new, batch)
+    assert set(told) == {"clip_fraction", "kl_penalty"}
+    np.testing.assert_array_equal(told["kl_penalty"], 2.5)
+
+
+def parameters(dist):
+    """The distribution's own parameters, [B, n]."""
+    return np.concatenate([np.asarray(x).reshape(len(x), -1) for x in jax.tree.leaves(dist)], 1)
+
+
+def differences(f, dist, step=1e-5):
+    """Central differences of a per-row function of the distribution in its parameters, [B, n]."""
+    leaves, structure = jax.tree.flatten(dist)
+    columns = []
+    for i, leaf in enumerate(leaves):
+        for j in range(leaf.shape[-1]):
+            values = []
+            for sign in (1, -1):
+                moved = [*leaves]
+                moved[i] = leaf.at[:, j].add(sign * step)
+                values.append(np.asarray(f(jax.tree.unflatten(structure, moved))))
+            columns.append((values[0] - values[1]) / (2 * step))
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x64):
+    policy = make_policy(kind)
+    average = make_policy(kind, 1, near=policy)
+    batch = make_batch(policy, rows=40)
+    batch = batch._replace(average=forward(average, batch.obs))
+    dist, max_kl = forward(policy, batch.obs), 0.02
+    projection = TrustRegionGradient(max_kl).projected(dist, batch)
+    g, k, z = map(parameters, projection[:3])
+
+    score = differences(lambda d: log_prob_by_hand(d, batch.action) * batch.advantage, dist)
+    np.testing.assert_allclose(g, score, atol=1e-6)
+    np.testing.assert_allclose(
+        k, differences(lambda d: kl_by_hand(batch.average, d), dist), atol=1e-6
+    )
+    rate = (k * z).sum(axis=1)
+    assert (rate <= max_kl + 1e-9).all()
+    slack = (k * g).sum(axis=1) <= max_kl
+    assert 3 < slack.sum() < 37, "both cases must occur"
+    np.testing.assert_array_equal(z[slack], g[slack])
+    np.testing.assert_allclose(rate[~slack], max_kl, rtol=1e-9)
+    # The nearest such vector: what is taken away is along k.
+    away = (g - z)[~slack]
+    cosine = (away * k[~slack]).sum(1) / np.linalg.norm(away, axis=1)
+    np.testing.assert_allclose(cosine, np.linalg.norm(k[~slack], axis=1), rtol=1e-9)
+    share = TrustRegionGradient(max_kl).diagnostics(dist, batch)["projected_fraction"]
+    np.testing.assert_array_equal(share, ~slack)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_linears_gradient_in_the_networks_parameters_is_z_through_the_network(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    batch = batch._replace(average=forward(make_policy(kind, 1, near=policy), batch.obs))
+    local = LocalModel(TrustRegionGradient(0.05), policy, batch)
+    z = parameters(TrustRegionGradient(0.05).projected(forward(policy, batch.obs), batch).z)
+    leaves = map(np.asarray, jax.tree.leaves(jacobian(policy, batch.obs)))
+    j = np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
+    expected = np.einsum("b,bi,bip->p", normalized(batch.weight), z, j)
+    np.testing.assert_allclose(vector(local.grad), expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_far_from_its_constraint_linear_is_the_policy_gradient(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    batch = batch._replace(average=batch.old)
+    free = LocalModel(TrustRegionGradient(1e3), policy, batch).grad
+    score = LocalModel(Score(), policy, batch).grad
+    np.testing.assert_allclose(vector(free), vector(score), rtol=1e-9, atol=1e-12)

@@ -1,0 +1,280 @@
+"""How far: lengths against the dense Fisher matrix, duality, and the line search re-enacted."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from support.oracles import dense_fisher, kl_by_hand, log_prob_by_hand
+from support.problems import (
+    KEY,
+    KINDS,
+    forward,
+    make_batch,
+    make_policy,
+    normalized,
+    unraveled,
+    vector,
+)
+from surefoot.core.geometry import CG, Cholesky, Euclidean, Fisher
+from surefoot.core.local_model import LocalModel
+from surefoot.core.objectives import Surrogate
+from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
+from surefoot.core.step_size.schedules import constant, linear
+from surefoot.core.updates import Step
+from surefoot.methods.recipes import NPG, NPGPenalty
+
+
+@eqx.filter_jit
+def advance(step_size, policy, batch, direction):
+    """(new parameters, info) of a step size for the surrogate."""
+    return step_size(LocalModel(Surrogate(), policy, batch), direction)
+
+
+@eqx.filter_jit
+def directions(geometries, policy, batch):
+    """(gradient, the geometries' directions) for the surrogate."""
+    local = LocalModel(Surrogate(), policy, batch)
+    return local.grad, [geometry.direction(KEY, local, None)[0] for geometry in geometries]
+
+
+@eqx.filter_jit
+def change(policy, new, batch):
+    return LocalModel(Surrogate(), policy, batch).evaluate(new)
+
+
+def surrogate_and_kl(policy, batch):
+    """(mean surrogate, mean KL(old‖new)) over the rows with weight, by scipy and a loop."""
+    dist = forward(policy, batch.obs)
+    log_ratio = log_prob_by_hand(dist, batch.action) - log_prob_by_hand(batch.old, batch.action)
+    kl = kl_by_hand(batch.old, dist)
+    advantage, weight = np.asarray(batch.advantage), np.asarray(batch.weight)
+    kept = [i for i in range(len(kl)) if weight[i] > 0]
+    values = [np.exp(log_ratio[i]) * advantage[i] for i in kept]
+    return np.mean(values), np.mean([kl[i] for i in kept])
+
+
+def identical(a, b):
+    return vector(a).tobytes() == vector(b).tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluate_measures_kl_from_old_to_new_and_the_surrogate_over_weighted_rows(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    new = make_policy(kind, 1, near=policy)
+    value, kl = surrogate_and_kl(new, batch)
+    measured = change(policy, new, batch)
+    np.testing.assert_allclose(measured.objective, value, rtol=1e-10)
+    np.testing.assert_allclose(measured.kl, kl, rtol=1e-10)
+    reverse = normalized(batch.weight) @ kl_by_hand(forward(new, batch.obs), batch.old)
+    assert abs(reverse / kl - 1) > 1e-3, "the two directions of KL must differ here"
+
+
+@pytest.mark.parametrize("kind", ["multicategorical", "gaussian"])
+def test_kl_ball_has_its_quadratic_kl_whatever_the_direction_and_its_beta_is_the_dual(kind, x64):
+    policy = make_policy(kind)
+    batch = make_batch(policy)
+    fisher, radius = dense_fisher(policy, batch), 0.013
+    geometries = [
+        Euclidean(),
+        Fisher(CG(50), damping=0.0),
+        Fisher(CG(4), damping=0.1),
+        Fisher(Cholesky(), damping=0.1),
+    ]
+    gradient, found = directions(geometries, policy, batch)
+    rng = np.random.default_rng(0)
+    anything = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), gradient)
+    for direction in [*found, anything, jax.tree.map(lambda x: 1e-5 * x, anything)]:
+        new, info = advance(KLBall(radius), policy, batch, direction)
+        step = vector(new) - vector(policy)
+        np.testing.assert_allclose(0.5 * step @ fisher @ step, radius, rtol=1e-8)
+        d = vector(direction)
+        np.testing.assert_allclose(info.d_fisher_d, d @ fisher @ d, rtol=1e-8)
+        np.testing.assert_allclose(step, info.step_scale * d, rtol=1e-6, atol=1e-12)
+
+        np.testing.assert_allclose(info.beta, np.sqrt(d @ fisher @ d / (2 * radius)), rtol=1e-8)
+        penalized, penalty_info = advance(Penalty(info.beta), policy, batch, direction)
+        np.testing.assert_allclose(vector(penalized), vector(new), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(penalty_info.beta, info.beta)
+        np.testing.assert_allclose(penalty_info.step_scale, info.step_scale)
+        np.testing.assert_allclose(penalty_info.d_fisher_d, info.d_fisher_d)
+
+
+def test_without_damping_penalty_and_kl_ball_are_the_optima_of_their_problems(x64):
+    policy = make_policy("gaussian", hidden=())
+    batch = make_batch(policy)
+    fisher = dense_fisher(policy, batch)
+    assert np.linalg.cond(fisher) < 1e3
+    gradient, (direction,) = directions([Fisher(Cholesky(), damping=0.0)], policy, batch)
+    g, beta, rng = vector(gradient), 3.0, np.random.default_rng(0)
+
+    new, _ = advance(Penalty(beta), policy, batch, direction)
+    step = vector(new) - vector(policy)
+    np.testing.assert_allclose(step, np.linalg.solve(beta * fisher, g), rtol=1e-8)
+
+    def penalized(delta):
+        return g @ delta - 0.5 * beta * delta @ fisher @ delta
+
+    others = step + 0.1 * rng.normal(size=(100, g.size))
+    assert all(penalized(other) < penalized(step) for other in others)
+
+    radius = 0.02
+    new, info = advance(KLBall(radius), policy, batch, direction)
+    step = vector(new) - vector(policy)
+    for other in others:
+        on_the_edge = other * np.sqrt(2 * radius / (other @ fisher @ other))
+        assert g @ on_the_edge < g @ step
+    dual = np.sqrt(g @ np.linalg.solve(fisher, g) / (2 * radius))
+    np.testing.assert_allclose(info.beta, dual, rtol=1e-8)
+
+
+@eqx.filter_jit
+def trpo(policy, batch):
+    step = Step(Surrogate(), Fisher(CG(10)), Backtrack(KLBall(0.01), max_kl=0.01))
+    new, _, info = step(KEY, policy, None, batch)
+    return new, info
+
+
+def test_zero_advantages_or_weights_give_a_zero_trpo_step():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    for nothing in ("advantage", "weight"):
+        new, info = trpo(policy, batch._replace(**{nothing: jnp.zeros_like(batch.weight)}))
+        assert identical(new, policy)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(info))
+        assert info.move.length.full.step_scale == 0
+        assert info.move.length.full.beta == 0
+
+
+@pytest.mark.parametrize("binding", ["kl", "objective"])
+@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind, binding, x64):
+    # A radius at which the quadratic model is poor; with the KL bound out of reach, only the
+    # objective can refuse a step.
+    radius, max_kl = {"kl": (0.5, 0.5), "objective": (4.0, 1e3)}[binding]
+    search = Backtrack(KLBall(radius), max_kl=max_kl, decay=0.7, tries=3)
+    policy = make_policy(kind)
+    outcomes, reasons = [], set()
+    for seed in range(30):
+        batch = make_batch(policy, seed)
+        # Every fifth direction leads downhill.
+        sign = -1.0 if seed % 5 == 4 else 1.0
+        direction = directions([Fisher(Cholesky(), damping=0.1)], policy, batch)[1][0]
+        direction = unraveled(direction, jnp.asarray(sign * vector(direction)))
+        full, _ = advance(KLBall(radius), policy, batch, direction)
+        new, info = advance(search, policy, batch, direction)
+
+        before, _ = surrogate_and_kl(policy, batch)
+        step, expected = vector(full) - vector(policy), None
+        for j in range(3):
+            tried = unraveled(policy, jnp.asarray(vector(policy) + 0.7**j * step))
+            value, kl = surrogate_and_kl(tried, batch)
+            if value >= before and kl <= max_kl:
+                expected = j
+                break
+            reasons |= {"kl"} if kl > max_kl else {"objective"}
+        outcomes.append(expected)
+
+        if expected is None:
+            assert not info.accepted
+            assert info.backtracks == 3
+            assert info.shrink == 0
+            assert identical(new, policy)
+        else:
+            assert info.accepted
+            assert info.backtracks == expected
+            np.testing.assert_allclose(info.shrink, 0.7**expected, rtol=1e-12)
+            np.testing.assert_allclose(vector(new), vector(tried), rtol=1e-10, atol=1e-12)
+            after, kl = surrogate_and_kl(new, batch)
+            assert after >= before - 1e-12
+            assert kl <= max_kl + 1e-12
+        if expected == 0:
+            assert identical(new, full)
+    assert {0, None} < set(outcomes), "steps must pass, be refused, and pass when shortened"
+    assert binding in reasons
+
+
+def test_nan_advantages_are_refused_and_leave_the_parameters_bit_for_bit():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    for rows in (1, 16):
+        advantage = batch.advantage.at[:rows].set(jnp.nan)
+        new, info = trpo(policy, batch._replace(advantage=advantage))
+        assert not info.move.length.accepted
+        assert info.move.length.backtracks == 10
+        assert info.move.length.shrink == 0
+        assert identical(new, policy)
+    assert trpo(policy, batch)[1].move.length.accepted, "without the NaN the step is taken"
+
+
+def test_backtrack_counts_its_tries_and_shortens_by_its_decay(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    _, (direction,) = directions([Fisher(Cholesky())], policy, batch)
+    radius, decay = 1e-4, 0.5
+    # In a small ball KL falls by decay² a try: the third shortening is the first that fits.
+    max_kl = radius * decay**6 * 1.5
+    for tries, expected in ((3, None), (4, 3), (7, 3)):
+        search = Backtrack(KLBall(radius), max_kl=max_kl, decay=decay, tries=tries)
+        _, info = advance(search, policy, batch, direction)
+        assert bool(info.accepted) == (expected is not None)
+        assert info.backtracks == (tries if expected is None else expected)
+        np.testing.assert_allclose(info.shrink, 0.0 if expected is None else decay**expected)
+
+
+def test_fixed_scales_the_direction_by_its_rate_and_schedule(x64):
+    policy = make_policy("categorical")
+    batch = make_batch(policy)
+    gradient, _ = directions([], policy, batch)
+    for schedule, factor in ((constant, 1.0), (linear, 0.75)):
+        new, info = advance(Fixed(0.2, schedule), policy, batch, gradient)
+        np.testing.assert_allclose(info.step_scale, 0.2 * factor)
+        expected = vector(policy) + 0.2 * factor * vector(gradient)
+        np.testing.assert_allclose(vector(new), expected, rtol=1e-12, atol=1e-14)
+    finished = batch._replace(progress=jnp.ones(()))
+    assert identical(advance(Fixed(0.2, linear), policy, finished, gradient)[0], policy)
+
+
+def test_a_singular_system_leaves_the_parameters_bit_for_bit():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    gradient, _ = directions([], policy, batch)
+    broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), gradient)
+    new, info = advance(KLBall(0.01), policy, batch, broken)
+    assert info.step_scale == 0
+    assert identical(new, policy)
+
+
+def test_a_kl_balls_scale_is_capped_and_its_beta_is_that_of_the_step_taken(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    _, (direction,) = directions([Fisher(Cholesky())], policy, batch)
+    _, free = advance(KLBall(0.01), policy, batch, direction)
+    cap = 0.5 * float(free.step_scale)
+    capped, info = advance(KLBall(0.01, max_scale=cap), policy, batch, direction)
+    np.testing.assert_allclose(info.step_scale, cap)
+    np.testing.assert_allclose(info.beta, 1 / cap)
+    np.testing.assert_allclose(vector(capped) - vector(policy), cap * vector(direction))
+    _, loose = advance(KLBall(0.01, max_scale=10 * cap), policy, batch, direction)
+    np.testing.assert_allclose(loose.step_scale, free.step_scale)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.1])
+def test_the_penalized_recipe_takes_the_constrained_ones_step_at_its_beta(damping, x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    sizes = {"num_envs": 2, "horizon": 8, "solver": "exact", "damping": damping}
+    if damping == 0.0:
+        # F of this network is singular: the direction comes from conjugate gradient.
+        sizes |= {"solver": "cg", "cg_steps": 40}
+    constrained = NPG(max_kl=0.013, **sizes).build().policy_update
+    new, _, info = eqx.filter_jit(constrained)(KEY, policy, None, batch)
+    length = info.move.length
+    beta = float(jnp.sqrt(length.d_fisher_d / (2 * 0.013)))
+    np.testing.assert_allclose(length.beta, beta)
+    penalized = NPGPenalty(beta=beta, **sizes).build().policy_update
+    same, _, _ = eqx.filter_jit(penalized)(KEY, policy, None, batch)
+    np.testing.assert_allclose(vector(same), vector(new), rtol=1e-7, atol=1e-9)
+    assert np.abs(vector(new) - vector(policy)).max() > 1e-3

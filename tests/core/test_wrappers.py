@@ -1,0 +1,198 @@
+"""AdaptKL and AveragePolicy: what they remember, and when it changes."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from support.problems import KEY, forward, make_batch, make_policy, vector
+from surefoot.common.errors import UsageError
+from surefoot.core.geometry import Euclidean, Optax
+from surefoot.core.objectives import KLPenalized, Surrogate
+from surefoot.core.step_size import Fixed
+from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, MoveInfo, Step, Update, UpdateInfo
+from surefoot.methods.recipes import PPOKL, VPGAdaptive
+
+TARGET = 0.01
+
+
+class Told(Update):
+    """An update whose KL is the batch's progress; it reports the value it was given."""
+
+    value: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def init(self, params):
+        return jnp.zeros((), jnp.int32)
+
+    def __call__(self, key, params, state, batch):
+        zero = jnp.zeros(())
+        info = UpdateInfo(
+            *[zero] * 3,
+            kl_mean=batch.progress,
+            kl_max=zero,
+            entropy=zero,
+            diagnostics={"value": self.value},
+            move=MoveInfo((), ()),
+        )
+        return params, state + 1, info
+
+
+def adapt(factor, initial=1.0, low=1e-3, high=1e3):
+    return AdaptKL(
+        Told(initial), lambda told: told.value, target=TARGET, factor=factor, low=low, high=high
+    )
+
+
+def follow(update, kls):
+    """The values that the inner update was given, and the last one after it."""
+    policy = make_policy("categorical")
+    batch = make_batch(policy)
+    state, values = update.init(policy), []
+    for kl in kls:
+        batch = batch._replace(progress=jnp.asarray(kl))
+        policy, state, info = update(KEY, policy, state, batch)
+        values.append(float(info.diagnostics["value"]))
+    assert state.inner == len(kls)
+    return [*values, float(state.value)]
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_the_value_moves_at_15_and_at_its_inverse_and_once_a_call(factor, x64):
+    up = 1.5 * TARGET
+    down = TARGET / 1.5
+    kls = [up, np.nextafter(up, 0), np.nextafter(down, 1), down, 10 * up, 0.0, TARGET]
+    expected = [1.0, factor, factor, factor, 1.0, factor, 1.0, 1.0]
+    assert follow(adapt(factor), kls) == expected
+
+
+def test_the_value_stays_within_its_bounds_and_returns_from_them():
+    update = adapt(2.0, initial=4.0, low=1.0, high=16.0)
+    assert follow(update, [0.0] * 4 + [1.0] * 6) == [4, 2, 1, 1, 1, 2, 4, 8, 16, 16, 16]
+
+
+def test_a_kl_that_is_no_number_changes_nothing():
+    assert follow(adapt(2.0), [np.nan, np.nan]) == [1.0, 1.0, 1.0]
+
+
+def test_ppo_kls_penalty_moves_once_an_iteration_and_returns_from_its_floor():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    update = (
+        PPOKL(num_envs=2, horizon=8, minibatch_size=4, epochs=3, beta=0.02, learning_rate=1e-6)
+        .build()
+        .policy_update
+    )
+    run = eqx.filter_jit(lambda update, state: update(KEY, policy, state, batch))
+    state, penalties = update.init(policy), []
+    for _ in range(3):
+        _, state, info = run(update, state)
+        assert info.kl_mean < TARGET / 1.5
+        penalties.append(float(info.diagnostics["kl_penalty"]))
+    # Twelve minibatches an iteration, one halving, and a floor of 0.01.
+    np.testing.assert_allclose([*penalties, state.value], [0.02, 0.01, 0.01, 0.01], rtol=1e-6)
+
+    fast = eqx.tree_at(lambda u: u.update.step.step_size.rate, update, jnp.asarray(0.05))
+    for expected in (0.02, 0.04):
+        _, state, info = run(fast, state)
+        assert info.kl_mean > 1.5 * TARGET
+        np.testing.assert_allclose(state.value, expected, rtol=1e-6)
+
+
+def test_the_penalty_of_ppo_kl_is_the_one_that_its_objective_has(x64):
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    far = make_policy("gaussian", 1, near=policy)
+
+    def moved(beta):
+        """One minibatch step from `far`, so that the penalty's gradient is not zero."""
+        step = Step(KLPenalized(Surrogate(), 1.0), Euclidean(), Fixed(0.1))
+        update = AdaptKL(
+            Epochs(step, epochs=1, minibatch_size=16),
+            lambda e: e.step.objective.beta,
+            target=TARGET,
+            factor=2.0,
+            low=1e-3,
+            high=1e3,
+        )
+        state = update.init(far)._replace(value=jnp.asarray(beta))
+        return vector(update(KEY, far, state, batch)[0])
+
+    def stepped(beta):
+        step = Step(KLPenalized(Surrogate(), beta), Euclidean(), Fixed(0.1))
+        return vector(step(KEY, far, None, batch)[0])
+
+    np.testing.assert_allclose(moved(5.0), stepped(5.0), rtol=1e-12)
+    assert np.abs(stepped(5.0) - stepped(1.0)).max() > 1e-3
+
+
+def test_vpg_adaptives_rate_halves_after_too_far_a_step_and_doubles_after_too_short_a_one():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    for rate, expected in ((0.05, 0.025), (1e-4, 2e-4)):
+        update = VPGAdaptive(learning_rate=rate).build().policy_update
+        _, state, info = eqx.filter_jit(update)(KEY, policy, update.init(policy), batch)
+        np.testing.assert_allclose(info.move.length.step_scale, rate, rtol=1e-6)
+        np.testing.assert_allclose(state.value, expected, rtol=1e-6)
+
+
+def test_the_average_policy_is_the_polyak_average_and_its_distribution_is_in_the_batch(x64):
+    seen = []
+
+    class Watching(Update):
+        def init(self, params):
+            return None
+
+        def __call__(self, key, params, state, batch):
+            seen.append(batch.average)
+            step = Step(Surrogate(), Euclidean(), Fixed(0.5))
+            new, _, info = step(key, params, None, batch)
+            return new, None, info
+
+    start = make_policy("gaussian")
+    batch = make_batch(start)
+    update = AveragePolicy(Watching(), 0.9)
+    policy, state = start, update.init(start)
+    averages, expected = [], vector(start)
+    for _ in range(3):
+        averages.append(forward(state.average, batch.obs))
+        policy, state, _ = update(KEY, policy, state, batch)
+        expected = 0.9 * expected + 0.1 * vector(policy)
+        np.testing.assert_allclose(vector(state.average), expected, rtol=1e-12)
+    for dist, average in zip(seen, averages, strict=True):
+        np.testing.assert_allclose(dist.mean, average.mean, rtol=1e-12)
+    assert np.abs(vector(policy) - vector(state.average)).max() > 1e-3
+
+
+def test_optax_is_kept_through_the_wrappers():
+    """The state of the wrapped update goes from call to call."""
+    import optax
+
+    policy = make_policy("categorical")
+    batch = make_batch(policy)
+    step = Step(Surrogate(), Optax(optax.adam(1.0)), Fixed(1e-3))
+    update = AveragePolicy(step)
+    state = update.init(policy)
+    for count in (1, 2):
+        policy, state, _ = eqx.filter_jit(update)(KEY, policy, state, batch)
+        assert state.inner[0].count == count
+
+
+def test_a_batch_without_weight_moves_no_value():
+    update = adapt(2.0)
+    policy = make_policy("categorical")
+    batch = make_batch(policy)._replace(progress=jnp.asarray(0.0), weight=jnp.zeros(16))
+    _, state, _ = update(KEY, policy, update.init(policy), batch)
+    assert state.value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (PPOKL(beta=0.001), "beta is 0.001; accepted is a number from min_beta to max_beta"),
+        (VPGAdaptive(learning_rate=0.5), "learning_rate is 0.5; .* here 1e-05 to 0.1"),
+    ],
+)
+def test_a_value_that_starts_outside_its_bounds_is_refused(recipe, message):
+    with pytest.raises(UsageError, match=message):
+        recipe.build()

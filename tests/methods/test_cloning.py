@@ -1,0 +1,138 @@
+"""Behavior cloning, from an agent's recorded episodes to an agent that plays as well."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import surefoot as sf
+from support.problems import KEY, make_batch, make_policy, vector
+from surefoot.agents.demonstrations import Demonstrations, save
+from surefoot.methods.recipes import BC
+from surefoot.runs.train import prepare
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """Twenty episodes of a TRPO agent that has learned CartPole."""
+    agent = sf.train("trpo", "CartPole-v1", backend="device", steps=102_400, seed=0)
+    demonstrations = agent.record(20, seed=3, env="CartPole-v1")
+    path = tmp_path_factory.mktemp("data") / "cartpole.safetensors"
+    save(demonstrations, path)
+    assert demonstrations.returns.mean() >= 475
+    return demonstrations, str(path)
+
+
+def clone(path, *, steps=200_000, **options):
+    run = prepare("bc", "CartPole-v1", {"data": path, "steps": steps, **options})
+    return run, list(run.iterations())
+
+
+def test_a_clone_of_a_good_agent_is_good_and_a_regularized_one_keeps_its_entropy(recorded):
+    demonstrations, path = recorded
+    run, iterations = clone(path)
+    assert iterations[-1].steps == 200_000 // len(demonstrations) * len(demonstrations)
+    assert iterations[-1].metrics["objective_after"] > iterations[0].metrics["objective_after"]
+    assert run.agent().evaluate(20, seed=5).mean >= 450
+
+    entropy = iterations[-1].metrics["entropy"]
+    _, regularized = clone(path, entropy_coefficient=0.5)
+    assert regularized[-1].metrics["entropy"] > entropy + 0.1
+    _, decayed = clone(path, weight_decay=1e-3)
+    assert decayed[-1].metrics["entropy"] > entropy
+
+
+def test_the_clones_normalizer_has_seen_the_data_once_and_all_of_it(recorded):
+    demonstrations, path = recorded
+    run, _ = clone(path, steps=3 * len(demonstrations))
+    moments = run.state.normalizer.moments
+    assert moments.seen == len(demonstrations)
+    np.testing.assert_allclose(moments.mean, demonstrations.obs.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(moments.var, demonstrations.obs.var(axis=0), rtol=1e-3)
+
+
+def test_the_l2_regularizer_is_added_to_the_gradient_ahead_of_adam(x64):
+    policy = make_policy("categorical")
+    batch = make_batch(policy)
+    step = BC(weight_decay=0.3, learning_rate=0.01).build().policy_update.step
+    new, _, _ = step(KEY, policy, step.init(policy), batch)
+    likelihood = sf.LocalModel(sf.Likelihood(), policy, batch).grad
+    loss = jax.tree.map(lambda g, p: -g + 0.3 * p, likelihood, policy)
+    adam = optax.adam(0.01)
+    updates, _ = adam.update(loss, adam.init(policy))
+    left = 1.0 - batch.progress  # The rate falls linearly.
+    np.testing.assert_allclose(vector(new), vector(policy) + left * vector(updates), rtol=1e-9)
+
+
+def test_a_box_actions_recording_is_mapped_back(tmp_path):
+    """The environment's torque in [−2, 2] is twice what the policy samples."""
+    env = sf.train("trpo", "Pendulum-v1", backend="device", steps=256, num_envs=2, horizon=128)
+    rng = np.random.default_rng(0)
+    obs = rng.normal(size=(4000, 3)).astype(np.float32)
+    action = np.clip(1.2 * obs[:, :1], -2, 2).astype(np.float32)
+    zeros = np.zeros(4000)
+    flags = zeros.astype(bool)
+    data = Demonstrations(
+        obs, action, zeros, flags, flags, env.observation_space, env.action_space, "Pendulum-v1"
+    )
+    save(data, tmp_path / "pendulum.safetensors")
+    agent = sf.train(
+        "bc",
+        "Pendulum-v1",
+        data=str(tmp_path / "pendulum.safetensors"),
+        steps=80_000,
+        hidden=(16,),
+        normalize_observations=False,
+        learning_rate=3e-3,
+    )
+    predicted, _ = agent.predict(obs[:100])
+    assert np.abs(predicted - action[:100]).mean() < 0.15
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ("Acrobot-v1", "Acrobot-v1 has the observation space .*, which the recording is of"),
+        ("CartPole-v9", "CartPole-v9"),
+    ],
+)
+def test_a_recording_of_another_environment_is_refused(env, message, recorded, tmp_path):
+    with pytest.raises(sf.UsageError, match=message):
+        sf.train("bc", env, data=recorded[1], out=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_fewer_steps_than_recorded_transitions_are_refused(recorded):
+    with pytest.raises(sf.UsageError, match="steps is 10; accepted is at least one pass over"):
+        sf.train("bc", "CartPole-v1", data=recorded[1], steps=10)
+
+
+def test_the_cloning_learner_weighs_all_rows_alike_and_leaves_its_input(recorded):
+    demonstrations, path = recorded
+    run, iterations = clone(path, steps=len(demonstrations), minibatch_size=7)
+    assert len(iterations) == 1
+    metrics = iterations[0].metrics
+    assert metrics["valid_rows"] == metrics["learned_rows"] == len(demonstrations)
+    assert jnp.asarray(run.state.steps) == len(demonstrations)
+
+
+def test_a_learner_composed_by_hand_clones_too_and_a_path_is_as_good_as_text(recorded, tmp_path):
+    _, path = recorded
+    learner = BC().build()
+    options = {"data": Path(path), "steps": 20_000, "out": tmp_path / "run"}
+    agent = sf.train(learner, "CartPole-v1", **options)
+    named = sf.train("bc", "CartPole-v1", data=path, steps=20_000)
+    np.testing.assert_array_equal(vector(agent.policy), vector(named.policy))
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["hyperparameters"]["data"] == path
+    assert "Likelihood" in config["hyperparameters"]["learner"]
+
+
+def test_data_that_is_no_path_is_refused_in_a_line(recorded):
+    demonstrations, _ = recorded
+    with pytest.raises(sf.UsageError, match="data is a Demonstrations; accepted is a path or text"):
+        sf.train("bc", "CartPole-v1", data=demonstrations)

@@ -1,0 +1,527 @@
+"""A resumed run is the run that was not interrupted, and nothing damaged is gone on from."""
+
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv
+
+import surefoot as sf
+from support.runs import arrays, untimed
+from surefoot.common.files import array_folder
+from surefoot.common.files.folder_lock import is_held
+from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder.metrics_file import JsonLines
+from surefoot.runs.resume import restored
+from surefoot.runs.train import execute, prepare
+
+SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 5, "checkpoint_every": 0}
+
+
+class Hidden(gymnasium.Env):
+    """A walk, optionally with randomness that no seed decides."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+    secret = None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._age, self._at = 0, self.np_random.normal(size=2).astype(np.float32)
+        return self._at, {}
+
+    def step(self, action):
+        self._age += 1
+        source = self.np_random if self.secret is None else self.secret
+        self._at = (0.9 * self._at + source.normal(size=2)).astype(np.float32)
+        return self._at, -abs(float(action[0] - self._at[0])), False, self._age == 20, {}
+
+
+class Secretive(Hidden):
+    secret = np.random.default_rng()
+
+
+class Interrupt(WarningDisplay):
+    """Ends the process, as it were, after some iterations."""
+
+    def __init__(self, after):
+        self._left = after
+
+    def show(self, iteration):
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+class Notes(WarningDisplay):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def cut(algorithm, env, folder, *, after=2, **options):
+    with pytest.raises(KeyboardInterrupt):
+        sf.train(
+            algorithm,
+            env,
+            out=folder,
+            display=lambda _: Interrupt(after),
+            **{**SMALL, **options},
+        )
+
+
+def same(one, other):
+    assert untimed(one) == untimed(other)
+    ours, theirs = arrays(one), arrays(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    for folder in (one, other):
+        assert sf.load(folder).provenance["trained_steps"] == untimed(folder)[-1]["steps"]
+
+
+CASES = {
+    "trpo": ("trpo", "CartPole-v1", {}),
+    "ppo_kl": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
+    "acktr": ("acktr", Hidden, {}),
+    "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
+    "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),
+    "threads": ("trpo", "CartPole-v1", {"vectorization": "thread"}),
+    "device": ("trpo", "CartPole-v1", {"backend": "device"}),
+    "device PPO": ("ppo_clip", "Pendulum-v1", {"backend": "device", "minibatch_size": 32}),
+    "one call for all": (
+        "trpo",
+        "CartPole-v1",
+        {"backend": "device", "checkpoint_every": 60.0, "steps": 128 * 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, tmp_path):
+    algorithm, env, options = CASES[name]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train(algorithm, env, out=whole, **{**SMALL, **options})
+    cut(algorithm, env, broken, **options)
+    if name != "one call for all":
+        assert len(untimed(broken)) < len(untimed(whole))
+        given = {} if isinstance(env, str) else {"env": env}
+        sf.resume(broken, **given)
+    else:
+        # The device had done all of it in one call before the interruption.
+        assert len(untimed(broken)) == 2
+        assert checkpoints.paths(broken / "checkpoints") == []
+        return
+    same(whole, broken)
+
+
+def test_a_run_may_be_resumed_again_and_again(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("trpo", Hidden, out=whole, **SMALL)
+    cut("trpo", Hidden, broken, after=1)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            sf.resume(broken, env=Hidden, display=lambda _: Interrupt(1))
+    sf.resume(broken, env=Hidden)
+    same(whole, broken)
+    assert [int(p.name) for p in checkpoints.paths(broken / "checkpoints")] == [3, 4, 5]
+
+
+def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(tmp_path):
+    expert = sf.train("trpo", "CartPole-v1", **SMALL)
+    file = tmp_path / "episodes.safetensors"
+    sf.demonstrations.save(expert.record(4), file)
+    count = len(sf.demonstrations.load(file))
+    options = {"data": str(file), "steps": 4 * count, "hidden": (8,), "checkpoint_every": 0}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("bc", "CartPole-v1", out=whole, **options)
+    with pytest.raises(KeyboardInterrupt):
+        sf.train("bc", "CartPole-v1", out=broken, display=lambda _: Interrupt(2), **options)
+    sf.resume(broken)
+    same(whole, broken)
+
+
+def test_several_seeds_go_on_together(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    options = {**SMALL, "backend": "device"}
+    sf.train_seeds("trpo", "CartPole-v1", [3, 4], out=whole, **options)
+    with pytest.raises(KeyboardInterrupt):
+        sf.train_seeds(
+            "trpo", "CartPole-v1", [3, 4], out=broken, display=lambda _: Interrupt(3), **options
+        )
+    # One has lost its newest: all go back to one that every run has.
+    checkpoints.remove(checkpoints.paths(broken / "seed-4" / "checkpoints")[-1])
+    with pytest.raises(sf.UsageError, match=r"holds several runs: pass it to resume_seeds"):
+        sf.resume(broken)
+    sf.resume_seeds(broken)
+    for seed in (3, 4):
+        same(whole / f"seed-{seed}", broken / f"seed-{seed}")
+
+
+def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
+    folder = tmp_path / "run"
+    sf.train("ppo_clip", "CartPole-v1", out=folder, **SMALL)
+    shutil.rmtree(folder / "agent")
+    sf.resume(folder)  # It is complete, and gets its agent back.
+    assert len(untimed(folder)) == 5
+    sf.load(folder)
+    with pytest.raises(
+        sf.UsageError, match=r"steps is 700; accepted is 768 or more, .* 640 of 640"
+    ):
+        sf.resume(folder, steps=700)
+    with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
+        sf.resume(folder, steps=1280.0)
+    sf.resume(folder, steps=900)
+    told = untimed(folder)
+    assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
+    assert told[0]["step_scale"] > told[4]["step_scale"] > 0
+    assert told[5]["step_scale"] == told[6]["step_scale"] == 0, "the rate has come to its end"
+
+
+@pytest.mark.parametrize("kind", ["secretive", "vector"])
+def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_path):
+    folder = tmp_path / "run"
+    if kind == "secretive":
+        env, why = Secretive, "did not come back to where it was"
+    else:
+        env, why = SyncVectorEnv([Hidden] * 4), "cannot be put back"
+    cut("trpo", env, folder)
+    shown = Notes()
+    sf.resume(folder, env=env, display=lambda _: shown)
+    assert any("episodes begin anew" in note and why in note for note in shown.notes)
+    last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
+    assert len(last.env_restarts_at) == 1
+    assert 1 <= last.env_restarts_at[0] <= 2
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
+
+
+class Double(Hidden):
+    """Takes actions of double precision."""
+
+    action_space = spaces.Box(-1.0, 1.0, (1,), np.float64)
+
+    def step(self, action):
+        self._at = self._at + np.float32(action[0] * np.pi)
+        return super().step(action)
+
+
+class Glitch(Hidden):
+    """Its observation is not a number in the 70th step of its life."""
+
+    life = 0
+
+    def step(self, action):
+        self.life += 1
+        seen, *rest = super().step(action)
+        return (seen * np.float32(np.nan if self.life == 70 else 1.0), *rest)
+
+
+def test_actions_are_played_again_as_they_were(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train("trpo", Double, out=whole, **SMALL)
+    cut("trpo", Double, broken)
+    shown = Notes()
+    sf.resume(broken, env=Double, display=lambda _: shown)
+    assert not any("anew" in note for note in shown.notes)
+    same(whole, broken)
+
+
+def test_what_an_earlier_episode_left_in_an_environment_is_noticed(tmp_path):
+    def env():
+        return gymnasium.wrappers.NormalizeReward(Hidden())
+
+    folder = tmp_path / "run"
+    cut("trpo", env, folder)
+    shown = Notes()
+    sf.resume(folder, env=env, display=lambda _: shown)
+    assert any("episodes begin anew" in note for note in shown.notes)
+
+
+def test_while_updates_are_refused_the_healthy_checkpoints_stay(tmp_path):
+    folder = tmp_path / "run"
+    # Iterations have 32 steps of each environment: the third one is refused.
+    with pytest.warns(RuntimeWarning, match="iteration 2 was refused"):
+        cut("trpo", Glitch, folder, after=3)
+    assert [row["refused"] for row in untimed(folder)] == [False, False, True]
+    assert [int(p.name) for p in checkpoints.paths(folder / "checkpoints")] == [1, 2]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A run that was interrupted after its third iteration."""
+    folder = tmp_path_factory.mktemp("broken") / "run"
+    cut("trpo", "CartPole-v1", folder, after=3)
+    return folder
+
+
+@pytest.fixture
+def copy(broken, tmp_path):
+    return shutil.copytree(broken, tmp_path / "run")
+
+
+def test_what_a_checkpoint_says(broken):
+    path = checkpoints.paths(broken / "checkpoints")[-1]
+    told = checkpoints.read(path)
+    assert told.iterations == int(path.name) == 3
+    assert told.steps == 3 * 128
+    assert told.budget == SMALL["steps"]
+    assert told.config["algorithm"] == "trpo"
+    assert {"jax", "numpy", "gymnasium"} <= told.config["versions"].keys()
+    assert told.env_restarts_at == []
+    assert any("critic_state" in name for name in told.state)
+    assert all(np.isfinite(x).all() for x in told.state.values() if x.dtype.kind == "f")
+
+
+def damage(path, kind, rng):
+    data = bytearray(path.read_bytes())
+    if kind == "truncated":
+        data = data[: rng.integers(len(data))]
+    else:
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped"])
+@pytest.mark.parametrize("name", ["arrays.safetensors", "manifest.json"])
+def test_a_damaged_checkpoint_is_passed_over(name, kind, copy):
+    rng = np.random.default_rng(0)
+    newest = checkpoints.paths(copy / "checkpoints")[-1]
+    whole = (newest / name).read_bytes()
+    for _ in range(10):
+        (newest / name).write_bytes(whole)
+        damage(newest / name, kind, rng)
+        found, wrong = checkpoints.newest(copy / "checkpoints", copy / "metrics.jsonl")
+        assert found.iterations == 2
+        assert len(wrong) == 1
+        assert str(newest) in wrong[0]
+    with restored(copy) as (one,):
+        assert "intact" in one.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped"])
+def test_damaged_metrics_are_not_gone_on_from(kind, copy):
+    path = copy / "metrics.jsonl"
+    first = len(path.read_bytes().splitlines(keepends=True)[0])
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(10):
+        path.write_bytes(whole)
+        damage(path, kind, rng)
+        before = next(
+            (i for i, (a, b) in enumerate(zip(path.read_bytes(), whole, strict=False)) if a != b),
+            path.stat().st_size,
+        )
+        if before < first:
+            with pytest.raises(sf.UsageError, match=r"no intact checkpoint"):
+                sf.resume(copy)
+        else:
+            found, _ = checkpoints.newest(copy / "checkpoints", path)
+            assert found.metrics.length <= before
+
+
+def test_without_an_intact_checkpoint_there_is_one_line(copy):
+    for path in checkpoints.paths(copy / "checkpoints"):
+        (path / "manifest.json").unlink()
+    with pytest.raises(sf.UsageError, match=r"^[^\n]*has no intact checkpoint[^\n]*train anew$"):
+        sf.resume(copy)
+    with pytest.raises(sf.UsageError, match=r"is no run: it has no config.json"):
+        sf.resume(copy / "agent")
+
+
+def test_what_an_ended_process_left_is_tidied_away(copy):
+    folder = copy / "checkpoints"
+    (folder / ".00000004-x").mkdir()
+    (folder / ".00000004-x" / "arrays.safetensors").write_bytes(b"half")
+    with (copy / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 3, "steps"')
+    sf.resume(copy)
+    assert sorted(p.name for p in folder.iterdir()) == ["00000003", "00000004", "00000005"]
+    assert [row["iteration"] for row in untimed(copy)] == list(range(5))
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(copy):
+    class Second(WarningDisplay):
+        def show(self, iteration):
+            with pytest.raises(sf.UsageError, match="being written by another process"):
+                sf.resume(copy, steps=10**6)
+
+    sf.resume(copy, display=lambda _: Second())
+
+
+def test_a_run_is_held_before_it_is_read_and_given_back_whatever_happens(copy, monkeypatch):
+    held = []
+    newest = checkpoints.newest
+
+    def read(*args, **kwargs):
+        held.append(is_held(copy))
+        return newest(*args, **kwargs)
+
+    def fails(steps):
+        assert is_held(copy)
+        raise AssertionError("a display of the user's")
+
+    monkeypatch.setattr(checkpoints, "newest", read)
+    with pytest.raises(AssertionError, match="a display of the user's"):
+        sf.resume(copy, display=fails)
+    with pytest.raises(sf.UsageError, match="steps is 1;"):
+        sf.resume(copy, steps=1)
+    assert held == [True, True]
+    assert is_held(copy) is False
+    sf.resume(copy)
+    assert is_held(copy) is False
+
+
+def test_a_folder_that_cannot_be_held_is_one_line(copy):
+    (copy / ".lock").unlink()
+    (copy / ".lock").mkdir()
+    with pytest.raises(sf.UsageError, match=r"run cannot be written: Is a directory$"):
+        sf.resume(copy)
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "metrics"])
+def test_a_full_disk_does_not_end_the_run(what, tmp_path, monkeypatch):
+    folder, full = tmp_path / "run", {"now": False}
+    wrapped = array_folder._write if what == "checkpoint" else JsonLines._flush
+
+    def write(*args):
+        if full["now"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrapped(*args)
+
+    where = (array_folder, "_write") if what == "checkpoint" else (JsonLines, "_flush")
+    monkeypatch.setattr(*where, write)
+    intact = {}
+
+    class Filling(Notes):
+        def show(self, iteration):
+            full["now"] = 1 <= iteration.number < 3
+            intact[iteration.number] = checkpoints.newest(
+                folder / "checkpoints", folder / "metrics.jsonl"
+            )[0].iterations
+
+    shown = Filling()
+    sf.train("trpo", "CartPole-v1", out=folder, display=lambda _: shown, **SMALL)
+    assert intact == {0: 1, 1: 2, 2: 2, 3: 2, 4: 5} or intact == {0: 1, 1: 2, 2: 2, 3: 4, 4: 5}
+    assert any(
+        str(folder) in note and "No space left" in note and "goes on" in note
+        for note in shown.notes
+    )
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
+
+
+LIMITED = """
+import resource, signal, sys
+import surefoot as sf
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
+from surefoot.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_files_that_cannot_grow_do_not_end_a_run(tmp_path):
+    """The limit is above a checkpoint's size and below that of the metrics."""
+    folder = tmp_path / "run"
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", "--checkpoint-every=0"]
+    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=640"]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command, *small],
+        # No cache: what is cut short there would be read by other tests.
+        env={k: v for k, v in os.environ.items() if "CACHE" not in k} | {"SUREFOOT_CACHE": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "metrics.jsonl cannot be written: File too large; training goes on" in done.stdout
+    sf.load(folder)
+    found, wrong = checkpoints.newest(folder / "checkpoints", folder / "metrics.jsonl")
+    assert 1 < found.iterations < 20
+    assert wrong == []
+
+
+def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path):
+    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=64"]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
+    with open("/dev/full", "w") as full:
+        code = "import sys; from surefoot.cli.main import main; code = main(sys.argv[1:])\n"
+        code += "import os; os._exit(code)"
+        done = subprocess.run([sys.executable, "-c", code, *command], stdout=full, check=False)
+    assert done.returncode == 0
+    sf.load(tmp_path / "run")
+
+
+def test_two_runs_cannot_have_one_folder(tmp_path):
+    folder = tmp_path / "run"
+
+    class Other(WarningDisplay):
+        def show(self, iteration):
+            raise AssertionError("the second run must not begin")
+
+    first = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
+    second = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
+    execute([first], [folder], WarningDisplay())
+    with pytest.raises(sf.UsageError, match="was made by another process; pass another path"):
+        execute([second], [folder], Other())
+
+
+def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path):
+    import optax
+
+    def learner(rate):
+        policy = sf.Step(sf.Score(), sf.Optax(optax.adam, learning_rate=1.0), sf.Fixed(rate))
+        return sf.Algorithm(policy)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sf.train(learner(0.01), Hidden, out=whole, **SMALL)
+    cut(learner(0.01), Hidden, broken)
+    with pytest.raises(sf.UsageError, match=r"is no recipe of surefoot's: pass algorithm="):
+        sf.resume(broken, env=Hidden)
+    with pytest.raises(
+        sf.UsageError, match=r"which is no Gymnasium id: pass --env MODULE:NAME, or env="
+    ):
+        sf.resume(broken, algorithm=learner(0.01))
+    with pytest.raises(sf.UsageError, match=r"algorithm= differs from the run's in learner"):
+        sf.resume(broken, algorithm=learner(0.02), env=Hidden)
+    sf.resume(broken, algorithm=learner(0.01), env=Hidden)
+    same(whole, broken)
+
+
+def test_nothing_that_is_read_can_run_code(copy, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("unpickled")
+
+    with monkeypatch.context() as patched:
+        for name in ("load", "loads", "Unpickler"):
+            patched.setattr(pickle, name, refuse)
+        sf.load(copy)
+        with restored(copy):
+            pass
+
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.mark.parametrize("name", ["host-1", "device-1"])
+def test_runs_of_every_earlier_format_are_gone_on_with(name, tmp_path):
+    folder = shutil.copytree(GOLDEN / name, tmp_path / "run")
+    before = untimed(folder)
+    kept = arrays(folder)
+    shown = Notes()
+    sf.load(folder).evaluate(2)
+    sf.resume(folder, steps=160, display=lambda _: shown)
+    told = untimed(folder)
+    assert told[: len(before)] == before
+    assert [row["steps"] for row in told] == [32, 64, 96, 128, 160]
+    assert all(np.isfinite(x).all() for x in arrays(folder).values())
+    assert any((arrays(folder)[name] != kept[name]).any() for name in kept)
