@@ -1,26 +1,22 @@
 """Every test runs with the shapes and types of the core's annotations checked at run time."""
 
-import gc
-import os
 import sys
-import tempfile
 from pathlib import Path
-
-# What one test or worker has compiled, none compiles again: a quarter of the tests' time. It is
-# kept apart from the user's cache, in a folder that lives as long as the process that made it.
-if "SUREFOOT_TEST_CACHE" not in os.environ:
-    _folder = tempfile.TemporaryDirectory(prefix="surefoot-tests-", ignore_cleanup_errors=True)
-    os.environ["SUREFOOT_TEST_CACHE"] = _folder.name
-os.environ["SUREFOOT_CACHE"] = os.environ["SUREFOOT_TEST_CACHE"]
 
 # The benchmarks are no part of the package; appended, so that the installed package comes first.
 sys.path.append(str(Path(__file__).parents[1]))
+
+from support import compiled
+
+finish = compiled.configure()
 
 import surefoot  # isort: skip  # Before JAX, so that the tests run as training does.
 
 import jax
 import pytest
 from jaxtyping import install_import_hook
+
+pytest_plugins = ["support.clock"]
 
 #: Not those that meet users' mistakes themselves (training, agent, …): there the check would come
 #: before the message under test.
@@ -35,15 +31,18 @@ with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartyp
 
 surefoot.common.jax_setup.configure_before_compute()
 
+# Programs that differ in numbers only are compiled once; a run keeps 32 of them, the tests all.
+surefoot.common.compile_cache.MAX_PROGRAMS = 10_000
+
+
+def pytest_unconfigure(config):
+    finish()
+
 
 @pytest.fixture(scope="module", autouse=True)
-def _programs_go_with_their_module():
-    """A process that holds thousands of compiled programs has mapped more memory regions than the
-    system allows one, and the compiler crashes."""
+def _programs_are_dropped_near_the_limit():
     yield
-    surefoot.common.compile_cache._programs.clear()
-    jax.clear_caches()
-    gc.collect()
+    compiled.drop_if_many()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import surefoot as sf
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "surefoot"
+TESTS = ROOT / "tests"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {
     "agents",
@@ -91,3 +92,23 @@ def test_contributing_shows_the_whole_house():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"^(\w+)/ +[1-8] ", text, re.MULTILINE)) == ROOMS
     assert all(f"`surefoot/{name}.py`" in text for name in TRPO)
+
+
+def test_tests_lie_as_the_package_does():
+    """In a folder a room; beside them those of the benchmarks, what tests share, and old runs."""
+    folders = {path.name for path in TESTS.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == ROOMS | {"benchmarks", "support", "golden"}
+    names = collections.Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert not {name for name, count in names.items() if count > 1}
+    assert not [*(TESTS / "support").rglob("test_*.py")]
+
+
+def test_no_test_imports_a_test():
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [alias.name for alias in node.names]
+                modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                parts = {part for module in modules for part in module.split(".")}
+                tests = {part for part in parts if re.match(r"test_|conftest$", part)}
+                assert not tests, f"{path}:{node.lineno} imports {tests}"

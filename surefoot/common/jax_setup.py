@@ -99,7 +99,7 @@ def _cache_folder() -> Path | None:
         return None
     try:
         root = Path(chosen).expanduser() if chosen else _user_cache() / "surefoot" / "compiled"
-        folder = root / _processor()
+        folder = root / processor()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: there is no home.
         return None
@@ -126,7 +126,7 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _processor() -> str:
+def processor() -> str:
     """A name for what this processor can do: programs compiled for one may crash on another that
     shares the folder."""
     info = Path("/proc/cpuinfo")

@@ -252,7 +252,7 @@ def test_an_exception_is_reported_with_its_traceback_seed_and_action_and_not_tri
         "environment 1 (seed 21), last action 1, raised ZeroDivisionError: a def"
     )
     assert "in misbehave" in "".join(rest)
-    assert "support.environments.faulty.py" in "".join(rest)
+    assert "environments/faulty.py" in "".join(rest)
     assert env.stepper.pids == pids
     env.close()
     assert not any(map(alive, pids))
