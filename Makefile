@@ -1,13 +1,21 @@
 # The two commands of the README: `make demo` and `make test`. Both need Python >= 3.11 and nothing
-# else; they work in a virtual environment of their own, .venv. `make bench-speed` makes two more, of
-# the libraries that it compares with.
+# else; they work in a virtual environment of their own, .venv. `make test PYTHON=python3.13` has
+# another one, .venv-3.13. `make bench-speed` makes two more, of the libraries that it compares with.
 
 PYTHON ?= python3
-VENV := .venv
+VERSION := $(patsubst python%,%,$(filter-out python python3,$(notdir $(PYTHON))))
+VENV := .venv$(addprefix -,$(VERSION))
 BIN := $(VENV)/bin
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo docs test lint bench-speed clean
+# What a version of Python is tested with, if not with the newest of everything.
+CONSTRAINTS := $(addprefix --constraint ,$(wildcard tests/constraints-$(VERSION).txt))
+# A file's tests stay in one process, which computes what they share once.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# The numeric core, a run of each kind, the command line, and exported policies.
+SAMPLE := tests/core tests/cli tests/agents/test_exporting.py tests/training/test_training.py
+
+.PHONY: demo docs test test-rest test-all test-sample lint bench-speed clean clean-tests
 
 # Dependencies are installed again only when pyproject.toml changed; the package itself every time,
 # so that what runs and what is tested is the installed package.
@@ -20,7 +28,7 @@ $(VENV)/.demo: pyproject.toml
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet '.[dev]'
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) '.[dev]'
 	touch $@ $(VENV)/.demo $(VENV)/.docs
 
 define install
@@ -53,9 +61,22 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Lint, types, and all tests. A file's tests stay in one process, which computes what they share once.
+# Lint, types, and the tests that take minutes together.
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+	$(PYTEST) --durations 20
+
+# The others: they compile much, or look at long runs.
+test-rest: lint
+	$(PYTEST) --durations 20 -m slow
+
+# All tests.
+test-all: lint
+	$(PYTEST) --durations 20 -m ""
+
+# What tells most of another version of Python.
+test-sample: $(VENV)/.dev
+	$(install)
+	$(PYTEST) $(SAMPLE)
 
 .venv-%/.done: benchmarks/speed/requirements-%.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -69,5 +90,9 @@ bench-speed: $(VENV)/.dev .venv-peers/.done .venv-rejax/.done
 	$(BIN)/python -m benchmarks.speed run
 	$(BIN)/python -m benchmarks.speed table
 
-clean:
-	rm -rf $(VENV) .venv-peers .venv-rejax
+# Programs that the tests have compiled.
+clean-tests:
+	rm -rf .test-cache
+
+clean: clean-tests
+	rm -rf .venv .venv-3.* .venv-peers .venv-rejax

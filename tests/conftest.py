@@ -1,5 +1,6 @@
 """Every test runs with the shapes and types of the core's annotations checked at run time."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -35,8 +36,26 @@ surefoot.common.jax_setup.configure_before_compute()
 surefoot.common.compile_cache.MAX_PROGRAMS = 10_000
 
 
+def pytest_sessionstart(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(versions())
+
+
 def pytest_unconfigure(config):
     finish()
+
+
+def versions():
+    """Of what results depend on, in a line."""
+    import importlib.metadata
+    import platform
+
+    found = [f"Python {platform.python_version()}"]
+    for name in ("jax", "gymnasium", "mujoco"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(found)
 
 
 @pytest.fixture(scope="module", autouse=True)

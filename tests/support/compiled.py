@@ -1,0 +1,95 @@
+"""Programs that the tests compile: kept from one session to the next, and dropped from memory
+before there are too many.
+
+Every process has a folder of its own, filled from the common one when it begins and emptied into
+it when it ends. So no process reads what another one is writing, and none waits for a lock. This
+module is imported before JAX, which reads its settings once.
+"""
+
+import contextlib
+import gc
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+#: Names another folder than that of the checkout.
+VARIABLE = "SUREFOOT_TEST_CACHE"
+FOLDER = Path(__file__).parents[2] / ".test-cache"
+PRIVATE = "of-a-process-"
+#: Seconds after which a private folder is that of a process that was killed.
+DAY = 86_400
+#: Bytes that the common folder holds; what was compiled first goes first.
+LARGEST = 2**31
+
+#: Shares of the memory mappings that the system allows a process. A compiled program takes about
+#: three, and a process that runs out of them crashes.
+SHARE = 0.5
+
+
+def configure():
+    """Let JAX keep all programs, in a folder of this process; returns what is to be called at its
+    end. Processes that a test starts use that folder, too."""
+    root = Path(os.environ.get(VARIABLE) or FOLDER)
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.glob(f"{PRIVATE}*"):
+        if time.time() - left.stat().st_mtime > DAY:
+            shutil.rmtree(left, ignore_errors=True)
+    own = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=root))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = "-1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+    from surefoot.common.jax_setup import processor
+
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    common = root / f"{python}-jax{importlib.metadata.version('jax')}-{processor()}"
+    common.mkdir(exist_ok=True)
+    for path in common.glob("*-cache"):
+        with contextlib.suppress(FileNotFoundError):
+            os.link(path, own / path.name)
+
+    def finish():
+        for path in own.glob("*-cache"):
+            with contextlib.suppress(FileExistsError):
+                os.link(path, common / path.name)
+        shutil.rmtree(own)
+        _shrink(common)
+
+    return finish
+
+
+def _shrink(folder):
+    """Drop the oldest programs of too large a folder."""
+    files = []
+    for path in folder.glob("*-cache"):
+        with contextlib.suppress(FileNotFoundError):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    size = sum(size for _, size, _ in files)
+    for _, bytes_, path in sorted(files):
+        if size <= LARGEST:
+            break
+        path.unlink(missing_ok=True)
+        size -= bytes_
+
+
+def drop_if_many():
+    """Forget all programs if this process is near the limit of memory mappings."""
+    import jax
+
+    from surefoot.common import compile_cache
+
+    try:
+        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+        with Path("/proc/self/maps").open("rb") as maps:
+            mapped = sum(1 for _ in maps)
+    except OSError:
+        return
+    if mapped > SHARE * limit:
+        compile_cache._programs.clear()
+        jax.clear_caches()
+        gc.collect()
