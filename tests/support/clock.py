@@ -17,7 +17,7 @@ STAGES = {
     "/jax/core/compile/backend_compile_duration": "compiling",
     "/jax/compilation_cache/cache_retrieval_time_sec": "fetching",
 }
-COLUMNS = ("tests", "total", *STAGES.values(), "the rest")
+COLUMNS = ("tests", "programs", "total", *STAGES.values(), "the rest")
 
 
 class Clock:
@@ -39,6 +39,7 @@ class Clock:
             inner += ended.pop()[1]
         ended.append((begin, duration))
         self.rooms[self._room][STAGES[event]] += max(0.0, duration - inner)
+        self.rooms[self._room]["programs"] += STAGES[event] == "compiling"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item):
