@@ -84,6 +84,15 @@ class Suite:
         no file or in several."""
         return [self._find(fault, name) for name in fault.tests]
 
+    def rest(self, fault: Fault) -> list[str]:
+        """pytest's arguments for all other tests, those of the fault's room first."""
+        folder = self.checkout / "tests"
+        found = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".py"]
+        tests = [path for path in found if path.is_file() or any(path.rglob("test_*.py"))]
+        tests.sort(key=lambda path: (path.name != fault.room, path.name))
+        done = [f"--{'deselect' if '::' in one else 'ignore'}={one}" for one in self.find(fault)]
+        return [path.relative_to(self.checkout).as_posix() for path in tests] + done
+
     def _find(self, fault: Fault, name: str) -> str:
         file, _, test = name.partition("::")
         found = [*(self.checkout / "tests").rglob(file)]

@@ -163,6 +163,15 @@ def test_the_rest_of_the_suite_comes_after_a_faults_own_tests(checkout):
     assert told["other"].commit.endswith("-dirty")
 
 
+def test_those_of_the_faults_room_are_the_first_of_the_rest(checkout):
+    (checkout / "tests" / "agents").mkdir()
+    (checkout / "tests" / "agents" / "test_agent.py").write_text("")
+    suite = Suite(checkout, checkout.parent / "cache", name="fast")
+    *folders, done = suite.rest(OWN)
+    assert folders == ["tests/core", "tests/agents", "tests/test_half.py", "tests/test_red.py"]
+    assert done == "--deselect=tests/core/test_add.py::test_add"
+
+
 def test_tests_of_another_copy_are_a_mistake(checkout):
     # pytest puts the folder of such a file first.
     (checkout / "conftest.py").write_text("import surefoot\n")
