@@ -87,7 +87,7 @@ class Suite:
     def rest(self, fault: Fault) -> list[str]:
         """pytest's arguments for all other tests, those of the fault's room first."""
         folder = self.checkout / "tests"
-        found = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".py"]
+        found = [path for path in folder.iterdir() if path.is_dir() or path.match("test_*.py")]
         tests = [path for path in found if path.is_file() or any(path.rglob("test_*.py"))]
         tests.sort(key=lambda path: (path.name != fault.room, path.name))
         done = [f"--{'deselect' if '::' in one else 'ignore'}={one}" for one in self.find(fault)]

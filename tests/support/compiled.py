@@ -42,6 +42,9 @@ def configure():
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = "-1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # XLA's own caches, of which the processor has none, would make the folder's name a part of
+    # every program's key.
+    os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
     from surefoot.common.jax_setup import processor
