@@ -237,13 +237,14 @@ def test_epochs_learns_nothing_from_rows_without_weight(x64):
 
 
 class Keep(Update):
-    """Leaves the parameters alone and keeps the batch as its state."""
+    """Leaves the parameters alone and keeps the batch and its key as its state."""
 
     def init(self, params):
         return None
 
     def __call__(self, key, params, state, batch):
-        return params, batch, measure(Likelihood(), params, params, batch, MoveInfo((), ()))
+        info = measure(Likelihood(), params, params, batch, MoveInfo((), ()))
+        return params, (batch, key), info
 
 
 def make_critic(seed=0):
@@ -309,7 +310,7 @@ def test_without_a_critic_only_rows_of_finished_episodes_count_and_earn_their_re
             KEY, policy, None, normalizer=NoNormalizer(), scaler=NoScaler(), total_steps=100
         )
         state, critic_batch, metrics = improve(algorithm, state, trajectory)
-        batch = state.policy_state
+        batch, _ = state.policy_state
         assert critic_batch is None
         np.testing.assert_array_equal(batch.weight, ended.reshape(-1))
         kept = returns[ended]
@@ -321,13 +322,30 @@ def test_without_a_critic_only_rows_of_finished_episodes_count_and_earn_their_re
         assert metrics.explained_variance == metrics.value_mean == 0
 
 
+def test_every_update_has_a_key_of_its_own(x64):
+    policy = make_policy("categorical")
+    trajectory = make_trajectory(policy)
+    algorithm = Algorithm(Keep(), discount=0.9, gae_lambda=0.3, normalize_advantages=True)
+    keys = []
+    for seed in range(2):
+        key = jax.random.key(seed)
+        state = algorithm.init(
+            key, policy, None, normalizer=NoNormalizer(), scaler=NoScaler(), total_steps=100
+        )
+        for _ in range(3):
+            state, _, _ = improve(algorithm, state, trajectory)
+            keys.append(tuple(jax.random.key_data(state.policy_state[1]).tolist()))
+            state = state._replace(policy_state=None)
+    assert len(set(keys)) == 6
+
+
 def test_with_a_critic_its_batch_has_targets_value_plus_advantage_and_the_old_value(x64):
     policy, critic = make_policy("categorical"), make_critic()
     trajectory = make_trajectory(policy)
     algorithm = Algorithm(Keep(), FIT, discount=0.9, gae_lambda=0.7)
     state = start(algorithm, policy, critic, steps=jnp.asarray(50, jnp.int32))
     new, critic_batch, metrics = improve(algorithm, state, trajectory)
-    batch = new.policy_state
+    batch, _ = new.policy_state
 
     # The statistics of the observations are frozen for the batch; those of the rewards are not.
     done = (trajectory.terminated | trajectory.truncated) & trajectory.valid

@@ -1,6 +1,7 @@
 """What `watch` shows is what the rows say, however they are being written."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -353,6 +354,20 @@ def test_any_number_may_look_whether_a_run_is_being_written(tmp_path):
         for _ in range(50):
             acquire_lock(tmp_path).release()
         assert set(looks) <= {False, True}
+
+
+def test_two_who_look_at_the_same_moment_take_neither_for_a_writer(tmp_path, monkeypatch):
+    acquire_lock(tmp_path).release()
+    flock, second = fcntl.flock, []
+
+    def look_meanwhile(file, how):
+        flock(file, how)
+        monkeypatch.undo()
+        second.append(is_held(tmp_path))
+
+    monkeypatch.setattr(fcntl, "flock", look_meanwhile)
+    assert is_held(tmp_path) is False
+    assert second == [False]
 
 
 def test_one_run_is_a_dashboard_and_no_run_is_said(tmp_path, capsys):

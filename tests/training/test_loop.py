@@ -1,16 +1,24 @@
-"""The loop on the host: fitting the critic beside the next collection changes no number."""
+"""The loop on the host: fitting the critic beside the next collection changes no number; and the
+keys of the loop on the device."""
 
 import threading
 import time
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+import surefoot as sf
+from surefoot.core.distributions import DiagGaussian
+from surefoot.envs.device.classic import CartPole
+from surefoot.envs.device.device_env import DeviceState, DeviceTransition
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_map
+from surefoot.methods.learners.learner import Learner
 from surefoot.runs.train import prepare
 from surefoot.training.host_loop import HostLoop, Programs
 from surefoot.training.iteration import FRESH, Control, Seeds
@@ -188,3 +196,58 @@ def test_two_groups_that_step_in_threads_learn_the_same_every_time():
     for a, b in zip(numbers(first.state), numbers(second.state), strict=True):
         np.testing.assert_array_equal(a, b)
     assert first.metrics == second.metrics
+
+
+def word(key):
+    """The first of a key's numbers."""
+    return jax.random.key_data(key)[0].astype(jnp.float32)
+
+
+class KeyAsNoise(DiagGaussian):
+    def noise(self, key):
+        return jnp.full(self.mean.shape, word(key))
+
+    def draw(self, noise):
+        return noise
+
+
+class KeyAsReward(sf.DeviceEnv):
+    """Stays where it is."""
+
+    def init(self, key, num_envs):
+        zero = jnp.zeros(num_envs)
+        return DeviceState(zero, jnp.zeros((num_envs, 4)), zero.astype(int), zero)
+
+    def step(self, state, action, key):
+        reward, no = jnp.full(state.age.shape, word(key)), jnp.zeros(state.age.shape, bool)
+        return state, DeviceTransition(state.obs, reward, no, no, reward, state.age)
+
+
+class Drawn(NamedTuple):
+    action: Any
+    reward: Any
+
+
+class Watching(Learner):
+    """Learns nothing, and reports what was done and earned."""
+
+    @property
+    def critic_update(self):
+        return None
+
+    def init_update_states(self, key, policy, critic):
+        return None, None
+
+    def behavior(self, state, key):
+        return lambda obs: KeyAsNoise(obs[..., 0], obs[..., 0])
+
+    def improve(self, state, data):
+        return state, None, Drawn(data.action, data.reward)
+
+
+def test_on_the_device_no_key_is_used_twice():
+    """Neither in two iterations, nor for an action and for the step that it leads to."""
+    options = {"num_envs": 1, "horizon": HORIZON, "hidden": (8,), "steps": 2 * HORIZON}
+    run = prepare(Watching(), KeyAsReward(CartPole()), options)
+    words = [told.metrics[name] for told in run.iterations() for name in Drawn._fields]
+    assert len(np.unique(np.float32(words))) == 4 * HORIZON

@@ -18,6 +18,7 @@ from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_head, action_map
 from surefoot.envs.spaces.observations import observation_size
 from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.training.rollout.host_rollout import fresh_episodes
 from surefoot.training.rollout.transitions import running_totals
 
 SEED, HORIZON = 11, 23
@@ -92,7 +93,8 @@ class Collector:
 
 @pytest.fixture(scope="module")
 def recorded():
-    return Collector(Recorder)
+    """Of two groups."""
+    return Collector(Recorder, 2, 2)
 
 
 def assert_consistent(trajectory, policy, normalizer):
@@ -155,7 +157,7 @@ def test_the_device_rollout_stores_the_same():
 
 
 def test_the_environment_receives_the_mapped_action(recorded):
-    copies = [env.unwrapped for env in recorded.env.stepper.envs]
+    copies = [env.unwrapped for part in recorded.rollout.groups for env in part.stepper.envs]
     for env in copies:
         env.received.clear()
     (trajectory,) = recorded.collect()
@@ -240,8 +242,18 @@ def test_the_key_and_the_seed_decide_everything(recorded):
         np.testing.assert_array_equal(a, b)
     assert (first.action != other.action).all()
     # Each step of each environment draws its own sample.
-    noise = (first.action - first.old.mean).reshape(-1)
+    mean, log_std = map(np.asarray, (first.old.mean, first.old.log_std))
+    noise = ((np.asarray(first.action) - mean) / np.exp(log_std))[..., 0]
     assert len(np.unique(noise)) == noise.size
+    shared = np.corrcoef(noise, rowvar=False) - np.eye(4)
+    assert np.abs(shared).max() < 0.8
+
+
+def test_environments_are_seeded_one_after_another_through_all_groups():
+    groups = [make_host(Recorder, size) for size in (2, 1)]
+    seen = np.concatenate([state.obs for state in fresh_episodes(groups, SEED)])
+    alone = [Recorder().reset(seed=SEED + i)[0] for i in range(3)]
+    np.testing.assert_array_equal(seen, alone)
 
 
 def test_trajectories_share_no_memory(recorded):

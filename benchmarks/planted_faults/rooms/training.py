@@ -41,7 +41,12 @@ FAULTS = (
         "jax.random.fold_in(key, index)",
         "jax.random.fold_in(key, 0)",
         "Every iteration on the device samples its actions with the noise of the first one.",
-        ("test_rollout.py", "test_training.py", "test_resume.py"),
+        (
+            "test_loop.py::test_on_the_device_no_key_is_used_twice",
+            "test_rollout.py",
+            "test_training.py",
+            "test_resume.py",
+        ),
     ),
     Fault(
         "demonstrations-not-mapped-back",
@@ -65,7 +70,12 @@ FAULTS = (
         "jax.vmap(jax.random.split, out_axes=1)(jax.random.split(key, horizon))",
         "[jax.random.split(key, horizon)] * 2",
         "On the device, the noise of an action and of its transition come from one key.",
-        ("test_rollout.py", "test_classic.py", "test_training.py"),
+        (
+            "test_loop.py::test_on_the_device_no_key_is_used_twice",
+            "test_rollout.py",
+            "test_classic.py",
+            "test_training.py",
+        ),
     ),
     Fault(
         "restored-place-not-compared",
@@ -81,7 +91,11 @@ FAULTS = (
         "else seed + before)",
         "else seed)",
         "The second group of environments plays the same episodes as the first.",
-        ("test_host.py", "test_loop.py"),
+        (
+            "test_rollout.py::test_environments_are_seeded_one_after_another_through_all_groups",
+            "test_host.py",
+            "test_loop.py",
+        ),
     ),
     Fault(
         "groups-share-their-noise",
@@ -89,7 +103,11 @@ FAULTS = (
         "[jax.vmap(dist.noise)(keys[:, i])",
         "[jax.vmap(dist.noise)(keys[:, 0])",
         "Both groups of environments sample their actions with the same noise.",
-        ("test_rollout.py", "test_host.py", "test_loop.py"),
+        (
+            "test_rollout.py::test_the_key_and_the_seed_decide_everything",
+            "test_host.py",
+            "test_loop.py",
+        ),
     ),
     Fault(
         "next-observation-of-the-reset",
