@@ -119,6 +119,19 @@ def test_the_curves_at_one_are_what_the_run_recorded(inspected):
         assert (curves.clip, curves.discount) == (np.float32(0.2), np.float32(0.99))
 
 
+def test_the_clip_and_beta_that_are_asked_for_come_first(inspected, monkeypatch):
+    update, own = inspected[1]
+    assert own.clip == pytest.approx(0.2)
+    # Replayed once is enough.
+    monkeypatch.setattr(inspection, "reproduce", lambda *_, **__: update)
+    asked = sf.inspect("run", clip=0.05, beta=3.0).curves
+    assert (asked.clip, asked.beta) == (0.05, 3.0)
+    np.testing.assert_array_equal(asked.surrogate, own.surrogate)
+    np.testing.assert_array_equal(asked.penalized, asked.surrogate - 3.0 * asked.kl)
+    assert (asked.clip_fraction >= own.clip_fraction).all()
+    assert asked.clip_fraction[asked.alpha == 1] > own.clip_fraction[own.alpha == 1]
+
+
 def test_an_update_of_ppo_has_the_shape_of_the_papers_figure_2(inspected):
     for update, curves in inspected.values():
         (start,) = np.flatnonzero(curves.alpha == 0)
@@ -450,7 +463,9 @@ def test_the_command_prints_and_writes(short, tmp_path, capsys):
     curves = sf.inspect(short, 4, clip=0.1, beta=3.0).curves
     np.testing.assert_allclose([float(line[4]) for line in lines[1:]], curves.kl, rtol=1e-12)
     assert (curves.clip, curves.beta) == (0.1, 3.0)
-    assert main(["inspect", str(short), "--iteration", "4", "--out", str(figure)]) == 0
+    drawn = ["--iteration", "4", "--clip", "0.1", "--beta", "3", "--out", str(figure)]
+    assert main(["inspect", str(short), *drawn]) == 0
+    assert "clip 0.1, β 3, γ 0.9, " in capsys.readouterr().out
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 

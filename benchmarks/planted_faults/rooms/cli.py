@@ -61,7 +61,11 @@ FAULTS = (
         "        options.seed,\n",
         "",
         "record --seed does nothing: two recordings hold the same episodes.",
-        ("test_demonstrations.py", "test_cli.py"),
+        (
+            "test_demonstrations.py::test_the_command_line_records_a_run",
+            "test_demonstrations.py",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "export-forgets-the-seed",
@@ -69,7 +73,11 @@ FAULTS = (
         "        seed=options.seed,\n",
         "",
         "export --seed does nothing.",
-        ("test_exporting.py", "test_cli.py"),
+        (
+            "test_exporting.py::test_the_cards_episodes_are_those_of_the_seed",
+            "test_exporting.py",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "inspect-takes-the-clip-for-beta",
@@ -77,7 +85,10 @@ FAULTS = (
         "beta=options.beta",
         "beta=options.clip",
         "inspect --beta does nothing, and --clip sets both.",
-        ("test_inspect.py",),
+        (
+            "test_inspect.py::test_the_command_prints_and_writes",
+            "test_inspect.py",
+        ),
     ),
     Fault(
         "seeds-from-0-on",
@@ -93,7 +104,11 @@ FAULTS = (
         "if options.report:",
         "if folders:",
         "train --no-report writes a report.",
-        ("test_report.py", "test_cli.py"),
+        (
+            "test_report.py::test_training_ends_with_a_report_and_never_fails_by_it",
+            "test_report.py",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "resume-forgets-the-steps",
@@ -101,7 +116,11 @@ FAULTS = (
         "restored(options.run, steps=options.steps, env=env)",
         "restored(options.run, env=env)",
         "resume --steps does nothing: a run cannot be made longer.",
-        ("test_cli.py", "test_resume.py"),
+        (
+            "test_cli.py::test_a_complete_run_says_so_and_how_it_is_made_longer",
+            "test_cli.py",
+            "test_resume.py",
+        ),
     ),
     Fault(
         "defects-exit-with-0",
