@@ -75,7 +75,6 @@ FAULTS = (
         "Environments that did not come back to where they were are gone on with all the same.",
         (
             "test_replay.py::test_environments_that_do_not_come_back_begin_new_episodes",
-            "test_replay.py",
             "test_resume.py",
         ),
     ),
