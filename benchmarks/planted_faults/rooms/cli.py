@@ -129,7 +129,7 @@ FAULTS = (
         "if not error < 1e-4:",
         "if not error < 1e4:",
         "A build of JAX that computes wrongly is called sound.",
-        ("test_cli.py",),
+        ("test_cli.py::test_the_doctor_reports_a_build_that_computes_wrongly",),
     ),
     Fault(
         "first-episodes-told-as-the-last",
@@ -137,7 +137,7 @@ FAULTS = (
         "result.returns[-WINDOW:]",
         "result.returns[:WINDOW]",
         "What train says at its end is the mean of the first episodes.",
-        ("test_cli.py",),
+        ("test_cli.py::test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen",),
     ),
     Fault(
         "interrupted-runs-exit-with-0",
@@ -145,6 +145,6 @@ FAULTS = (
         "return int(signals.exit_code)",
         "return 0",
         "A script takes a run that was stopped for a complete one.",
-        ("test_signals.py",),
+        ("test_signals.py::test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with",),
     ),
 )
