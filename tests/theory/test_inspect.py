@@ -119,19 +119,6 @@ def test_the_curves_at_one_are_what_the_run_recorded(inspected):
         assert (curves.clip, curves.discount) == (np.float32(0.2), np.float32(0.99))
 
 
-def test_the_clip_and_beta_that_are_asked_for_come_first(inspected, monkeypatch):
-    update, own = inspected[1]
-    assert own.clip == pytest.approx(0.2)
-    # Replayed once is enough.
-    monkeypatch.setattr(inspection, "reproduce", lambda *_, **__: update)
-    asked = sf.inspect("run", clip=0.05, beta=3.0).curves
-    assert (asked.clip, asked.beta) == (0.05, 3.0)
-    np.testing.assert_array_equal(asked.surrogate, own.surrogate)
-    np.testing.assert_array_equal(asked.penalized, asked.surrogate - 3.0 * asked.kl)
-    assert (asked.clip_fraction >= own.clip_fraction).all()
-    assert asked.clip_fraction[asked.alpha == 1] > own.clip_fraction[own.alpha == 1]
-
-
 def test_an_update_of_ppo_has_the_shape_of_the_papers_figure_2(inspected):
     for update, curves in inspected.values():
         (start,) = np.flatnonzero(curves.alpha == 0)
@@ -432,6 +419,17 @@ def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, mon
         curves = sf.inspect(short, 4).curves
         assert curves.beta == expected
         np.testing.assert_array_equal(curves.penalized, curves.surrogate - expected * curves.kl)
+
+
+def test_the_clip_and_beta_that_are_asked_for_come_first(short, monkeypatch):
+    update = sf.inspect(short, 4).update._replace(clip=0.3)
+    monkeypatch.setattr(inspection, "reproduce", lambda *_, **__: update)
+    own, asked = sf.inspect("run").curves, sf.inspect("run", clip=1e-4, beta=3.0).curves
+    assert (own.clip, own.beta, asked.clip, asked.beta) == (0.3, 1.0, 1e-4, 3.0)
+    np.testing.assert_array_equal(asked.surrogate, own.surrogate)
+    np.testing.assert_array_equal(asked.penalized, asked.surrogate - 3.0 * asked.kl)
+    end = asked.alpha == 1
+    assert asked.clip_fraction[end] > own.clip_fraction[end]
 
 
 def test_methods_without_a_surrogate_are_refused(short, monkeypatch):
