@@ -60,8 +60,7 @@ class Suite:
         record = scratch / "record.json"
         record.unlink(missing_ok=True)
         options = ["-q", *["-x"] * stop, "-p", "no:cacheprovider", "-p", RECORDER.stem]
-        # -P: the checkout is the working folder, and its package would come first.
-        command = [sys.executable, "-P", "-m", "pytest", *options, *SUITES[self.name], *chosen]
+        command = [sys.executable, "-m", "pytest", *options, *SUITES[self.name], *chosen]
         log = scratch / "output.txt"
         with log.open("wb") as output:
             code = self._call(command, self._environment(scratch, record), output)
@@ -108,7 +107,10 @@ class Suite:
         before = os.environ.get("PYTHONPATH", "")
         return {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(scratch), before])),
+            # The checkout is the working folder, and its package would come first, also in the
+            # processes that tests start.
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(scratch), before, str(self.checkout)])),
             "PLANTED_FAULTS_RECORD": str(record),
             "SUREFOOT_TEST_CACHE": str(self.cache),
             # An example that a fault makes fail is none of the checkout's.
