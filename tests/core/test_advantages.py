@@ -52,7 +52,7 @@ def test_without_a_critic_lambda_one_gives_the_discounted_return_to_go(x64):
 
 def test_with_a_perfect_critic_the_advantages_vanish(x64):
     # One reward a step for ever: V = 1/(1 − γ), also where the time limit cuts.
-    one, no = np.ones((T, N)), np.zeros((T, N), bool)
+    one, no = np.ones((24, 5)), np.zeros((24, 5), bool)
     cut = no.copy()
     cut[5], cut[11, 2] = True, True
     result = compiled_gae(one, 10 * one, 10 * one, no, cut, ~no, discount=0.9, gae_lambda=0.95)
