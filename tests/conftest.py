@@ -64,6 +64,18 @@ def _programs_are_dropped_near_the_limit():
     compiled.drop_if_many()
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, request):
+    """`trained(algorithm, environment, **options)` is the folder of a finished run, which the tests
+    of all processes share."""
+    from support.runs import SharedRuns
+
+    base = tmp_path_factory.getbasetemp()
+    shared = SharedRuns((base.parent if hasattr(request.config, "workerinput") else base) / "runs")
+    yield shared
+    shared.check()
+
+
 @pytest.fixture
 def x64():
     """Double precision for one test."""

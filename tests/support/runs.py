@@ -1,8 +1,51 @@
-"""What tests read of the folders of runs."""
+"""Finished runs that tests share, and what tests read of the folders of runs."""
 
+import hashlib
 import json
 
+from filelock import FileLock
+
+import surefoot as sf
 from surefoot.common.files import array_folder
+
+#: The shapes of a test's run, where it does not matter which: programs are then shared, too.
+TINY = {"num_envs": 4, "horizon": 32, "hidden": (8,)}
+BATCH = 4 * 32
+
+
+class SharedRuns:
+    """Finished runs, each made by the first test that asks for it, whichever process that is in."""
+
+    def __init__(self, root):
+        self._root, self._used = root, {}
+
+    def __call__(self, algorithm="trpo", env="CartPole-v1", **options):
+        """The folder of a run of five iterations of `TINY`, unless `options` say otherwise, with
+        its last checkpoints. It is only read: who wants to change it takes a copy."""
+        options = {**TINY, "steps": 5 * BATCH, "checkpoint_every": 0, **options}
+        name = json.dumps([algorithm, env, options], sort_keys=True)
+        folder = self._root / f"{algorithm}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        contents = folder.with_suffix(".json")
+        self._root.mkdir(exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not contents.exists():
+                sf.train(algorithm, env, out=folder, **options)
+                contents.write_text(json.dumps(_contents(folder)))
+        self._used[folder] = json.loads(contents.read_text())
+        return folder
+
+    def check(self):
+        """Fails if a run that this process used is no longer as it was made."""
+        for folder, contents in self._used.items():
+            assert _contents(folder) == contents, f"a test changed {folder}: it takes a copy"
+
+
+def _contents(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def lines(path):
