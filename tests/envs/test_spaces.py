@@ -195,7 +195,6 @@ def test_the_inverse_leads_back_to_every_action_of_the_space(name, kind):
     batch.seed(1)
     actions = batch.sample()
     raw = np.asarray(unmapped(to_env, actions))
-    head = action_head(space)
     sample = raw_samples(space, 200)
     assert raw.shape == sample.shape
     assert raw.dtype == sample.dtype
