@@ -141,6 +141,7 @@ def test_every_generation_starts_fresh_episodes_and_tries_what_the_state_holds(b
     assert all((np.asarray(x) > 0).all() for x in std)
 
 
+@pytest.mark.slow
 def test_cem_learns_cartpole():
     run = prepare("cem", "CartPole-v1", {"backend": "device", "steps": 400_000, "horizon": 500})
     returns = np.concatenate([i.episode_returns for i in run.iterations()])
