@@ -24,11 +24,29 @@ FOREIGN = {"--strict", "--logdir", "--name-with-dashes", "--name", "--no-name"}
 PRINTED = {"theory": ("at least", "fixed ε: step 0.0;")}
 
 
+#: Pages that are played as they stand only: they compose methods, make environments, or count on
+#: the shapes of their runs.
+AS_IT_STANDS = {"extending", "environments", "inspecting", "deploying", "coming-from"}
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in pages.PAGES if p.stem not in AS_IT_STANDS], ids=lambda page: page.stem
+)
+def test_every_block_of_a_page_runs_with_tiny_runs(page, tmp_path, monkeypatch, capsys):
+    check_blocks(page, tmp_path, monkeypatch, capsys, tiny=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
-def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
+def test_every_block_of_a_page_runs_as_it_stands(page, tmp_path, monkeypatch, capsys):
+    check_blocks(page, tmp_path, monkeypatch, capsys, tiny=False)
+
+
+def check_blocks(page, tmp_path, monkeypatch, capsys, *, tiny):
+    """Play a page in an empty folder; it prints what it is known to print."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    pages.scaled(monkeypatch)
+    pages.scaled(monkeypatch, tiny=tiny)
     before = set(sys.modules)
     pages.play(page, tmp_path)
     told = capsys.readouterr().out

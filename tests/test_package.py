@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import surefoot as sf
+from support.runs import BATCH, TINY
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -40,18 +41,26 @@ def test_importing_the_package_imports_no_jax():
 def test_the_readmes_trpo_by_hand_runs_in_at_most_15_lines_and_is_the_recipe():
     (block,) = [b for b in BLOCKS if "sf.Algorithm(" in b]
     assert len(block.strip().splitlines()) <= 15
-    names = {}
-    exec(re.sub(r"steps=[\d_]+", "steps=4096", block), names)
-    recipe = sf.train("trpo", "CartPole-v1", steps=4096)
+    names = {"TINY": TINY}
+    exec(re.sub(r"steps=[\d_]+", f"steps={2 * BATCH}, **TINY", block), names)
+    recipe = sf.train("trpo", "CartPole-v1", steps=2 * BATCH, **TINY)
     for by_hand, by_name in zip(
         names["agent"].policy.network.weights, recipe.policy.network.weights, strict=True
     ):
         assert (by_hand == by_name).all()
 
 
-def test_the_example_of_a_new_method_is_short_and_learns():
-    path = ROOT / "examples" / "new_method.py"
-    assert len(path.read_text().splitlines()) <= 30
-    names = runpy.run_path(str(path))
+NEW_METHOD = ROOT / "examples" / "new_method.py"
+
+
+def test_the_example_of_a_new_method_is_short_and_can_be_built():
+    assert len(NEW_METHOD.read_text().splitlines()) <= 30
+    method = runpy.run_path(str(NEW_METHOD))["ClippedKFAC"]()
+    assert isinstance(method.build(), sf.Algorithm)
+
+
+@pytest.mark.slow
+def test_the_example_of_a_new_method_learns():
+    names = runpy.run_path(str(NEW_METHOD))
     agent = sf.train(names["ClippedKFAC"](), "CartPole-v1", backend="device", steps=100_000)
     assert agent.evaluate(20).mean >= 400

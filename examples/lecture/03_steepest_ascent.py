@@ -20,7 +20,7 @@ TURN = jnp.stack([jnp.cos(ANGLES), jnp.sin(ANGLES)], axis=-1)
 def local_at(theta):
     policy = page.Logistic(theta)
     reward = jnp.array([[0.0, 1.0], [0.0, 1.0]])
-    return sf.LocalModel(sf.Surrogate(), policy, page.exact_batch(policy, jnp.eye(2), SEEN, reward))
+    return sf.LocalModel(sf.Surrogate(), policy, page.exact_batch(policy, np.eye(2), SEEN, reward))
 
 
 @jax.jit
@@ -37,21 +37,27 @@ def best_in_ball(theta, radius, in_kl):
     return edge[jnp.argmax(change(page.Logistic(edge)).objective)]
 
 
+@jax.jit
+def directions(theta):
+    """g and F⁻¹g."""
+    local, key = local_at(theta), jax.random.key(0)
+    geometries = sf.Euclidean(), sf.Fisher(sf.Cholesky(), damping=0.0)
+    return [geometry.direction(key, local, None)[0].theta for geometry in geometries]
+
+
 def degrees(a, b):
     """The angle between two directions, by the sine, which tells small ones apart."""
-    return float(jnp.degrees(jnp.arctan2(jnp.abs(jnp.cross(a, b)), a @ b)))
+    return float(np.degrees(np.arctan2(abs(a[0] * b[1] - a[1] * b[0]), a @ b)))
 
 
 def main(out="03_steepest_ascent.svg", iterations=20):
     balls = {"‖d‖ ≤ 0.5": (0.5, False), "KL ≤ 0.01": (0.01, True)}
     with jax.enable_x64(True):
-        start, key, rows, paths = jnp.array([-2.0, -1.0]), jax.random.key(0), [], {}
-        local = local_at(start)
-        g = sf.Euclidean().direction(key, local, None)[0].theta
-        natural = sf.Fisher(sf.Cholesky(), damping=0.0).direction(key, local, None)[0].theta
+        start, rows, paths = np.array([-2.0, -1.0]), [], {}
+        g, natural = map(np.asarray, directions(start))
         for radius in (1.0, 0.1, 0.01):
-            in_theta = best_in_ball(start, radius, False) - start
-            in_kl = best_in_ball(start, radius**2 / 2, True) - start
+            in_theta = np.asarray(best_in_ball(start, radius, False)) - start
+            in_kl = np.asarray(best_in_ball(start, radius**2 / 2, True)) - start
             angles = degrees(in_theta, g), degrees(in_kl, natural), degrees(in_theta, in_kl)
             rows.append((radius, *angles))
         for name, ball in balls.items():

@@ -8,6 +8,7 @@ for its one step.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import page
 
 import surefoot as sf
@@ -60,14 +61,14 @@ def main(out="06_penalty_and_constraint.svg"):
     rows = []
     with jax.enable_x64(True):
         for delta in (1e-4, 1e-3, 1e-2, 1e-1):
-            low, high = jnp.log(1e-2), jnp.log(1e3)
+            low, high = np.log(1e-2), np.log(1e3)
             for _ in range(40):
                 middle = (low + high) / 2
-                far = penalized(jnp.exp(middle))[1] > delta
-                low, high = jnp.where(far, middle, low), jnp.where(far, high, middle)
-            theta, edge = penalized(jnp.exp(high))[0], constrained(delta)
-            apart = jnp.linalg.norm(theta - edge) / jnp.linalg.norm(edge - jnp.array(OLD))
-            numbers = (delta, jnp.exp(high), one_step_beta(delta), *theta, *edge, apart)
+                far = penalized(np.exp(middle))[1] > delta
+                low, high = (middle, high) if far else (low, middle)
+            theta, edge = np.asarray(penalized(np.exp(high))[0]), np.asarray(constrained(delta))
+            apart = np.linalg.norm(theta - edge) / np.linalg.norm(edge - OLD)
+            numbers = (delta, np.exp(high), one_step_beta(delta), *theta, *edge, apart)
             rows.append(tuple(map(float, numbers)))
         names = "δ", "β found", "β of KLBall", "θ₁, penalty", "θ₂", "θ₁, constraint", "θ₂", "apart"
         page.table(names, rows)

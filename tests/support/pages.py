@@ -18,6 +18,8 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+import surefoot as sf
+from support.runs import BATCH, TINY
 from surefoot.cli import main
 from surefoot.runs import train
 
@@ -29,6 +31,9 @@ SHOWN = {"text", "json", "toml", "latex", "bibtex"}
 
 #: Steps that a run on a page takes at most: five batches of most recipes.
 STEPS = 10_240
+
+#: Episodes of an evaluation on a page that is played with tiny runs.
+EPISODES = 2
 
 
 class Fence(NamedTuple):
@@ -72,15 +77,27 @@ def fences(page):
     return found
 
 
-def scaled(monkeypatch):
-    """From now on no run takes more than `STEPS` steps."""
-    prepare = train.prepare
+def scaled(monkeypatch, *, tiny=False):
+    """From now on no run takes more than `STEPS` steps. With `tiny`, runs are of five batches of
+    the shapes of `TINY`, and evaluations of at most `EPISODES` episodes."""
+    prepare, evaluate = train.prepare, sf.Agent.evaluate
 
     def short(algorithm, env, options, *, name=None):
-        steps = min(options.get("steps", STEPS), STEPS)
+        limit = STEPS
+        if tiny and (algorithm == "bc" or isinstance(algorithm, sf.recipes.BC)):
+            # It has no environments; a pass over the data is a batch.
+            options = {**options, "hidden": TINY["hidden"]}
+        elif tiny:
+            options, limit = {**options, **TINY}, 5 * BATCH
+        steps = min(options.get("steps", STEPS), limit)
         return prepare(algorithm, env, {**options, "steps": steps}, name=name)
 
+    def few(agent, episodes=EPISODES, *args, **options):
+        return evaluate(agent, min(episodes, EPISODES), *args, **options)
+
     monkeypatch.setattr(train, "prepare", short)
+    if tiny:
+        monkeypatch.setattr(sf.Agent, "evaluate", few)
 
 
 def play(page, folder):

@@ -1,5 +1,5 @@
 """Each page of the lecture shows what it says, with small settings. Those that train
-several methods or look at long runs compile for most of their time, and are slow."""
+compile for most of their time, and are slow."""
 
 import runpy
 import sys
@@ -34,6 +34,7 @@ def test_pages_are_numbered_and_short_enough_to_be_read():
     assert all(len(path.read_text().splitlines()) <= 100 for path in pages)
 
 
+@pytest.mark.slow
 def test_too_small_a_step_learns_nothing_and_too_big_a_one_does_not_come_back(page):
     rows = {row[0]: row[1:] for row in page(1, steps=20_480, seeds=3)}
     _, last, _, entropy, _ = zip(*rows.values(), strict=True)
@@ -145,6 +146,7 @@ def test_ppo_kl_moves_its_penalty_and_keeps_the_kl_near_the_target(page):
         assert 0.003 < np.median(kl[:3]) < 0.03
 
 
+@pytest.mark.slow
 def test_clipping_is_pessimistic(page):
     curves = page(12)
     assert np.all(curves.clipped <= curves.surrogate)
@@ -153,6 +155,7 @@ def test_clipping_is_pessimistic(page):
     assert curves.alpha[curves.surrogate.argmax()] == 2.0
 
 
+@pytest.mark.slow
 def test_likelihood_without_regularization_forgets_what_it_has_not_seen(page):
     rows = page(13, steps=20_480, episodes=5, updates=800)
     found = {name: rest for name, *rest in rows}

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from support.problems import chosen
+from support.suites import cases
 from surefoot import theory
 from surefoot.core.data.advantages import gae
 from surefoot.core.data.types import Batch, Trajectory
@@ -115,7 +116,7 @@ def exact_direction(policy):
     return np.linalg.solve(fisher + DAMPING * np.eye(len(fisher)), gradient)
 
 
-@pytest.mark.parametrize("hidden", [(), (16,)], ids=["linear", "hidden"])
+@pytest.mark.parametrize("hidden", cases([(), (16,)], fast=[(16,)]), ids=["linear", "hidden"])
 def test_the_natural_direction_of_samples_approaches_the_exact_one(hidden):
     policy = make_policy(hidden)
     exact = exact_direction(policy)
