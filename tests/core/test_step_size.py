@@ -166,11 +166,11 @@ def test_zero_advantages_or_weights_give_a_zero_trpo_step():
 def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind, binding, x64):
     # A radius at which the quadratic model is poor; with the KL bound out of reach, only the
     # objective can refuse a step.
-    radius, max_kl = {"kl": (0.5, 0.5), "objective": (4.0, 1e3)}[binding]
+    radius, max_kl = {"kl": (0.5, 0.5), "objective": (16.0, 1e3)}[binding]
     search = Backtrack(KLBall(radius), max_kl=max_kl, decay=0.7, tries=3)
     policy = make_policy(kind)
     outcomes, reasons = [], set()
-    for seed in range(40):
+    for seed in range(30):
         batch = make_batch(policy, seed)
         # Every fifth direction leads downhill.
         sign = -1.0 if seed % 5 == 4 else 1.0
