@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import surefoot as sf
-from support.runs import lines, rows, untimed
+from support.runs import BATCH, TINY, lines, rows, untimed
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.loggers import tags, wandb_logger
@@ -23,7 +23,7 @@ from surefoot.runs.loggers.csv_logger import Table
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 from tensorboardX.record_writer import masked_crc32c  # noqa: E402
 
-SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
+SMALL = {**TINY, "steps": BATCH * 6}
 EVALUATED = {"evaluate_every": 256, "evaluation_episodes": 2}
 LOG = ("csv", "tensorboard")
 
