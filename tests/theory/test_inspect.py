@@ -27,7 +27,7 @@ from surefoot.theory import inspection
 from surefoot.training.iteration import Iteration, Timing
 
 ITERATIONS = 5
-SMALL = {"num_envs": 4, "horizon": 64, "hidden": (8,), "checkpoint_every": 0}
+SMALL = {**runs.TINY, "checkpoint_every": 0}
 #: What is compiled for one run of these on the host serves all.
 PPO = {"num_envs": 8, "horizon": 256, "hidden": (64, 64), "learning_rate": 1e-3}
 
@@ -75,9 +75,8 @@ def inspected(ppo):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
-    """A run on the device."""
-    folder = tmp_path_factory.mktemp("runs") / "short"
-    return train(folder, discount=0.9, backend="device")
+    """A run of REINFORCE."""
+    return train(tmp_path_factory.mktemp("runs") / "short", discount=0.9)
 
 
 def contents(folder):
@@ -166,6 +165,7 @@ def clips(update, curves):
         ("a2c_trust_region", {"discount": 0.95}),
         ("ppo_kl", {"env": "Pendulum-v1", "beta": 0.5}),
         ("trpo", {"backend": "device", "env": "Pendulum-v1"}),
+        ("reinforce", {"backend": "device"}),
     ],
 )
 def test_other_methods_replay_bit_for_bit(algorithm, options, tmp_path):
