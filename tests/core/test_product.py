@@ -42,8 +42,10 @@ def test_every_derivative_is_that_of_the_plain_product(x64, order):
 
 
 def test_factors_of_two_types_meet_in_the_wider(x64):
+    # Promotion is what is under test here.
     for x, w in ((X, W.astype(float)), (X.astype(float), W)):
-        product = jax.jit(matmul_with_transpose)(x, w)
+        with jax.numpy_dtype_promotion("standard"):
+            product = jax.jit(matmul_with_transpose)(x, w)
         assert product.dtype == float
         np.testing.assert_allclose(product, x @ w, rtol=1e-12)
 
