@@ -286,8 +286,11 @@ def test_conservative_iteration_mixes_as_much_as_its_bound_likes_best():
 
 @pytest.mark.parametrize(
     "update",
-    [theory.Penalized(), theory.ConservativeIteration(), theory.TRPO(max_kl=0.1)],
-    ids=["penalized", "conservative", "trpo"],
+    [
+        pytest.param(theory.Penalized(), id="penalized", marks=pytest.mark.slow),
+        pytest.param(theory.ConservativeIteration(), id="conservative"),
+        pytest.param(theory.TRPO(max_kl=0.1), id="trpo"),
+    ],
 )
 def test_the_return_never_falls_on_frozen_lake(update):
     mdp = lake(0.99)
