@@ -261,6 +261,12 @@ def test_the_key_and_the_seed_decide_everything(recorded):
     assert len(np.unique(noise)) == noise.size
 
 
+def test_two_groups_draw_samples_of_their_own():
+    (trajectory,) = Collector(Recorder, 2, 2).collect()
+    ours, others = np.split(trajectory.action - trajectory.old.mean, 2, axis=1)
+    assert np.abs(ours - others).max(axis=0).min() > 0.1
+
+
 def test_trajectories_share_no_memory(recorded):
     first, second = recorded.collect(2)
     kept = np.array(first.obs), np.array(first.action)
