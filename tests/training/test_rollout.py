@@ -273,6 +273,12 @@ def test_environments_are_seeded_one_after_another_through_all_groups():
     np.testing.assert_array_equal(seen, alone)
 
 
+def test_two_groups_draw_samples_of_their_own():
+    (trajectory,) = Collector(Recorder, 2, 2).collect()
+    ours, others = np.split(trajectory.action - trajectory.old.mean, 2, axis=1)
+    assert np.abs(ours - others).max(axis=0).min() > 0.1
+
+
 def test_trajectories_share_no_memory(recorded):
     first, second = recorded.collect(2)
     kept = np.array(first.obs), np.array(first.action)
