@@ -53,7 +53,7 @@ def cartpole_batches(policy: Policy, batches: int, *, num_envs: int = 16) -> lis
         rows = jax.tree.map(lambda x: x.reshape(ROWS, *x.shape[2:]), (t.obs, t.action, t.old))
         return state, Batch(*rows, standardize(advantage, weight), weight, jnp.zeros(()))
 
-    state = env.init(jax.random.key(1), num_envs)
+    state = eqx.filter_jit(env.init)(jax.random.key(1), num_envs)
     collected = []
     for key in jax.random.split(jax.random.key(2), batches):
         state, batch = collect(state, key)
@@ -74,9 +74,13 @@ def natural_direction(policy: Policy, batch: Batch, g: np.ndarray, damping: floa
         logits = policy(obs).logits
         return logits[0] - logits[1]
 
-    rows = jax.vmap(jax.grad(difference), in_axes=(None, 0))(policy, batch.obs)
-    r = np.concatenate([np.asarray(leaf).reshape(ROWS, -1) for leaf in jax.tree.leaves(rows)], 1)
-    p = np.asarray(jax.nn.softmax(policy(batch.obs).logits))
+    @eqx.filter_jit
+    def rows_and_probabilities(policy, obs):
+        rows = jax.vmap(jax.grad(difference), in_axes=(None, 0))(policy, obs)
+        return rows, jax.nn.softmax(policy(obs).logits)
+
+    rows, p = jax.tree.map(np.asarray, rows_and_probabilities(policy, batch.obs))
+    r = np.concatenate([leaf.reshape(ROWS, -1) for leaf in jax.tree.leaves(rows)], 1)
     r *= np.sqrt(p[:, :1] * p[:, 1:] / ROWS)
     inner = np.linalg.solve(r @ r.T + damping * np.eye(ROWS), r @ g)
     return (g - r.T @ inner) / damping
@@ -99,7 +103,7 @@ def cosines(policy: Policy, batches: list[Batch]) -> list[tuple[float, float, fl
         direction, state, _ = kfac.direction(key, local, state)
         return direction, state, local.grad
 
-    state = kfac.init(policy)
+    state = eqx.filter_jit(kfac.init)(policy)
     keys = jax.random.split(jax.random.key(3), len(batches))
     for key, batch in zip(keys[:-1], batches[:-1], strict=True):
         _, state, _ = observe(key, state, batch, jnp.asarray(0.1))

@@ -1,4 +1,4 @@
-"""Runs the tests on each fault: its own tests first, then the rest of the suite."""
+"""Runs the tests on each fault: its own first, then those of its room, then the rest."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ def examine(fault: Fault, suite: Suite, commit: str | None, *, whole: bool) -> R
     first = suite.find(fault)
     turns = [first]
     if whole:
-        done = [f"--{'deselect' if '::' in name else 'ignore'}={name}" for name in first]
-        turns.append(["tests", *done])
+        turns.append(suite.rest(fault))
     begin = time.monotonic()
     verdict: Verdict = "survived"
     test = message = None

@@ -60,8 +60,7 @@ class Suite:
         record = scratch / "record.json"
         record.unlink(missing_ok=True)
         options = ["-q", *["-x"] * stop, "-p", "no:cacheprovider", "-p", RECORDER.stem]
-        # -P: the checkout is the working folder, and its package would come first.
-        command = [sys.executable, "-P", "-m", "pytest", *options, *SUITES[self.name], *chosen]
+        command = [sys.executable, "-m", "pytest", *options, *SUITES[self.name], *chosen]
         log = scratch / "output.txt"
         with log.open("wb") as output:
             code = self._call(command, self._environment(scratch, record), output)
@@ -84,6 +83,15 @@ class Suite:
         no file or in several."""
         return [self._find(fault, name) for name in fault.tests]
 
+    def rest(self, fault: Fault) -> list[str]:
+        """pytest's arguments for all other tests, those of the fault's room first."""
+        folder = self.checkout / "tests"
+        found = [path for path in folder.iterdir() if path.is_dir() or path.match("test_*.py")]
+        tests = [path for path in found if path.is_file() or any(path.rglob("test_*.py"))]
+        tests.sort(key=lambda path: (path.name != fault.room, path.name))
+        done = [f"--{'deselect' if '::' in one else 'ignore'}={one}" for one in self.find(fault)]
+        return [path.relative_to(self.checkout).as_posix() for path in tests] + done
+
     def _find(self, fault: Fault, name: str) -> str:
         file, _, test = name.partition("::")
         found = [*(self.checkout / "tests").rglob(file)]
@@ -99,7 +107,10 @@ class Suite:
         before = os.environ.get("PYTHONPATH", "")
         return {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(scratch), before])),
+            # The checkout is the working folder, and its package would come first, also in the
+            # processes that tests start.
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(scratch), before, str(self.checkout)])),
             "PLANTED_FAULTS_RECORD": str(record),
             "SUREFOOT_TEST_CACHE": str(self.cache),
             # An example that a fault makes fail is none of the checkout's.

@@ -1,5 +1,6 @@
 """The agent: predict, evaluate, save, load."""
 
+import errno
 import inspect
 import itertools
 import json
@@ -380,6 +381,22 @@ def test_a_save_that_fails_keeps_the_old_agent_and_leaves_no_debris(
     other = make_agent(OBSERVATIONS["box"], ACTIONS["box"])
     other.provenance = {"not JSON": object()}
     with pytest.raises(TypeError):
+        other.save(folder)
+    assert_same_agent(sf.load(folder), cartpole)
+    assert [path.name for path in tmp_path.iterdir()] == ["agent"]
+
+    # At the last moment, when the old one has been moved out of the way.
+    other.provenance = {}
+    rename, failed = Path.rename, []
+
+    def fail_once(path, target):
+        if target == folder and not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(sf.UsageError, match="cannot be made: Input/output error"):
         other.save(folder)
     assert_same_agent(sf.load(folder), cartpole)
     assert [path.name for path in tmp_path.iterdir()] == ["agent"]

@@ -558,6 +558,16 @@ def test_what_appears_meanwhile_is_kept(links, tmp_path, monkeypatch):
     assert [p.read_text() for p in tmp_path.iterdir()] == ["new"]
 
 
+def test_the_cards_episodes_are_those_of_the_seed(run, tmp_path):
+    agent, asked = sf.load(run), ["--episodes", "3", "--seed", "7"]
+    number, _, err = cli("export", run, "--out", tmp_path / "policy.onnx", *asked)
+    assert (number, err) == (0, "")
+    head = yaml.safe_load((tmp_path / "card.md").read_text().split("---\n")[1])
+    found = head["model-index"][0]["results"][0]["metrics"][0]["value"]
+    assert found == pytest.approx(agent.evaluate(3, seed=7).mean, abs=1e-4)
+    assert found != pytest.approx(agent.evaluate(3, seed=1).mean, abs=1e-4)
+
+
 def test_the_command_line_refuses_what_is_there(run, exported):
     number, out, err = cli("export", run)
     assert (number, out) == (2, "")

@@ -41,6 +41,27 @@ def test_the_next_steps_are_those_that_would_have_come(env_id):
     other.close()
 
 
+@pytest.mark.parametrize("field", ["obs", "episode_return"])
+def test_environments_that_do_not_come_back_begin_new_episodes(field):
+    env, other = make_host("CartPole-v1", 2), make_host("CartPole-v1", 2)
+    env.reset(3)
+    seen = env.step(np.array([0, 1]))
+    stood = GroupState(seen.obs, seen.reward, np.ones(2))
+    elsewhere = getattr(stood, field).copy()
+    elsewhere[1] += 1.0
+    saved = save_groups([env], [stood._replace(**{field: elsewhere})])
+    (found,), why = restore_groups([other], saved, seed=77)
+    starts = [gymnasium.make("CartPole-v1").reset(seed=77 + i)[0] for i in range(2)]
+    np.testing.assert_array_equal(found.obs, starts)
+    np.testing.assert_array_equal(found.episode_return, 0.0)
+    assert why == (
+        "environment 1 of CartPole-v1 did not come back to where it was: it does not depend on "
+        "np_random and its episode's actions alone"
+    )
+    env.close()
+    other.close()
+
+
 @pytest.mark.parametrize("vectorization", ["sync", "thread", "async"])
 def test_groups_come_back_to_where_they_stood(vectorization):
     def groups():

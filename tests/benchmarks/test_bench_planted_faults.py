@@ -73,6 +73,17 @@ def test_mistakes_are_one_line(tmp_path, capsys):
 
 
 CODE = "core/sums.py", "def add(a, b):\n    return a + b\n\n\ndef half(a):\n    return a / 2\n"
+#: A test that starts a process.
+STARTING = """
+import subprocess
+import sys
+
+CODE = "from surefoot.core.sums import add; print(add(1, 2))"
+
+
+def test_started():
+    assert subprocess.check_output([sys.executable, "-c", CODE], text=True) == "3\\n"
+"""
 FILES = {
     ".gitignore": "__pycache__/\n",
     "surefoot/__init__.py": "",
@@ -81,6 +92,7 @@ FILES = {
     "tests/core/test_add.py": (
         "from surefoot.core.sums import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
     ),
+    "tests/core/test_started.py": STARTING,
     "tests/test_half.py": (
         "from surefoot.core.sums import half\n\n\ndef test_half():\n    assert half(1) == 0.5\n"
     ),
@@ -93,6 +105,7 @@ def fault(name, old, new, *tests):
 
 
 OWN = fault("own", "a + b", "a - b", "test_add.py::test_add")
+STARTED = fault("started", "a + b", "b - a", "test_started.py")
 OTHER = fault("other", "a / 2", "a // 2", "test_add.py")
 UNSEEN = fault("unseen", "def half(a):", "def half(a=1):", "test_add.py")
 NONSENSE = fault("nonsense", "a + b", "a + c", "test_add.py")
@@ -126,9 +139,10 @@ def verdicts(told):
 
 
 def test_what_becomes_of_a_fault(checkout, capsys):
-    told = run(checkout, [OWN, OTHER, NONSENSE, BROKEN, RED], whole=False)
+    told = run(checkout, [OWN, STARTED, OTHER, NONSENSE, BROKEN, RED], whole=False)
     assert verdicts(told) == {
         "own": "caught",
+        "started": "caught",
         "other": "survived",
         "nonsense": "invalid",
         "broken": "invalid",
@@ -161,6 +175,15 @@ def test_the_rest_of_the_suite_comes_after_a_faults_own_tests(checkout):
     assert verdicts(told) == {"other": "caught", "unseen": "survived"}
     assert told["other"].test == "tests/test_half.py::test_half"
     assert told["other"].commit.endswith("-dirty")
+
+
+def test_those_of_the_faults_room_are_the_first_of_the_rest(checkout):
+    (checkout / "tests" / "agents").mkdir()
+    (checkout / "tests" / "agents" / "test_agent.py").write_text("")
+    suite = Suite(checkout, checkout.parent / "cache", name="fast")
+    *folders, done = suite.rest(OWN)
+    assert folders == ["tests/core", "tests/agents", "tests/test_half.py", "tests/test_red.py"]
+    assert done == "--deselect=tests/core/test_add.py::test_add"
 
 
 def test_tests_of_another_copy_are_a_mistake(checkout):

@@ -16,9 +16,11 @@ import pytest
 
 import surefoot as sf
 from support import runs
+from surefoot.cli.commands import messages
 from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
 from surefoot.runs import train
+from surefoot.runs.recorder import Result
 
 TINY = ["--num-envs=2", "--horizon=32", "--hidden=8", "--critic-minibatch-size=32"]
 
@@ -90,6 +92,10 @@ MISTAKES = {
     "underscores": ([*TRPO, "--max_lk=0.1"], "unknown option --max-lk; .* Did you mean --max-kl"),
     "flag": ([*TRPO, "--no-scale-reward"], "--no-scale-reward; .* Did you mean --no-scale-rewards"),
     "flag with a value": ([*TRPO, "--scale-rewards=no"], "--scale-rewards takes no value"),
+    "no flag with a value": (
+        [*TRPO, "--no-report=yes"],
+        "--no-report takes no value and got 'yes'",
+    ),
     "no number": ([*TRPO, "--max-kl", "small"], "--max-kl is 'small'; accepted is a number"),
     "no integer": ([*TRPO, "--steps", "1e6"], "--steps is '1e6'; accepted is an integer"),
     "none": ([*TRPO, "--out", "run", "--env"], "unknown option --env"),
@@ -211,6 +217,12 @@ def test_the_means_on_the_screen_are_those_of_the_metrics(trained):
     returns = [total for row in rows for total in row["episode_returns"]]
     mean = sum(returns) / len(returns)
     assert f"mean return of the last {len(returns)} episodes: {mean:.1f}" in trained.ran.out
+
+
+def test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen(capsys):
+    ended = Result(None, returns=[0.0] * 50 + [7.0] * 100, steps=150, skipped=0)
+    messages.print_results(messages.make_console(), None, [ended])
+    assert capsys.readouterr().out == "mean return of the last 100 episodes: 7.0\n"
 
 
 def test_the_run_can_be_evaluated(trained):
@@ -423,10 +435,11 @@ def test_the_doctor_finds_this_build_sound():
     assert "jaxlib" in ran.out
 
 
-def test_the_doctor_reports_a_build_that_computes_wrongly(monkeypatch):
+@pytest.mark.parametrize("error", [1e-3, float("inf"), float("nan")])
+def test_the_doctor_reports_a_build_that_computes_wrongly(error, monkeypatch):
     from surefoot.cli.commands import doctor
 
-    monkeypatch.setattr(doctor, "canary", lambda: float("nan"))
+    monkeypatch.setattr(doctor, "canary", lambda: error)
     ran = run("doctor")
     assert ran.code == 1
     assert "miscomputes" in ran.err

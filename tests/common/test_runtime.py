@@ -5,6 +5,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from support.suites import cases
+from surefoot.common import jax_setup
+
 PROBE = """
 import json, os, sys
 {before}
@@ -50,22 +55,44 @@ def test_small_calls_run_in_place_and_programs_are_kept_in_the_users_cache(tmp_p
     assert threads == "1"
 
 
-def test_a_part_or_a_recipe_is_enough_to_set_jax_up():
-    for made in ("sf.Fixed(0.1)", "sf.recipes.PPOClip().build()", "sf.schedules.linear"):
-        code = f"""
+MADE = ["sf.Fixed(0.1)", "sf.recipes.PPOClip().build()", "sf.schedules.linear"]
+
+
+@pytest.mark.parametrize("made", cases(MADE, fast=MADE[:1]))
+def test_a_part_or_a_recipe_is_enough_to_set_jax_up(made):
+    code = f"""
 import surefoot as sf
 {made}
 import jax
 print(jax.config.values["jax_cpu_enable_async_dispatch"])
 """
-        assert run(code, SUREFOOT_CACHE="off")[0] == "False\n", made
+    assert run(code, SUREFOOT_CACHE="off")[0] == "False\n"
 
 
 def test_what_the_user_has_set_stands(tmp_path):
+    folder = str(tmp_path / "chosen")
+    set_by_user = {"JAX_COMPILATION_CACHE_DIR": folder, "NPROC": "3"}
+    assert probe(SUREFOOT_CACHE="off", **set_by_user) == [folder, False, "3"]
+
+
+@pytest.mark.slow
+def test_each_that_the_user_has_set_stands(tmp_path):
     assert probe(SUREFOOT_CACHE="off", NPROC="3") == [None, False, "3"]
     assert probe(SUREFOOT_CACHE=str(tmp_path))[0].startswith(str(tmp_path))
     folder = str(tmp_path / "chosen")
     assert probe(JAX_COMPILATION_CACHE_DIR=folder) == [folder, False, "1"]
+
+
+def test_the_folder_that_is_chosen_is_used_if_it_can_be(tmp_path, monkeypatch):
+    def folder(chosen):
+        monkeypatch.setenv("SUREFOOT_CACHE", chosen)
+        return jax_setup._cache_folder()
+
+    assert folder("off") is None
+    assert folder(str(tmp_path / "new")).parent == tmp_path / "new"
+    assert folder(str(tmp_path / "new")).is_dir()
+    (tmp_path / "file").write_text("")
+    assert folder(str(tmp_path / "file" / "below")) is None
 
 
 BESIDE = """
@@ -87,11 +114,13 @@ print(calls)
 """
 
 
+@pytest.mark.slow
 def test_small_calls_do_not_wait_for_a_large_one_in_another_thread():
     calls, _ = run(BESIDE, SUREFOOT_CACHE="off")
     assert int(calls) > 20
 
 
+@pytest.mark.slow
 def test_an_unusable_cache_folder_is_none(tmp_path):
     (tmp_path / "file").write_text("")
     assert probe(SUREFOOT_CACHE=str(tmp_path / "file" / "below"))[0] is None
@@ -101,26 +130,49 @@ def test_jax_is_left_alone_where_it_was_imported_before():
     assert probe("import jax", imported=True) == [None, True, None]
 
 
-def test_a_second_process_compiles_nothing_whatever_its_seed_and_says_nothing(tmp_path):
-    kept = {"SUREFOOT_CACHE": str(tmp_path)}
-    first, _ = run(TRAIN.replace("SEED", "0"), **kept)
-    hits, misses = map(int, first.split())
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A folder of programs, and how many a first process found there and compiled."""
+    folder = tmp_path_factory.mktemp("filled")
+    first, _ = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(folder))
+    return folder, *map(int, first.split())
+
+
+def test_a_second_process_compiles_nothing_whatever_its_seed_and_says_nothing(filled):
+    folder, hits, misses = filled
     assert misses > 5
-    second, said = run(TRAIN.replace("SEED", "1"), **kept)
+    second, said = run(TRAIN.replace("SEED", "1"), SUREFOOT_CACHE=str(folder))
     again, missed = map(int, second.split())
     assert missed == 0
     assert again >= hits + misses
     assert said == ""
 
 
-def test_a_program_that_was_cut_short_does_not_spoil_the_cache(tmp_path):
-    first = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(tmp_path))[0].split()
-    (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
+def cut_short(folder):
+    """Leave a program as a process does that was ended while it wrote; how many there are."""
     programs = sorted(folder.glob("*-cache"))
     programs[0].write_bytes(programs[0].read_bytes()[:100])
     programs[0].with_name(programs[0].name.removesuffix("-cache") + "-atime").unlink()
-    out, err = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(tmp_path))
-    assert int(first[1]) > 1
+    return len(programs)
+
+
+def test_a_program_that_was_cut_short_is_taken_off(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}-cache").write_bytes(bytes(1000))
+        (tmp_path / f"{name}-atime").write_bytes(b"")
+    assert cut_short(tmp_path) == 2
+    jax_setup._sweep(tmp_path)
+    assert [path.name for path in tmp_path.glob("*-cache")] == ["b-cache"]
+
+
+@pytest.mark.slow
+def test_a_program_that_was_cut_short_does_not_spoil_the_cache(filled):
+    folder, _, misses = filled
+    # In its place: JAX looks for a program under another name where the folder is another one.
+    (kept,) = (p for p in folder.iterdir() if p.is_dir())
+    programs = cut_short(kept)
+    out, err = run(TRAIN.replace("SEED", "0"), SUREFOOT_CACHE=str(folder))
+    assert misses > 1
     assert out.split()[1] == "1"
     assert "Error" not in err
-    assert len(list(folder.glob("*-cache"))) == len(programs)
+    assert len(list(kept.glob("*-cache"))) == programs

@@ -1,5 +1,7 @@
 """Every geometry with every step size and every distribution."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -28,33 +30,50 @@ STEP_SIZES = {
     # In a ball this small the full step is accepted if the bound is a little wider.
     "backtrack": Backtrack(KLBall(RADIUS), max_kl=1.2 * RADIUS),
 }
+#: What every run of the tests has of the crossing: each geometry with each step size and with two
+#: distributions, each distribution with each step size and with two geometries.
+PAIRS = [
+    ("euclidean", "gaussian", ("fixed", "penalty")),
+    ("euclidean", "bernoulli", ("ball", "backtrack")),
+    ("adam", "categorical", ("fixed", "penalty")),
+    ("adam", "multicategorical", ("ball", "backtrack")),
+    ("cg", "multicategorical", ("fixed", "penalty")),
+    ("cg", "gaussian", ("ball", "backtrack")),
+    ("cholesky", "bernoulli", ("fixed", "penalty")),
+    ("cholesky", "categorical", ("ball", "backtrack")),
+    ("kfac", "categorical", ("fixed", "penalty")),
+    ("kfac", "gaussian", ("ball", "backtrack")),
+]
+ALL = itertools.product(GEOMETRIES, KINDS, [tuple(STEP_SIZES)])
 
 
 @eqx.filter_jit
-def steps(geometry, policy, batch):
+def steps(geometry, names, policy, batch):
     """One step by each step size."""
     results = {}
-    for name, step_size in STEP_SIZES.items():
-        step = Step(Surrogate(), geometry, step_size)
+    for name in names:
+        step = Step(Surrogate(), geometry, STEP_SIZES[name])
         new, _, info = step(KEY, policy, step.init(policy), batch)
         results[name] = new, info
     return results
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_one_step_is_finite_goes_uphill_and_keeps_to_its_kl(geometry, kind, x64):
+@pytest.mark.parametrize(
+    ("geometry", "kind", "names"),
+    [*PAIRS, *(pytest.param(*case, marks=pytest.mark.slow) for case in ALL)],
+)
+def test_one_step_is_finite_goes_uphill_and_keeps_to_its_kl(geometry, kind, names, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
     fisher = dense_fisher(policy, batch)
-    results = steps(GEOMETRIES[geometry], policy, batch)
+    results = steps(GEOMETRIES[geometry], names, policy, batch)
     for name, (new, info) in results.items():
         assert jax.tree.structure(new) == jax.tree.structure(policy), name
         for before, after in zip(jax.tree.leaves(policy), jax.tree.leaves(new), strict=True):
             assert (after.shape, after.dtype) == (before.shape, before.dtype), name
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((new, info))), name
 
-        gained = info.objective_after - info.objective_before
+        gained = float(info.objective_after) - float(info.objective_before)
         assert gained > 0, name
         np.testing.assert_allclose(gained, info.predicted_improvement, rtol=0.1, err_msg=name)
 
@@ -65,6 +84,7 @@ def test_one_step_is_finite_goes_uphill_and_keeps_to_its_kl(geometry, kind, x64)
         np.testing.assert_allclose(measured, quadratic, rtol=0.1, err_msg=name)
         if name in ("ball", "backtrack"):
             np.testing.assert_allclose(quadratic, RADIUS, rtol=1e-6, err_msg=name)
-    search = results["backtrack"][1].move.length
-    assert search.accepted
-    assert search.backtracks == 0
+    if "backtrack" in results:
+        search = results["backtrack"][1].move.length
+        assert search.accepted
+        assert int(search.backtracks) == 0

@@ -1,5 +1,7 @@
 """The distributions against scipy, enumeration and quadrature."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,23 @@ import pytest
 from scipy import stats
 
 from support.oracles import flat, kl_by_hand, log_prob_by_hand, metric_by_hand, support
-from support.problems import KINDS, make_distribution
+from support.problems import KINDS, drawn, make_distribution, sample
 from surefoot.core.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
+
+KEY = jax.random.key(0)
+
+
+@jax.jit
+def closed_forms(p, q):
+    """(p's entropy and mode, KL(p‖q), KL(q‖p), KL(p‖p))."""
+    return p.entropy(), p.mode(), p.kl(q), q.kl(p), p.kl(p)
+
+
+@functools.partial(jax.jit, static_argnames="draws")
+def sample_many(dist, draws):
+    """[draws, …]: independent samples of the same distributions."""
+    repeated = jax.tree.map(lambda x: jnp.broadcast_to(x, (draws, *x.shape)), dist)
+    return repeated.sample(KEY)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,7 +44,7 @@ def test_entropy_agrees_with_scipy(kind, x64):
         expected = stats.norm.entropy(scale=np.exp(np.asarray(dist.log_std))).sum(-1)
     else:
         expected = stats.entropy(support(dist)[1], axis=0)
-    np.testing.assert_allclose(dist.entropy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(closed_forms(dist, dist)[0], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,7 +54,7 @@ def test_kl_is_the_expectation_under_self_of_the_log_ratio(kind, x64):
     actions, mass = support(p)
     log_ratio = [log_prob_by_hand(p, a) - log_prob_by_hand(q, a) for a in actions]
     expected = np.sum(mass * np.stack(log_ratio), axis=0)
-    kl, reverse = jax.jit(lambda p, q: (p.kl(q), q.kl(p)))(p, q)
+    _, _, kl, reverse, _ = map(np.asarray, closed_forms(p, q))
     np.testing.assert_allclose(kl, expected, rtol=1e-10)
     assert np.all(np.abs(kl / reverse - 1) > 1e-3), "the two directions must differ here"
 
@@ -45,8 +62,9 @@ def test_kl_is_the_expectation_under_self_of_the_log_ratio(kind, x64):
 @pytest.mark.parametrize("kind", KINDS)
 def test_kl_agrees_with_the_oracle_that_other_tests_use(kind, x64):
     p, q = make_distribution(kind, 4), make_distribution(kind, 5)
-    np.testing.assert_allclose(p.kl(q), kl_by_hand(p, q), rtol=1e-10)
-    np.testing.assert_allclose(p.kl(p), 0.0, atol=1e-15)
+    _, _, kl, _, zero = closed_forms(p, q)
+    np.testing.assert_allclose(kl, kl_by_hand(p, q), rtol=1e-10)
+    np.testing.assert_allclose(zero, 0.0, atol=1e-15)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,8 +96,7 @@ def test_metric_is_the_expected_outer_product_of_the_score(kind, x64):
 def test_sampled_frequencies_are_the_probabilities(kind):
     rows, draws = 3, 40_000
     dist = make_distribution(kind, 7, (rows,))
-    repeated = jax.tree.map(lambda x: jnp.broadcast_to(x, (draws, *x.shape)), dist)
-    sampled = np.asarray(repeated.sample(jax.random.key(0)))
+    sampled = np.asarray(sample_many(dist, draws))
     actions, mass = support(dist)
     for action, p in zip(actions, mass, strict=True):
         hit = sampled == action
@@ -90,16 +107,16 @@ def test_sampled_frequencies_are_the_probabilities(kind):
 
 def test_equal_parts_of_a_multicategorical_are_sampled_independently():
     draws = 10_000
-    sampled = MultiCategorical((Categorical(jnp.zeros((draws, 2))),) * 2).sample(jax.random.key(0))
-    same = np.mean(np.asarray(sampled[:, 0] == sampled[:, 1]))
+    equal = Categorical(jnp.asarray(np.zeros((draws, 2), np.float32)))
+    sampled = np.asarray(sample(MultiCategorical((equal, equal)), KEY))
+    same = np.mean(sampled[:, 0] == sampled[:, 1])
     assert abs(same - 0.5) <= 4 * np.sqrt(0.25 / draws)
 
 
 def test_gaussian_samples_have_the_moments_and_quantiles_of_independent_gaussians():
     rows, draws = 3, 40_000
     dist = make_distribution("gaussian", 8, (rows,))
-    repeated = jax.tree.map(lambda x: jnp.broadcast_to(x, (draws, *x.shape)), dist)
-    sampled = np.asarray(repeated.sample(jax.random.key(0)), np.float64)
+    sampled = np.asarray(sample_many(dist, draws), np.float64)
     z = (sampled - np.asarray(dist.mean)) / np.exp(np.asarray(dist.log_std))
     error = 1 / np.sqrt(draws)
     assert np.all(np.abs(z.mean(0)) <= 4 * error)
@@ -112,22 +129,24 @@ def test_gaussian_samples_have_the_moments_and_quantiles_of_independent_gaussian
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mode_is_the_most_probable_action(kind):
+def test_mode_is_the_most_probable_action(kind, x64):
     dist = make_distribution(kind, 9)
     actions, mass = support(dist)
+    mode = closed_forms(dist, dist)[1]
     if kind == "gaussian":
         # The middle quadrature point carries the most mass and is the mean.
-        np.testing.assert_array_equal(dist.mode(), dist.mean)
+        np.testing.assert_array_equal(mode, dist.mean)
     best = np.argmax(mass, axis=0)
     expected = np.stack([actions[s, i] for i, s in enumerate(best)])
-    np.testing.assert_allclose(dist.mode(), expected, rtol=1e-6)
+    np.testing.assert_allclose(mode, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_leading_dimensions_are_kept(kind):
     deep, other = make_distribution(kind, 10, (2, 3)), make_distribution(kind, 11, (2, 3))
-    action = deep.sample(jax.random.key(0))
-    assert action.shape == deep.mode().shape
+    action = drawn(deep, np.random.default_rng(12))
+    sampled = jax.eval_shape(deep.sample, KEY)
+    assert action.shape == sampled.shape == jax.eval_shape(deep.mode).shape
     assert action.shape[:2] == (2, 3)
 
     @jax.jit
@@ -164,7 +183,7 @@ def test_a_nearly_deterministic_policy_has_finite_numbers_and_gradients(sure):
 
 def test_gaussian_kl_of_a_small_step_keeps_its_digits_in_single_precision():
     mean, step = np.float32(0.3), np.float32(1e-3)
-    p = DiagGaussian(jnp.full((1, 1), mean), jnp.zeros((1, 1)))
-    q = DiagGaussian(jnp.full((1, 1), mean), jnp.full((1, 1), step))
+    here, no, wider = (jnp.asarray(np.full((1, 1), x)) for x in (mean, np.float32(0.0), step))
+    kl = closed_forms(DiagGaussian(here, no), DiagGaussian(here, wider))[2]
     exact = 0.5 * np.expm1(-2 * np.float64(step)) + np.float64(step)
-    np.testing.assert_allclose(p.kl(q), exact, rtol=1e-3)
+    np.testing.assert_allclose(kl, exact, rtol=1e-3)

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from support.oracles import dense_fisher
-from support.problems import KEY, forward, make_batch, make_policy
+from support.problems import KEY, forward, make_batch, make_policy, unraveled, vector
 from surefoot.core.geometry import Cholesky, Euclidean, Fisher
 from surefoot.core.objectives import Surrogate
 from surefoot.core.step_size import KLBall
@@ -29,13 +28,13 @@ class Reparameterized(eqx.Module):
 
 def reparameterized(policy, seed=0):
     """The same policy at θ = Aψ + b, with a random well-conditioned A."""
-    theta, unravel = jax.flatten_util.ravel_pytree(policy)
+    theta = vector(policy)
     rng = np.random.default_rng(seed)
     rotation, _ = np.linalg.qr(rng.normal(size=(theta.size, theta.size)))
     matrix = rotation * np.exp(rng.uniform(-1, 1, theta.size))
     offset = rng.normal(size=theta.size)
-    psi = np.linalg.solve(matrix, np.asarray(theta) - offset)
-    return Reparameterized(jnp.asarray(psi), lambda psi: unravel(matrix @ psi + offset))
+    psi = np.linalg.solve(matrix, theta - offset)
+    return Reparameterized(jnp.asarray(psi), lambda psi: unraveled(policy, matrix @ psi + offset))
 
 
 @eqx.filter_jit
@@ -46,7 +45,7 @@ def step(geometry, policy, batch):
 
 def worst_difference(a, b, obs):
     pairs = zip(jax.tree.leaves(forward(a, obs)), jax.tree.leaves(forward(b, obs)), strict=True)
-    return max(float(np.abs(x - y).max()) for x, y in pairs)
+    return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from support.oracles import dense_fisher, kl_by_hand, log_prob_by_hand
 from support.problems import (
+    FEW,
     KEY,
     KINDS,
     forward,
@@ -17,6 +17,7 @@ from support.problems import (
     unraveled,
     vector,
 )
+from support.suites import cases
 from surefoot.core.geometry import CG, Cholesky, Euclidean, Fisher
 from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Surrogate
@@ -26,9 +27,14 @@ from surefoot.core.updates import Step
 from surefoot.methods.recipes import NPG, NPGPenalty
 
 
-@eqx.filter_jit
 def advance(step_size, policy, batch, direction):
     """(new parameters, info) of a step size for the surrogate."""
+    new, info = moved(step_size, policy, batch, direction)
+    return new, jax.tree.map(np.asarray, info)
+
+
+@eqx.filter_jit
+def moved(step_size, policy, batch, direction):
     return step_size(LocalModel(Surrogate(), policy, batch), direction)
 
 
@@ -59,7 +65,7 @@ def identical(a, b):
     return vector(a).tobytes() == vector(b).tobytes()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))
 def test_evaluate_measures_kl_from_old_to_new_and_the_surrogate_over_weighted_rows(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
@@ -72,7 +78,7 @@ def test_evaluate_measures_kl_from_old_to_new_and_the_surrogate_over_weighted_ro
     assert abs(reverse / kl - 1) > 1e-3, "the two directions of KL must differ here"
 
 
-@pytest.mark.parametrize("kind", ["multicategorical", "gaussian"])
+@pytest.mark.parametrize("kind", cases(["multicategorical", "gaussian"], fast=["gaussian"]))
 def test_kl_ball_has_its_quadratic_kl_whatever_the_direction_and_its_beta_is_the_dual(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
@@ -85,7 +91,7 @@ def test_kl_ball_has_its_quadratic_kl_whatever_the_direction_and_its_beta_is_the
     ]
     gradient, found = directions(geometries, policy, batch)
     rng = np.random.default_rng(0)
-    anything = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), gradient)
+    anything = jax.tree.map(lambda x: rng.normal(size=x.shape), gradient)
     for direction in [*found, anything, jax.tree.map(lambda x: 1e-5 * x, anything)]:
         new, info = advance(KLBall(radius), policy, batch, direction)
         step = vector(new) - vector(policy)
@@ -137,23 +143,30 @@ def trpo(policy, batch):
     return new, info
 
 
+@eqx.filter_jit
+def updated(update, policy, batch):
+    """(new parameters, what the step size reports)."""
+    new, _, info = update(KEY, policy, None, batch)
+    return new, info.move.length
+
+
 def test_zero_advantages_or_weights_give_a_zero_trpo_step():
     policy = make_policy("gaussian")
     batch = make_batch(policy)
     for nothing in ("advantage", "weight"):
-        new, info = trpo(policy, batch._replace(**{nothing: jnp.zeros_like(batch.weight)}))
+        new, info = trpo(policy, batch._replace(**{nothing: np.zeros(16, np.float32)}))
         assert identical(new, policy)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(info))
-        assert info.move.length.full.step_scale == 0
-        assert info.move.length.full.beta == 0
+        assert float(info.move.length.full.step_scale) == 0
+        assert float(info.move.length.full.beta) == 0
 
 
 @pytest.mark.parametrize("binding", ["kl", "objective"])
-@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+@pytest.mark.parametrize("kind", cases(FEW, fast=["gaussian"]))
 def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind, binding, x64):
     # A radius at which the quadratic model is poor; with the KL bound out of reach, only the
     # objective can refuse a step.
-    radius, max_kl = {"kl": (0.5, 0.5), "objective": (4.0, 1e3)}[binding]
+    radius, max_kl = {"kl": (0.5, 0.5), "objective": (16.0, 1e3)}[binding]
     search = Backtrack(KLBall(radius), max_kl=max_kl, decay=0.7, tries=3)
     policy = make_policy(kind)
     outcomes, reasons = [], set()
@@ -162,14 +175,14 @@ def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind,
         # Every fifth direction leads downhill.
         sign = -1.0 if seed % 5 == 4 else 1.0
         direction = directions([Fisher(Cholesky(), damping=0.1)], policy, batch)[1][0]
-        direction = unraveled(direction, jnp.asarray(sign * vector(direction)))
+        direction = unraveled(direction, sign * vector(direction))
         full, _ = advance(KLBall(radius), policy, batch, direction)
         new, info = advance(search, policy, batch, direction)
 
         before, _ = surrogate_and_kl(policy, batch)
         step, expected = vector(full) - vector(policy), None
         for j in range(3):
-            tried = unraveled(policy, jnp.asarray(vector(policy) + 0.7**j * step))
+            tried = unraveled(policy, vector(policy) + 0.7**j * step)
             value, kl = surrogate_and_kl(tried, batch)
             if value >= before and kl <= max_kl:
                 expected = j
@@ -200,11 +213,12 @@ def test_nan_advantages_are_refused_and_leave_the_parameters_bit_for_bit():
     policy = make_policy("gaussian")
     batch = make_batch(policy)
     for rows in (1, 16):
-        advantage = batch.advantage.at[:rows].set(jnp.nan)
+        advantage = np.array(batch.advantage)
+        advantage[:rows] = np.nan
         new, info = trpo(policy, batch._replace(advantage=advantage))
         assert not info.move.length.accepted
-        assert info.move.length.backtracks == 10
-        assert info.move.length.shrink == 0
+        assert int(info.move.length.backtracks) == 10
+        assert float(info.move.length.shrink) == 0
         assert identical(new, policy)
     assert trpo(policy, batch)[1].move.length.accepted, "without the NaN the step is taken"
 
@@ -233,7 +247,7 @@ def test_fixed_scales_the_direction_by_its_rate_and_schedule(x64):
         np.testing.assert_allclose(info.step_scale, 0.2 * factor)
         expected = vector(policy) + 0.2 * factor * vector(gradient)
         np.testing.assert_allclose(vector(new), expected, rtol=1e-12, atol=1e-14)
-    finished = batch._replace(progress=jnp.ones(()))
+    finished = batch._replace(progress=np.ones(()))
     assert identical(advance(Fixed(0.2, linear), policy, finished, gradient)[0], policy)
 
 
@@ -241,7 +255,7 @@ def test_a_singular_system_leaves_the_parameters_bit_for_bit():
     policy = make_policy("gaussian")
     batch = make_batch(policy)
     gradient, _ = directions([], policy, batch)
-    broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), gradient)
+    broken = jax.tree.map(lambda x: np.full_like(x, np.nan), gradient)
     new, info = advance(KLBall(0.01), policy, batch, broken)
     assert info.step_scale == 0
     assert identical(new, policy)
@@ -270,11 +284,10 @@ def test_the_penalized_recipe_takes_the_constrained_ones_step_at_its_beta(dampin
         # F of this network is singular: the direction comes from conjugate gradient.
         sizes |= {"solver": "cg", "cg_steps": 40}
     constrained = NPG(max_kl=0.013, **sizes).build().policy_update
-    new, _, info = eqx.filter_jit(constrained)(KEY, policy, None, batch)
-    length = info.move.length
-    beta = float(jnp.sqrt(length.d_fisher_d / (2 * 0.013)))
+    new, length = updated(constrained, policy, batch)
+    beta = float(np.sqrt(float(length.d_fisher_d) / (2 * 0.013)))
     np.testing.assert_allclose(length.beta, beta)
     penalized = NPGPenalty(beta=beta, **sizes).build().policy_update
-    same, _, _ = eqx.filter_jit(penalized)(KEY, policy, None, batch)
+    same, _ = updated(penalized, policy, batch)
     np.testing.assert_allclose(vector(same), vector(new), rtol=1e-7, atol=1e-9)
     assert np.abs(vector(new) - vector(policy)).max() > 1e-3

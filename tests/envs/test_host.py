@@ -13,6 +13,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
+from support.environments import faulty
 from surefoot.core.data.advantages import gae
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.networks import CategoricalHead
@@ -272,6 +273,14 @@ def test_the_true_last_observation_is_found_in_nested_spaces(mode):
         np.testing.assert_array_equal(row.obs, row.next_obs)
         row = env.step(np.zeros(2, int))
     np.testing.assert_array_equal(row.obs, [[0, 1, 0, 0, 1, 0]] * 2)
+
+
+def test_a_reset_that_overwrites_the_last_observation_does_not_change_it():
+    env = make_host(lambda: faulty.Reuses(1), 2)
+    env.reset(7)
+    row = env.step(np.zeros(2, int))
+    np.testing.assert_array_equal(row.next_obs, [[7, 1], [8, 1]])
+    np.testing.assert_array_equal(row.obs, [[7, 0], [8, 0]])
 
 
 def test_a_reset_in_the_middle_leaves_no_dummy_row_behind():

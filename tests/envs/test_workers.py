@@ -326,7 +326,7 @@ def test_lost_steps_are_of_the_budget():
 def collect(kills, *, horizon=24, num_envs=3, length=7):
     """Two batches of rows of episodes of `length` steps, where the processes in `kills` (row,
     environment) are killed before that step."""
-    env = make_host(functools.partial(faulty.Counter, length), num_envs, vectorization="async")
+    env = make_host(functools.partial(faulty.Reuses, length), num_envs, vectorization="async")
     rollout = HostRollout([env], horizon, action_map(env.action_space))
     policy = sf.Policy(jax.random.key(0), 2, CategoricalHead(2), hidden=(4,))
     send, sent = env.stepper.send, itertools.count()
@@ -362,6 +362,12 @@ def test_only_the_steps_of_killed_processes_are_no_transitions(batches):
     lost = ~np.concatenate([rows.valid for rows, _ in batches])
     assert {(int(t), int(i)) for t, i in np.argwhere(lost)} == KILLS
     assert sum(len(notices) for _, notices in batches) == len(KILLS)
+
+
+def test_the_next_observation_is_the_episodes_own_also_at_its_end(batches):
+    for rows, _ in batches:
+        taken = rows.obs + np.array([0.0, 1.0])
+        np.testing.assert_array_equal(rows.next_obs[rows.valid], taken[rows.valid])
 
 
 def value(obs):

@@ -1,5 +1,6 @@
 """Reports: what they read of a run, what they say of it, and how they look in a real browser."""
 
+import base64
 import contextlib
 import html.parser
 import importlib.util
@@ -26,8 +27,8 @@ from surefoot.reporting.data import read_run, run_paths
 from surefoot.reporting.data.run_log import TRACED
 from surefoot.reporting.data.scores import final_score, running_mean
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures, tables
-from surefoot.reporting.drawing.figures import Figure, Series, thin
-from surefoot.reporting.drawing.formatting import number
+from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
+from surefoot.reporting.drawing.formatting import number, quantiles
 from surefoot.reporting.drawing.series import STEPS
 from surefoot.reporting.single_run.checks import checks
 from surefoot.runs.folder import command_line, method_facts
@@ -265,6 +266,11 @@ def test_the_running_mean_is_that_of_a_loop():
     assert len(thin(100, 10)) == 10
 
 
+def test_a_runs_final_score_is_the_mean_of_its_last_hundred_episodes(tmp_path):
+    rows = [row(0, returns=[0.0] * 50), row(1, returns=[7.0] * 100)]
+    assert final_score(read_run.read(make(tmp_path / "run", rows), detail=0)) == 7.0
+
+
 # --- What is shown
 
 
@@ -284,6 +290,18 @@ def test_the_accepted_scale_is_what_the_line_search_left_of_it(one):
     crosses = {s.name: s.x.tolist() for s in figures["learning"].series if s.kind == "crosses"}
     assert crosses == {"refused update (1)": [400], "environment restarted (2)": [600, 600]}
     assert "lower" not in figures["improvement"].summary
+
+
+def test_many_action_dimensions_are_a_median_with_its_range(tmp_path):
+    std = [8.0, 0.5, 1.0, 9.0, 2.0, 0.25, 3.0, 7.0, 1.5]
+    log = read_run.read(make(tmp_path / "run", [row(i, std=std) for i in range(3)]))
+    (band,) = single_run.policy.std(log).series
+    assert band.kind == "interval"
+    assert [x.tolist() for x in (band.low, band.y, band.high)] == [[0.25] * 3, [2.0] * 3, [9.0] * 3]
+
+
+def test_a_summary_has_the_quantiles_from_low_to_high():
+    assert quantiles(np.arange(101.0) ** 2) == "median 2,500, 5 % to 95 %: 25 to 9,025"
 
 
 @pytest.mark.parametrize(
@@ -401,6 +419,70 @@ def test_a_comparison_has_the_statistics_of_its_runs(many):
     curve = shown.figures[0].series[0]
     assert np.all(curve.low <= curve.y + 1e-3)
     assert np.all(curve.y <= curve.high + 1e-3)
+
+
+#: Final scores of two seeds each.
+SCORES = {
+    ("trpo", "A-v0"): (20.0, 30.0),
+    ("npg", "A-v0"): (10.0, 20.0),
+    ("trpo", "B-v0"): (-900.0, -800.0),
+    ("npg", "B-v0"): (-1000.0, -800.0),
+}
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory):
+    """The comparison of runs with these scores."""
+    folder, logs = tmp_path_factory.mktemp("by-hand"), []
+    for (method, task), scores in SCORES.items():
+        for seed, score in enumerate(scores):
+            given = {"algorithm": method, "environment": task, "setup": {"steps": 9, "seed": seed}}
+            path = make(folder / method / task / str(seed), [row(0, returns=[score])], **given)
+            logs.append(read_run.read(path, detail=0))
+    return compare.compare(logs)
+
+
+def test_intervals_of_scores_go_from_their_lower_end_to_their_upper(by_hand):
+    summary, *_ = by_hand.tables
+    # Of two runs, a quarter of the draws has one of them twice.
+    assert [cells[:2] + cells[4:6] for cells in summary.rows] == [
+        ("trpo", "A-v0", "25", "20 to 30"),
+        ("npg", "A-v0", "15", "10 to 20"),
+        ("trpo", "B-v0", "−850", "−900 to −800"),
+        ("npg", "B-v0", "−900", "−1,000 to −800"),
+    ]
+
+
+def test_over_tasks_the_lowest_run_of_each_counts_0_and_the_highest_1(by_hand):
+    _, overall, _ = by_hand.tables
+    # 0.5, 1, 0.5, 1 against 0, 0.5, 0, 1.
+    assert [cells[:3] + cells[4:] for cells in overall.rows] == [
+        ("trpo", "4", "0.750", "0.750"),
+        ("npg", "4", "0.250", "0.375"),
+    ]
+    profile = next(figure for figure in by_hand.figures if figure.name == "profile")
+    assert [series.y[series.x < 0].tolist() for series in profile.series] == [[1.0, 1.0]] * 2
+    assert [series.y[series.x > 1].tolist() for series in profile.series] == [[0.0, 0.0]] * 2
+
+
+def test_the_better_method_is_the_likely_winner(by_hand):
+    *_, improvement = by_hand.tables
+    # 3.5 of 4 pairs on one task, 2.5 on the other.
+    assert [cells[:3] for cells in improvement.rows] == [("trpo", "npg", "0.750")]
+    figure = next(figure for figure in by_hand.figures if figure.name == "improvement")
+    assert figure.y.labels == ("trpo > npg",)
+    (bars,) = [series for series in figure.series if series.kind == "bars"]
+    assert bars.x.tolist() == [0.75]
+
+
+def test_a_run_whose_kl_explodes_leaves_the_median_where_it_is(tmp_path):
+    logs = []
+    for seed, kl in enumerate((0.01, 0.02, 50.0)):
+        rows = [row(i, kl_mean=kl) for i in range(3)]
+        path = make(tmp_path / str(seed), rows, setup={"steps": 300, "seed": seed})
+        logs.append(read_run.read(path, detail=0))
+    (figure,) = [figure for figure in compare.compare(logs).figures if figure.name == "kl-0"]
+    assert set(figure.series[0].y) == {0.02}
 
 
 def test_runs_of_different_length_share_a_curve_as_far_as_each_goes(tmp_path):
@@ -558,15 +640,29 @@ def test_series_differ_in_more_than_color():
     assert len(looks) == plotly_figures.COLORS * 4
 
 
-def test_arrays_survive_their_packing():
-    import base64
+def unpacked(packed):
+    return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
 
+
+def test_arrays_survive_their_packing():
     for values, kind in (([1, 2**30], "i4"), ([0.5, math.nan], "f4"), ([1.0, math.inf], "f4")):
         packed = plotly_figures._array(np.array(values, float))
         assert packed["dtype"] == kind
-        found = np.frombuffer(base64.b64decode(packed["bdata"]), kind)
+        found = unpacked(packed)
         expected = [x if math.isfinite(x) else math.nan for x in values]
         np.testing.assert_array_equal(found, np.array(expected, kind if kind == "i4" else float))
+
+
+@pytest.mark.parametrize(("labels", "along"), [((), "y"), (("X > Y",), "x")])
+def test_bars_reach_from_the_lower_end_of_an_interval_to_the_upper(labels, along):
+    value, place, low, high = np.array([[0.6], [0.0], [0.5], [0.9]])
+    x, y = (value, place) if labels else (place, value)
+    series = Series("s", "bars", x, y, low, high)
+    figure = Figure("f", "", "", "", STEPS, Axis("", labels=labels), (series,))
+    (trace,) = plotly_figures.draw(figure)["data"]
+    bars = trace[f"error_{along}"]
+    np.testing.assert_allclose(value - unpacked(bars["arrayminus"]), low, rtol=1e-6)
+    np.testing.assert_allclose(value + unpacked(bars["array"]), high, rtol=1e-6)
 
 
 # --- Bad input

@@ -9,13 +9,13 @@ import pytest
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from support.runs import arrays, lines, untimed
+from support.runs import BATCH, TINY, arrays, lines, untimed
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.runs.best_agent import BestAgent
 from surefoot.runs.train import prepare
 
-SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6, "seed": 3}
+SMALL = {**TINY, "steps": BATCH * 6, "seed": 3}
 EVALUATED = {"evaluate_every": 200, "evaluation_episodes": 3}
 #: Steps at which a multiple of 200 is reached first, and the end.
 AT = [256, 512, 640, 768]
@@ -45,9 +45,15 @@ def evaluated(backend, tmp_path_factory):
     return folder
 
 
-def test_a_run_with_evaluations_is_the_run_without(backend, evaluated, tmp_path):
+@pytest.mark.parametrize(
+    "checkpoint_every",
+    # On the device all iterations are then one call, of another program.
+    [0, pytest.param(60.0, marks=pytest.mark.slow)],
+)
+def test_a_run_with_evaluations_is_the_run_without(backend, checkpoint_every, evaluated, tmp_path):
     plain = tmp_path / "plain"
-    sf.train(METHOD[backend], "CartPole-v1", out=plain, backend=backend, **SMALL)
+    options = {**SMALL, "backend": backend, "checkpoint_every": checkpoint_every}
+    sf.train(METHOD[backend], "CartPole-v1", out=plain, **options)
     assert untimed(plain) == untimed(evaluated)
     assert same(arrays(plain), arrays(evaluated))
     assert not (plain / "best").exists()

@@ -13,6 +13,9 @@ import pytest
 import surefoot as sf
 from golden import make
 from support.runs import rows, untimed
+from support.suites import cases
+from surefoot.common.arrays import to_named_arrays
+from surefoot.runs.resume import restored
 
 GOLDEN = Path(make.__file__).parent
 RUNS = sorted(path.parent.name for path in GOLDEN.glob("*/config.json"))
@@ -81,13 +84,26 @@ def test_its_agent_acts_and_its_page_is_written(name, copied, monkeypatch):
     assert f"{config['algorithm']} on {config['environment']}" in (run / "report.html").read_text()
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_it_stands_where_its_checkpoint_says(name, copied):
+    """Every array of learner and environments has kept its name, its shape and its type."""
+    with restored(copied(name)) as (one,):
+        assert not any("anew" in warning for warning in one.warnings)
+        ours = to_named_arrays(learner=one.run.state)
+        told = one.checkpoint.state
+        assert told
+        for key, array in told.items():
+            np.testing.assert_array_equal(ours[key], array, err_msg=key)
+
+
+@pytest.mark.slow
 def test_its_last_update_is_replayed_from_a_checkpoint(copied, monkeypatch, capsys):
     run = copied("trpo-1")
     assert command(monkeypatch, "inspect", run, "--iteration", make.AFTER - 1) == 0
     assert "replayed from a checkpoint before iteration 2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", STOPPED)
+@pytest.mark.parametrize("name", cases(STOPPED, fast=["trpo-1"]))
 def test_the_rest_of_it_is_that_of_the_run_without_a_stop(name, copied):
     run = copied(name)
     before = rows(run)

@@ -1,6 +1,7 @@
 """A resumed run is the run that was not interrupted, and nothing damaged is gone on from."""
 
 import errno
+import io
 import os
 import pickle
 import shutil
@@ -15,7 +16,9 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
 import surefoot as sf
-from support.runs import arrays, untimed
+from support.runs import BATCH, TINY, arrays, untimed
+from support.suites import cases
+from surefoot.cli.main import main
 from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
 from surefoot.runs.display.progress import WarningDisplay
@@ -24,26 +27,27 @@ from surefoot.runs.folder.metrics_file import JsonLines
 from surefoot.runs.resume import restored
 from surefoot.runs.train import execute, prepare
 
-SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 5, "checkpoint_every": 0}
+SMALL = {**TINY, "steps": BATCH * 5, "checkpoint_every": 0}
 
 
 class Hidden(gymnasium.Env):
-    """A walk, optionally with randomness that no seed decides."""
+    """A walk, optionally with randomness that no seed decides; of CartPole's spaces, whose programs
+    it shares."""
 
-    observation_space = spaces.Box(-np.inf, np.inf, (2,))
-    action_space = spaces.Box(-1.0, 1.0, (1,))
+    observation_space = spaces.Box(-np.inf, np.inf, (4,))
+    action_space = spaces.Discrete(2)
     secret = None
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self._age, self._at = 0, self.np_random.normal(size=2).astype(np.float32)
+        self._age, self._at = 0, self.np_random.normal(size=4).astype(np.float32)
         return self._at, {}
 
     def step(self, action):
         self._age += 1
         source = self.np_random if self.secret is None else self.secret
-        self._at = (0.9 * self._at + source.normal(size=2)).astype(np.float32)
-        return self._at, -abs(float(action[0] - self._at[0])), False, self._age == 20, {}
+        self._at = (0.9 * self._at + source.normal(size=4)).astype(np.float32)
+        return self._at, -abs(float(action - self._at[0])), False, self._age == 20, {}
 
 
 class Secretive(Hidden):
@@ -93,12 +97,14 @@ def same(one, other):
 
 CASES = {
     "trpo": ("trpo", "CartPole-v1", {}),
-    "ppo_kl": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
+    "ppo_kl": ("ppo_kl", "CartPole-v1", {"minibatch_size": 32}),
     "acktr": ("acktr", Hidden, {}),
+    "continuous": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
     "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
     "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),
     "threads": ("trpo", "CartPole-v1", {"vectorization": "thread"}),
-    "device": ("trpo", "CartPole-v1", {"backend": "device"}),
+    "device": ("reinforce", "CartPole-v1", {"backend": "device"}),
+    "device TRPO": ("trpo", "CartPole-v1", {"backend": "device"}),
     "device PPO": ("ppo_clip", "Pendulum-v1", {"backend": "device", "minibatch_size": 32}),
     "one call for all": (
         "trpo",
@@ -108,11 +114,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, tmp_path):
+@pytest.mark.parametrize("name", cases(CASES, fast=["trpo", "ppo_kl", "cem", "threads", "device"]))
+def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, trained, tmp_path):
     algorithm, env, options = CASES[name]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    sf.train(algorithm, env, out=whole, **{**SMALL, **options})
+    if env == "CartPole-v1":
+        whole = trained(algorithm, env, **{**SMALL, **options})
+    else:
+        sf.train(algorithm, env, out=whole, **{**SMALL, **options})
     cut(algorithm, env, broken, **options)
     if name != "one call for all":
         assert len(untimed(broken)) < len(untimed(whole))
@@ -138,8 +147,8 @@ def test_a_run_may_be_resumed_again_and_again(tmp_path):
     assert [int(p.name) for p in checkpoints.paths(broken / "checkpoints")] == [3, 4, 5]
 
 
-def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(tmp_path):
-    expert = sf.train("trpo", "CartPole-v1", **SMALL)
+def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(trained, tmp_path):
+    expert = sf.load(trained())
     file = tmp_path / "episodes.safetensors"
     sf.demonstrations.save(expert.record(4), file)
     count = len(sf.demonstrations.load(file))
@@ -155,11 +164,10 @@ def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(tmp_path):
 def test_several_seeds_go_on_together(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     options = {**SMALL, "backend": "device"}
-    sf.train_seeds("trpo", "CartPole-v1", [3, 4], out=whole, **options)
+    seeds = "reinforce", "CartPole-v1", [3, 4]
+    sf.train_seeds(*seeds, out=whole, **options)
     with pytest.raises(KeyboardInterrupt):
-        sf.train_seeds(
-            "trpo", "CartPole-v1", [3, 4], out=broken, display=lambda _: Interrupt(3), **options
-        )
+        sf.train_seeds(*seeds, out=broken, display=lambda _: Interrupt(3), **options)
     # One has lost its newest: all go back to one that every run has.
     checkpoints.remove(checkpoints.paths(broken / "seed-4" / "checkpoints")[-1])
     with pytest.raises(sf.UsageError, match=r"holds several runs: pass it to resume_seeds"):
@@ -169,9 +177,10 @@ def test_several_seeds_go_on_together(tmp_path):
         same(whole / f"seed-{seed}", broken / f"seed-{seed}")
 
 
-def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(tmp_path):
+def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(trained, tmp_path):
     folder = tmp_path / "run"
-    sf.train("ppo_clip", "CartPole-v1", out=folder, **SMALL)
+    algorithm, env, options = CASES["ppo_kl"]
+    shutil.copytree(trained(algorithm, env, **SMALL, **options), folder)
     shutil.rmtree(folder / "agent")
     sf.resume(folder)  # It is complete, and gets its agent back.
     assert len(untimed(folder)) == 5
@@ -213,7 +222,7 @@ class Double(Hidden):
 
     def step(self, action):
         self._at = self._at + np.float32(action[0] * np.pi)
-        return super().step(action)
+        return super().step(action[0])
 
 
 class Glitch(Hidden):
@@ -229,8 +238,8 @@ class Glitch(Hidden):
 
 def test_actions_are_played_again_as_they_were(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    sf.train("trpo", Double, out=whole, **SMALL)
-    cut("trpo", Double, broken)
+    sf.train("reinforce", Double, out=whole, baseline=False, **SMALL)
+    cut("reinforce", Double, broken, baseline=False)
     shown = Notes()
     sf.resume(broken, env=Double, display=lambda _: shown)
     assert not any("anew" in note for note in shown.notes)
@@ -429,6 +438,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_files_that_cannot_grow_do_not_end_a_run(tmp_path):
     """The limit is above a checkpoint's size and below that of the metrics."""
     folder = tmp_path / "run"
@@ -450,14 +460,17 @@ def test_files_that_cannot_grow_do_not_end_a_run(tmp_path):
     assert wrong == []
 
 
-def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path):
-    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=64"]
-    command = ["train", "reinforce", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
-    with open("/dev/full", "w") as full:
-        code = "import sys; from surefoot.cli.main import main; code = main(sys.argv[1:])\n"
-        code += "import os; os._exit(code)"
-        done = subprocess.run([sys.executable, "-c", code, *command], stdout=full, check=False)
-    assert done.returncode == 0
+def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path, monkeypatch):
+    small = ["--num-envs=4", "--horizon=32", "--hidden=8", f"--steps={BATCH * 2}"]
+    command = ["train", "trpo", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
+    # Every write fails at once, and nothing is left for the end.
+    with open("/dev/full", "wb", buffering=0) as full, monkeypatch.context() as patched:
+        text = io.TextIOWrapper(full, write_through=True)
+        patched.setattr(sys, "stdout", text)
+        assert main(command) == 0
+        with pytest.raises(OSError, match="No space left"):
+            print("full")
+        text.detach()
     sf.load(tmp_path / "run")
 
 
@@ -468,8 +481,7 @@ def test_two_runs_cannot_have_one_folder(tmp_path):
         def show(self, iteration):
             raise AssertionError("the second run must not begin")
 
-    first = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
-    second = prepare("reinforce", "CartPole-v1", {**SMALL, "steps": 128})
+    first, second = (prepare("trpo", "CartPole-v1", {**SMALL, "steps": BATCH}) for _ in "ab")
     execute([first], [folder], WarningDisplay())
     with pytest.raises(sf.UsageError, match="was made by another process; pass another path"):
         execute([second], [folder], Other())
@@ -479,7 +491,7 @@ def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path)
     import optax
 
     def learner(rate):
-        policy = sf.Step(sf.Score(), sf.Optax(optax.adam, learning_rate=1.0), sf.Fixed(rate))
+        policy = sf.Step(sf.Score(), sf.Optax(optax.sgd, learning_rate=1.0), sf.Fixed(rate))
         return sf.Algorithm(policy)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -512,6 +524,7 @@ def test_nothing_that_is_read_can_run_code(copy, monkeypatch):
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["host-1", "device-1"])
 def test_runs_of_every_earlier_format_are_gone_on_with(name, tmp_path):
     folder = shutil.copytree(GOLDEN / name, tmp_path / "run")

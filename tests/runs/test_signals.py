@@ -11,6 +11,7 @@ import time
 import pytest
 
 import surefoot as sf
+from support.suites import cases
 from surefoot.runs.folder import checkpoints
 
 
@@ -30,17 +31,16 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+#: The same for both tests, whose programs are then the same.
+SMALL = ["--num-envs=2", "--horizon=32", "--hidden=8"]
+LONG = ["--steps=1000000", "--checkpoint-every=3600"]
+
+
+@pytest.mark.parametrize("sent", cases(SIGNALS, fast=[signal.SIGINT]))
 def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
     folder = tmp_path / "run"
-    options = [
-        "--num-envs=2",
-        "--horizon=32",
-        "--hidden=8",
-        "--steps=1000000",
-        "--checkpoint-every=3600",
-    ]
-    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *options]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *SMALL, *LONG]
     process = started(sys.executable, "-m", "surefoot.cli", *command)
     rows = folder / "metrics.jsonl"
     wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
@@ -58,10 +58,8 @@ def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
 def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alone(tmp_path):
     """As a batch system sends it: workers go on until the run has ended."""
     folder = tmp_path / "run"
-    small = ["--num-envs=3", "--horizon=32", "--hidden=8", "--vectorization=async"]
-    long = ["--steps=1000000", "--checkpoint-every=3600"]
-    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *small, *long]
-    process = started(sys.executable, "-m", "surefoot.cli", *command)
+    command = ["train", "reinforce", "CartPole-v1", f"--out={folder}", *SMALL, *LONG]
+    process = started(sys.executable, "-m", "surefoot.cli", *command, "--vectorization=async")
     rows = folder / "metrics.jsonl"
     wait_for(lambda: rows.exists() and rows.stat().st_size > 2000)
     os.killpg(process.pid, signal.SIGTERM)
@@ -83,7 +81,7 @@ with signals.Signals() as asked:
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", cases(SIGNALS, fast=[signal.SIGTERM]))
 def test_a_second_signal_ends_at_once(sent):
     process = started(sys.executable, "-c", textwrap.dedent(SCRIPT), "100")
     process.stdout.readline()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import surefoot as sf
-from support.runs import rows, untimed
+from support.runs import BATCH, TINY, lines, rows, untimed
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.loggers import tags, wandb_logger
@@ -23,7 +23,7 @@ from surefoot.runs.loggers.csv_logger import Table
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 from tensorboardX.record_writer import masked_crc32c  # noqa: E402
 
-SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
+SMALL = {**TINY, "steps": BATCH * 6}
 EVALUATED = {"evaluate_every": 256, "evaluation_episodes": 2}
 LOG = ("csv", "tensorboard")
 
@@ -92,6 +92,17 @@ def check(folder):
         assert cell["episode_return_mean"] == ("" if mean is None else str(mean))
 
 
+def check_evaluations(folder):
+    """TensorBoard's against the lines, of a whole run."""
+    told = {one["steps"]: one for one in lines(folder / "evaluations.jsonl")}
+    assert list(told) == [256, 512, 768]
+    for step, numbers in scalars(folder):
+        assert ("eval/mean_reward" in numbers) == (step in told)
+        if step in told:
+            assert numbers["eval/mean_reward"] == pytest.approx(told[step]["mean"])
+            assert numbers["eval/mean_ep_length"] == pytest.approx(np.mean(told[step]["lengths"]))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """(folder, what the callback was given) of a run that was not interrupted."""
@@ -107,14 +118,7 @@ def whole(tmp_path_factory):
 
 def test_sinks_hold_what_the_rows_hold(whole):
     check(whole[0])
-    lines = (whole[0] / "evaluations.jsonl").read_text().splitlines()
-    told = {one["steps"]: one for one in map(json.loads, lines)}
-    assert list(told) == [256, 512, 768]
-    for step, numbers in scalars(whole[0]):
-        assert ("eval/mean_reward" in numbers) == (step in told)
-        if step in told:
-            assert numbers["eval/mean_reward"] == pytest.approx(told[step]["mean"])
-            assert numbers["eval/mean_ep_length"] == pytest.approx(np.mean(told[step]["lengths"]))
+    check_evaluations(whole[0])
 
 
 def test_the_callback_is_given_rows_and_agents_that_stay(whole):
@@ -157,6 +161,7 @@ def test_false_ends_the_run_after_that_iteration(answer, whole, tmp_path):
     assert seen == list(range(6))
     assert untimed(folder) == untimed(whole[0])
     check(folder)
+    check_evaluations(folder)
 
 
 @pytest.mark.parametrize("answer", [None, 0, True, "", np.zeros(2)])

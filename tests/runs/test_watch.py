@@ -1,6 +1,7 @@
 """What `watch` shows is what the rows say, however they are being written."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 
 import surefoot as sf
+from support.runs import BATCH, TINY
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.cli.main import main
 from surefoot.common.files.folder_lock import acquire_lock, is_held
@@ -24,7 +26,7 @@ from surefoot.runs.display.watched_run import STILL, RunWatcher
 from surefoot.runs.folder.find_runs import find
 from surefoot.training.iteration import Iteration, Timing, merged
 
-SMALL = {"num_envs": 4, "horizon": 32, "hidden": (8,), "steps": 128 * 6}
+SMALL = {**TINY, "steps": BATCH * 6}
 
 
 def row(i, **more):
@@ -355,6 +357,20 @@ def test_any_number_may_look_whether_a_run_is_being_written(tmp_path):
         assert set(looks) <= {False, True}
 
 
+def test_two_who_look_at_the_same_moment_take_neither_for_a_writer(tmp_path, monkeypatch):
+    acquire_lock(tmp_path).release()
+    flock, second = fcntl.flock, []
+
+    def look_meanwhile(file, how):
+        flock(file, how)
+        monkeypatch.undo()
+        second.append(is_held(tmp_path))
+
+    monkeypatch.setattr(fcntl, "flock", look_meanwhile)
+    assert is_held(tmp_path) is False
+    assert second == [False]
+
+
 def test_one_run_is_a_dashboard_and_no_run_is_said(tmp_path, capsys):
     alone = fabricated(tmp_path / "runs" / "a", lines(0))
     for state, held in (
@@ -404,9 +420,9 @@ def test_runs_come_and_go_until_control_c(tmp_path, capsys, monkeypatch):
 def test_training_shows_the_dashboard_that_watch_shows(tmp_path):
     folder, screen = tmp_path / "run", io.StringIO()
     console = Console(file=screen, width=80, force_terminal=True, color_system=None)
-    config = {"algorithm": "reinforce", "environment": "CartPole-v1", "setup": {"seed": 0}}
+    config = {"algorithm": "trpo", "environment": "CartPole-v1", "setup": {"seed": 0}}
     sf.train(
-        "reinforce",
+        "trpo",
         "CartPole-v1",
         out=folder,
         display=lambda steps: LiveDashboard(console, config, steps),

@@ -42,6 +42,9 @@ def configure():
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = "-1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # XLA's own caches, of which the processor has none, would make the folder's name a part of
+    # every program's key.
+    os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
     from surefoot.common.jax_setup import processor
@@ -49,29 +52,33 @@ def configure():
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     common = root / f"{python}-jax{importlib.metadata.version('jax')}-{processor()}"
     common.mkdir(exist_ok=True)
-    for path in common.glob("*-cache"):
-        with contextlib.suppress(FileNotFoundError):
-            os.link(path, own / path.name)
+    _link(common, own)
 
     def finish():
-        for path in own.glob("*-cache"):
-            with contextlib.suppress(FileExistsError):
-                os.link(path, common / path.name)
+        _link(own, common)
         shutil.rmtree(own)
-        _shrink(common)
+        _shrink(common, LARGEST)
 
     return finish
 
 
-def _shrink(folder):
-    """Drop the oldest programs of too large a folder."""
+def _link(folder, other):
+    """Give the other folder the programs of this one that it lacks."""
+    for path in folder.glob("*-cache"):
+        # Another process may take one off, or be the first to bring one.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            os.link(path, other / path.name)
+
+
+def _shrink(folder, largest):
+    """Take the oldest programs off until the folder holds no more bytes than `largest`."""
     files = []
     for path in folder.glob("*-cache"):
         with contextlib.suppress(FileNotFoundError):
             files.append((path.stat().st_mtime, path.stat().st_size, path))
     size = sum(size for _, size, _ in files)
     for _, bytes_, path in sorted(files):
-        if size <= LARGEST:
+        if size <= largest:
             break
         path.unlink(missing_ok=True)
         size -= bytes_

@@ -98,7 +98,8 @@ def flat(dist):
 
 @jax.jit
 def jacobian(policy, obs):
-    return jax.jacrev(lambda policy: flat(policy(obs)))(policy)
+    """[B, φ, …]: the derivative of each row's parameters, one row after the other."""
+    return jax.vmap(lambda row: jax.jacrev(lambda policy: flat(policy(row)))(policy))(obs)
 
 
 def dense_fisher(policy, batch):

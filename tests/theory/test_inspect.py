@@ -425,6 +425,17 @@ def test_beta_is_that_of_the_penalty_or_of_the_step_in_this_iteration(short, mon
         np.testing.assert_array_equal(curves.penalized, curves.surrogate - expected * curves.kl)
 
 
+def test_the_clip_and_beta_that_are_asked_for_come_first(short, monkeypatch):
+    update = sf.inspect(short, 4).update._replace(clip=0.3)
+    monkeypatch.setattr(inspection, "reproduce", lambda *_, **__: update)
+    own, asked = sf.inspect("run").curves, sf.inspect("run", clip=1e-4, beta=3.0).curves
+    assert (own.clip, own.beta, asked.clip, asked.beta) == (0.3, 1.0, 1e-4, 3.0)
+    np.testing.assert_array_equal(asked.surrogate, own.surrogate)
+    np.testing.assert_array_equal(asked.penalized, asked.surrogate - 3.0 * asked.kl)
+    end = asked.alpha == 1
+    assert asked.clip_fraction[end] > own.clip_fraction[end]
+
+
 def test_methods_without_a_surrogate_are_refused(short, monkeypatch):
     recipe = sf.recipes.CEM(num_envs=4, horizon=64)
     monkeypatch.setattr(reproduce, "rebuild_method", lambda *_: recipe)
@@ -454,7 +465,9 @@ def test_the_command_prints_and_writes(short, tmp_path, capsys):
     curves = sf.inspect(short, 4, clip=0.1, beta=3.0).curves
     np.testing.assert_allclose([float(line[4]) for line in lines[1:]], curves.kl, rtol=1e-12)
     assert (curves.clip, curves.beta) == (0.1, 3.0)
-    assert main(["inspect", str(short), "--iteration", "4", "--out", str(figure)]) == 0
+    drawn = ["--iteration", "4", "--clip", "0.1", "--beta", "3", "--out", str(figure)]
+    assert main(["inspect", str(short), *drawn]) == 0
+    assert "clip 0.1, β 3, γ 0.9, " in capsys.readouterr().out
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 

@@ -9,26 +9,30 @@ from gymnasium import spaces
 
 import surefoot as sf
 from support import runs
+from support.runs import BATCH, TINY
+from support.suites import cases
 from surefoot.envs.spaces.observations import component
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.train import execute, prepare
 
-SMALL = {"num_envs": 3, "horizon": 16, "hidden": (8,), "steps": 48 * 6}
+SMALL = {**TINY, "steps": BATCH * 6}
 
 
 class Broken(gymnasium.Env):
-    """A walk. In the steps of `when`, counted over its life, copy 1 gives what is not finite."""
+    """A walk. In the steps of `when`, counted over its life, copy 1 gives what is not finite.
+
+    Its observations take four numbers, and its actions are two: CartPole's programs are its own."""
 
     observation_space = spaces.Dict(
         {"place": spaces.Box(-np.inf, np.inf, (2,)), "mode": spaces.Discrete(2)}
     )
-    action_space = spaces.Box(-1.0, 1.0, (1,))
+    action_space = spaces.Discrete(2)
     made = 0
 
     def __init__(self, what="", when=()):
         self._what, self._when = what, when
-        self._number, type(self).made = type(self).made % 3, type(self).made + 1
+        self._number, type(self).made = type(self).made % TINY["num_envs"], type(self).made + 1
         self._life = 0
 
     def _seen(self):
@@ -86,17 +90,20 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("algorithm", ["trpo", "ppo_clip", "acktr", "reinforce", "cem"])
+METHODS = ["trpo", "ppo_clip", "acktr", "reinforce", "cem"]
+
+
+@pytest.mark.parametrize("algorithm", cases(METHODS, fast=["trpo", "reinforce", "cem"]))
 @pytest.mark.parametrize("what", ["observation", "reward"])
 def test_an_update_on_what_is_not_finite_changes_nothing_and_names_it(algorithm, what):
-    # In the third iteration, of steps 33 to 48.
+    # In the third iteration, of steps 65 to 96.
     options = {"elite_fraction": 0.5} if algorithm == "cem" else {}
-    _, shown = run(algorithm, what, (40,), **options)
+    _, shown = run(algorithm, what, (80,), **options)
     refused = [bool(told.metrics["refused"]) for told in shown.told]
     assert refused == [False, False, True, False, False, False]
     before, after = shown.told[1].state, shown.told[2].state
     assert_same(before, after)
-    assert int(after.steps) == int(before.steps) + 48
+    assert int(after.steps) == int(before.steps) + BATCH
     assert not np.array_equal(jax.random.key_data(before.key), jax.random.key_data(after.key))
     row = shown.told[2].metrics
     assert row["refused_environment"] == 1
@@ -115,24 +122,25 @@ def test_an_update_on_what_is_not_finite_changes_nothing_and_names_it(algorithm,
     )
 
 
-@pytest.mark.parametrize("algorithm", ["ppo_clip", "reinforce"])
+@pytest.mark.parametrize("algorithm", cases(["ppo_clip", "reinforce"], fast=["reinforce"]))
 def test_parameters_that_would_not_be_finite_are_refused(algorithm):
     with pytest.raises(sf.TrainingError, match=r"new parameters are not finite.*the last of 10"):
-        run(algorithm, "", (), learning_rate=1e38, steps=48 * 12)
+        run(algorithm, "", (), learning_rate=1e38, steps=BATCH * 12)
 
 
-def test_a_step_that_overflows_changes_no_optimizer_and_no_critic():
-    run = prepare("ppo_clip", Broken, {**SMALL, "learning_rate": 1e38})
+@pytest.mark.parametrize("algorithm", cases(["ppo_clip", "reinforce"], fast=["reinforce"]))
+def test_a_step_that_overflows_changes_no_optimizer_and_no_critic(algorithm):
+    run = prepare(algorithm, Broken, {**SMALL, "learning_rate": 1e38})
     told = next(iter(run.iterations()))
     assert told.metrics["refused"]
     assert told.metrics["critic_refused"]
     assert told.metrics["refused_cause"] == 3
-    start = prepare("ppo_clip", Broken, {**SMALL, "learning_rate": 1e38}).state
+    start = prepare(algorithm, Broken, {**SMALL, "learning_rate": 1e38}).state
     assert_same(start, told.state)
 
 
 def test_a_critic_that_would_not_be_finite_is_refused_alone():
-    run = prepare("trpo", Broken, {**SMALL, "critic_learning_rate": 1e38, "steps": 48})
+    run = prepare("trpo", Broken, {**SMALL, "critic_learning_rate": 1e38, "steps": BATCH})
     (told,) = run.iterations()
     start = prepare("trpo", Broken, SMALL).state
     assert not told.metrics["refused"]
@@ -148,10 +156,10 @@ def test_ten_refusals_in_a_row_end_the_run_at_the_last_good_parameters(tmp_path)
     with pytest.raises(sf.TrainingError) as error:
         sf.train(
             "trpo",
-            lambda: Broken("observation", range(33, 10**6)),
+            lambda: Broken("observation", range(65, 10**6)),
             out=folder,
             display=lambda _: shown,
-            **{**SMALL, "steps": 48 * 40, "checkpoint_every": 0},
+            **{**SMALL, "steps": BATCH * 40, "checkpoint_every": 0},
         )
     assert "iteration 11 was refused" in str(error.value)
     assert "it began at iteration 2" in str(error.value)
@@ -169,7 +177,7 @@ def test_ten_refusals_in_a_row_end_the_run_at_the_last_good_parameters(tmp_path)
 
 
 def test_one_refusal_is_no_reason_to_end():
-    _, shown = run("trpo", "reward", range(1, 10**6, 32), steps=48 * 24)
+    _, shown = run("trpo", "reward", range(1, 10**6, 64), steps=BATCH * 24)
     refused = [bool(told.metrics["refused"]) for told in shown.told]
     assert refused == [True, False] * 12
     assert len(shown.notes) == 12
@@ -197,9 +205,10 @@ class Exploding:
         return state >= 30
 
 
-def test_the_device_refuses_within_its_program():
+@pytest.mark.parametrize("algorithm", cases(["trpo", "reinforce"], fast=["reinforce"]))
+def test_the_device_refuses_within_its_program(algorithm):
     env = sf.DeviceEnv(Exploding(), time_limit=100)
-    run = prepare("trpo", env, {**SMALL, "steps": 48 * 4})
+    run = prepare(algorithm, env, {**SMALL, "horizon": 16, "steps": BATCH // 2 * 4})
     told = list(run.iterations())
     # Episodes have 30 steps and batches 16: steps 20, 50, 80 are those that are not finite.
     assert [bool(one.metrics["refused"]) for one in told] == [False, True, False, True]

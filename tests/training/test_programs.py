@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
+from support.runs import BATCH, TINY
 from surefoot.common import compile_cache
 from surefoot.common.compile_cache import compile_cached, constants
 from surefoot.methods.recipes import RECIPES
@@ -41,12 +42,24 @@ def test_every_real_hyperparameter_is_an_array(name):
 COUNTS = {("elite_fraction", "cem")}
 
 
-@pytest.mark.parametrize("backend", ["host", "device"])
-def test_a_sweep_compiles_once(made, backend):
-    options = {"backend": backend, "steps": 256, "horizon": 16, "hidden": (8,)}
+SWEEPS = {
+    ("trpo", "host"): [{"max_kl": 0.01}, {"max_kl": 0.1}, {"max_kl": 0.1, "damping": 1.0}],
+    ("trpo", "device"): [{"max_kl": 0.01}, {"max_kl": 0.1}, {"max_kl": 0.1, "damping": 1.0}],
+    ("reinforce", "device"): [{}, {"learning_rate": 0.1}, {"learning_rate": 0.1, "discount": 0.5}],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "backend"),
+    [
+        pytest.param(*sweep, marks=pytest.mark.slow if sweep == ("trpo", "device") else ())
+        for sweep in SWEEPS
+    ],
+)
+def test_a_sweep_compiles_once(made, method, backend):
+    options = {**TINY, "backend": backend, "steps": BATCH * 2}
     agents = [
-        sf.train("trpo", "CartPole-v1", max_kl=max_kl, damping=damping, **options)
-        for max_kl, damping in ((0.01, 0.1), (0.1, 0.1), (0.1, 1.0))
+        sf.train(method, "CartPole-v1", **options, **numbers) for numbers in SWEEPS[method, backend]
     ]
     assert len(made) == {"host": 4, "device": 1}[backend]
     weights = [np.asarray(jax.tree.leaves(agent.policy)[0]) for agent in agents]
@@ -122,7 +135,7 @@ def test_a_users_environment_is_read_anew_in_every_run(made):
     env = sf.DeviceEnv(Paying(), time_limit=10)
     for bonus in (1.0, 5.0):
         env.env.bonus = bonus
-        run = prepare("trpo", env, {"steps": 128, "horizon": 16, "hidden": (4,)})
+        run = prepare("reinforce", env, {**TINY, "steps": BATCH, "baseline": False})
         (told,) = run.iterations()
         assert set(told.episode_returns.tolist()) == {4 * bonus}
     assert not made

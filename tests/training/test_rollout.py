@@ -18,6 +18,7 @@ from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_head, action_map
 from surefoot.envs.spaces.observations import observation_size
 from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.training.rollout.host_rollout import fresh_episodes
 from surefoot.training.rollout.transitions import running_totals
 
 SEED, HORIZON = 11, 23
@@ -47,16 +48,30 @@ class Recorder(gymnasium.Env):
 def make_policy(env, *, spread=100.0):
     """A policy whose distribution depends on the observation."""
     head = action_head(env.action_space)
-    policy = sf.Policy(jax.random.key(1), observation_size(env.observation_space), head)
+    policy = initial_policy(jax.random.key(1), observation_size(env.observation_space), head)
     return eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: spread * w)
 
 
 def make_normalizer(env):
     """A normalizer that has seen a few observations, none of them standard."""
     size = observation_size(env.observation_space)
-    seen = 2.0 + 3.0 * jax.random.normal(jax.random.key(2), (50, size))
-    moments = merge(initial_moments((size,)), seen, jnp.ones(50, bool))
+    seen = np.random.default_rng(2).normal(2.0, 3.0, (50, size)).astype(np.float32)
+    moments = merged(initial_moments((size,)), seen, np.ones(50, bool))
     return eqx.tree_at(lambda n: n.moments, observation_normalizer(size), moments)
+
+
+initial_policy = eqx.filter_jit(sf.Policy)
+merged = jax.jit(merge)
+old_added = eqx.filter_jit(with_old)
+
+
+@eqx.filter_jit
+def of_policy(policy, normalizer, obs, action):
+    dist = policy(normalizer(obs))
+    return dist, dist.log_prob(action)
+
+
+log_prob = eqx.filter_jit(lambda dist, action: dist.log_prob(action))
 
 
 def group(source, size, autoreset):
@@ -80,28 +95,29 @@ class Collector:
         self.rollout.compile(state, self.policy, self.normalizer, jax.random.key(0))
 
     def collect(self, count=1, *, key=0):
-        """`count` trajectories in a row, from the start."""
+        """`count` trajectories in a row, from the start, in NumPy's arrays."""
         state = self.rollout.init(SEED)
         trajectories = []
         for i in range(count):
             step_key = jax.random.fold_in(jax.random.key(key), i)
             state, rows, _ = self.rollout(state, self.policy, self.normalizer, step_key)
-            trajectories.append(with_old(rows, self.policy, self.normalizer))
-        return trajectories
+            trajectories.append(old_added(rows, self.policy, self.normalizer))
+        return jax.tree.map(np.asarray, trajectories)
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    return Collector(Recorder)
+    """Of two groups."""
+    return Collector(Recorder, 2, 2)
 
 
 def assert_consistent(trajectory, policy, normalizer):
-    seen = policy(normalizer(trajectory.obs))
+    seen, log_probs = of_policy(policy, normalizer, trajectory.obs, trajectory.action)
     for now, then in zip(jax.tree.leaves(seen), jax.tree.leaves(trajectory.old), strict=True):
         np.testing.assert_allclose(now, then, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(
-        seen.log_prob(trajectory.action),
-        trajectory.old.log_prob(trajectory.action),
+        log_probs,
+        log_prob(trajectory.old, trajectory.action),
         rtol=1e-5,
         atol=1e-5,
     )
@@ -120,9 +136,9 @@ def test_the_stored_distribution_is_the_policys_at_the_stored_observation(autore
 def test_the_stored_continuous_action_is_the_raw_sample(recorded):
     (trajectory,) = recorded.collect()
     assert_consistent(trajectory, recorded.policy, recorded.normalizer)
-    z = (trajectory.action - trajectory.old.mean) / jnp.exp(trajectory.old.log_std)
+    z = (trajectory.action - trajectory.old.mean) / np.exp(trajectory.old.log_std)
     assert 0.6 < np.std(z) < 1.4
-    assert np.asarray(trajectory.action).min() < -1
+    assert trajectory.action.min() < -1
 
 
 def test_the_device_rollout_stores_the_same():
@@ -134,11 +150,12 @@ def test_the_device_rollout_stores_the_same():
         to_env = action_map(env.action_space)
         return device_rollout(env, HORIZON, to_env, state, policy, normalizer, key)
 
-    start = env.init(jax.random.key(3), 2)
+    start = jax.jit(env.init, static_argnums=1)(jax.random.key(3), 2)
     state, first = collect(start, jax.random.key(4))
     _, second = collect(state, jax.random.key(5))
     for trajectory in (first, second):
         assert_consistent(trajectory, policy, normalizer)
+    first, second = jax.tree.map(np.asarray, (first, second))
     both = jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second)
     np.testing.assert_array_equal(both.episode_length[:, 0], np.arange(2 * HORIZON) % 10 + 1)
     ended = both.truncated
@@ -155,7 +172,7 @@ def test_the_device_rollout_stores_the_same():
 
 
 def test_the_environment_receives_the_mapped_action(recorded):
-    copies = [env.unwrapped for env in recorded.env.stepper.envs]
+    copies = [env.unwrapped for part in recorded.rollout.groups for env in part.stepper.envs]
     for env in copies:
         env.received.clear()
     (trajectory,) = recorded.collect()
@@ -228,10 +245,12 @@ def test_the_normalizer_is_frozen_while_a_trajectory_is_collected(recorded):
 def test_a_trajectory_uses_the_policy_and_the_normalizer_that_it_is_given(recorded):
     (before,) = recorded.collect()
     policy = make_policy(recorded.env, spread=50.0)
-    normalizer = recorded.normalizer.update(before.obs, before.valid)
+    normalizer = jax.jit(lambda n, *seen: n.update(*seen))(
+        recorded.normalizer, before.obs, before.valid
+    )
     state = recorded.rollout.init(SEED)
     _, rows, _ = recorded.rollout(state, policy, normalizer, jax.random.key(0))
-    assert_consistent(with_old(rows, policy, normalizer), policy, normalizer)
+    assert_consistent(old_added(rows, policy, normalizer), policy, normalizer)
 
 
 def test_the_key_and_the_seed_decide_everything(recorded):
@@ -240,8 +259,18 @@ def test_the_key_and_the_seed_decide_everything(recorded):
         np.testing.assert_array_equal(a, b)
     assert (first.action != other.action).all()
     # Each step of each environment draws its own sample.
-    noise = (first.action - first.old.mean).reshape(-1)
+    mean, log_std = map(np.asarray, (first.old.mean, first.old.log_std))
+    noise = ((np.asarray(first.action) - mean) / np.exp(log_std))[..., 0]
     assert len(np.unique(noise)) == noise.size
+    shared = np.corrcoef(noise, rowvar=False) - np.eye(4)
+    assert np.abs(shared).max() < 0.8
+
+
+def test_environments_are_seeded_one_after_another_through_all_groups():
+    groups = [make_host(Recorder, size) for size in (2, 1)]
+    seen = np.concatenate([state.obs for state in fresh_episodes(groups, SEED)])
+    alone = [Recorder().reset(seed=SEED + i)[0] for i in range(3)]
+    np.testing.assert_array_equal(seen, alone)
 
 
 def test_trajectories_share_no_memory(recorded):

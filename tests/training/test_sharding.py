@@ -34,9 +34,19 @@ for a, b in zip(jax.tree.leaves(ends[1]), jax.tree.leaves(ends[2]), strict=True)
 """
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("trpo", 1), ("ppo_clip", 1), ("trpo", 2)])
-def test_two_devices_make_the_update_of_one(name, seeds):
+@pytest.mark.parametrize(
+    ("name", "seeds", "optimized"),
+    [
+        ("trpo", 1, False),
+        pytest.param("trpo", 1, True, marks=pytest.mark.slow),
+        pytest.param("ppo_clip", 1, True, marks=pytest.mark.slow),
+        pytest.param("trpo", 2, True, marks=pytest.mark.slow),
+    ],
+)
+def test_two_devices_make_the_update_of_one(name, seeds, optimized):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    # A program is partitioned before it is optimized, which takes half of the time.
+    flags |= {} if optimized else {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "-c", COMPARE, name, str(seeds)]
     done = subprocess.run(
         command, env=os.environ | flags, capture_output=True, text=True, check=False

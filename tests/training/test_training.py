@@ -1,5 +1,6 @@
 """`train` as a whole: reproducible, within its budget, with honest records, for every space."""
 
+import itertools
 import json
 import math
 from typing import NamedTuple
@@ -14,13 +15,14 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
+from support.runs import BATCH, TINY
+from support.suites import cases
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.run import Run
 from surefoot.runs.train import execute, prepare
 from surefoot.training.iteration import Iteration
 
-SMALL = {"num_envs": 4, "horizon": 64, "hidden": (16,), "critic_minibatch_size": 64}
-STEPS = 4 * 64 * 6 + 100
+STEPS = BATCH * 6 + 100
 MAX_KL = 0.01
 
 
@@ -48,7 +50,7 @@ def strict_json(text):
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
     def make(algorithm, *, env="CartPole-v1", **options):
-        run = prepare(algorithm, env, {**SMALL, "steps": STEPS, **options})
+        run = prepare(algorithm, env, {**TINY, "steps": STEPS, **options})
         folder = tmp_path_factory.mktemp("runs") / "run"
         display = Kept()
         execute([run], [folder], display)
@@ -115,12 +117,11 @@ def test_an_algorithm_composed_by_hand_is_the_recipe(trpo, train):
             sf.Fisher(sf.CG(10), damping=0.1),
             sf.Backtrack(sf.KLBall(MAX_KL), max_kl=MAX_KL),
         ),
-        sf.Epochs(critic, epochs=20, minibatch_size=64),
+        sf.Epochs(critic, epochs=20, minibatch_size=128),
         discount=0.99,
         gae_lambda=0.95,
     )
-    shape = {k: v for k, v in SMALL.items() if k != "critic_minibatch_size"}
-    run = prepare(algorithm, "CartPole-v1", {**shape, "steps": STEPS})
+    run = prepare(algorithm, "CartPole-v1", {**TINY, "steps": STEPS})
     for _ in run.iterations():
         pass
     assert_identical(leaves(trpo.run.state), leaves(run.state))
@@ -129,10 +130,10 @@ def test_an_algorithm_composed_by_hand_is_the_recipe(trpo, train):
 @pytest.mark.parametrize("name", ["trpo", "ppo"])
 def test_the_budget_is_rounded_down_to_whole_batches_and_spent(name, request):
     trained = request.getfixturevalue(name)
-    assert trained.run.steps == 6 * 256
-    assert [row["steps"] for row in trained.rows] == [256 * (i + 1) for i in range(6)]
+    assert trained.run.steps == 6 * BATCH
+    assert [row["steps"] for row in trained.rows] == [BATCH * (i + 1) for i in range(6)]
     assert [row["iteration"] for row in trained.rows] == list(range(6))
-    assert int(trained.run.state.steps) == 6 * 256
+    assert int(trained.run.state.steps) == 6 * BATCH
 
 
 class Toy(gymnasium.Env):
@@ -166,22 +167,6 @@ class Toy(gymnasium.Env):
         Toy.closed += 1
 
 
-def test_dummy_rows_are_not_charged_to_the_budget():
-    vector = SyncVectorEnv(
-        [lambda: Toy(spaces.Discrete(2))] * 2, autoreset_mode=AutoresetMode.NEXT_STEP
-    )
-    # 71 steps are five batches of 12 rows; without the dummy ones there is room for a sixth.
-    steps, rows = 71, 12
-    options = {"steps": steps, "num_envs": 2, "horizon": 6, "hidden": (4,), "baseline": False}
-    run = prepare("reinforce", vector, options)
-    before, closed = Toy.taken, Toy.closed
-    done = [(iteration.steps, Toy.taken - before) for iteration in run.iterations()]
-    assert [charged for charged, _ in done] == [taken for _, taken in done]
-    assert len(done) > steps // rows
-    assert steps - rows < done[-1][0] <= steps
-    assert Toy.closed == closed, "a vector environment that was handed in stays open"
-
-
 UPDATE = {"objective_before", "objective_after", "predicted_improvement", "entropy"}
 DIAGNOSTICS = UPDATE | {"kl_mean", "kl_max", "step_scale", "grad_norm", "explained_variance"}
 TRPO_DIAGNOSTICS = {"backtracks", "accepted", "cg_steps", "relative_residual", "d_fisher_d"}
@@ -202,12 +187,12 @@ def test_timing_says_where_the_time_went(trpo, ppo):
         assert all(part > 0 for part in parts[:3])
         assert (timing["compile"] > 0) == (i == 0)
         assert sum(parts) <= timing["total"] + 1e-6
-        assert timing["steps_per_s"] == pytest.approx(256 / timing["total"])
+        assert timing["steps_per_s"] == pytest.approx(BATCH / timing["total"])
     for row in ppo.rows:
         timing = row["timing"]
         assert timing["environment"] is timing["act"] is timing["update"] is None
         assert timing["program"] > 0
-        assert timing["steps_per_s"] == pytest.approx(256 / timing["total"])
+        assert timing["steps_per_s"] == pytest.approx(BATCH / timing["total"])
     assert ppo.rows[0]["timing"]["compile"] > 0
 
 
@@ -251,13 +236,29 @@ ACTION_SPACES = {
 }
 
 
-@pytest.mark.parametrize("space", ACTION_SPACES)
-@pytest.mark.parametrize("algorithm", ["trpo", "ppo_clip", "reinforce"])
-def test_every_action_space_trains_from_dict_observations(algorithm, space, tmp_path):
-    options = {"num_envs": 2, "horizon": 8, "steps": 16, "hidden": (4,)}
-    options["critic_minibatch_size"] = 8
+#: Episodes of four steps fill the batch.
+TOYS = {"num_envs": 2, "horizon": 8, "hidden": (4,), "critic_minibatch_size": 8}
+FAST = [
+    ("trpo", "Box"),
+    ("ppo_clip", "MultiDiscrete"),
+    ("reinforce", "Discrete"),
+    ("reinforce", "MultiBinary"),
+]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "space"),
+    [
+        pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
+        for case in itertools.product(["trpo", "ppo_clip", "reinforce"], ACTION_SPACES)
+    ],
+)
+def test_every_action_space_trains_from_dict_observations(algorithm, space):
+    options = {**TOYS, "steps": 16}
     if algorithm == "ppo_clip":
         options["minibatch_size"] = 8
+    if algorithm == "reinforce":
+        options["baseline"] = False
     action_space = ACTION_SPACES[space]
     closed = Toy.closed
     run = prepare(algorithm, lambda: Toy(action_space), options)
@@ -275,7 +276,21 @@ def test_every_action_space_trains_from_dict_observations(algorithm, space, tmp_
     assert action_space.contains(action)
 
 
-BATCH = {"num_envs": 4, "horizon": 32}
+def test_dummy_rows_are_not_charged_to_the_budget():
+    space = ACTION_SPACES["Discrete"]
+    vector = SyncVectorEnv([lambda: Toy(space)] * 2, autoreset_mode=AutoresetMode.NEXT_STEP)
+    # 95 steps are five batches of 16 rows; without the dummy ones there is room for a sixth.
+    steps, rows = 95, 16
+    # Without a critic nothing is collected ahead.
+    run = prepare("reinforce", vector, {**TOYS, "steps": steps, "baseline": False})
+    before, closed = Toy.taken, Toy.closed
+    done = [(iteration.steps, Toy.taken - before) for iteration in run.iterations()]
+    assert [charged for charged, _ in done] == [taken for _, taken in done]
+    assert len(done) > steps // rows
+    assert steps - rows < done[-1][0] <= steps
+    assert Toy.closed == closed, "a vector environment that was handed in stays open"
+
+
 MISTAKES = [
     ("tpro", "CartPole-v1", {}, "unknown algorithm 'tpro'; .* Did you mean 'trpo'"),
     ("trpo", "CartPoel-v1", {}, "'CartPoel-v1' .* Did you mean 'CartPole-v1'"),
@@ -292,7 +307,7 @@ MISTAKES = [
     ("trpo", "CartPole-v1", {"num_envs": 0}, "num_envs is 0;"),
     ("trpo", "CartPole-v1", {"num_envs": True}, "num_envs is True;"),
     ("trpo", "CartPole-v1", {"critic_minibatch_size": 0}, "critic_minibatch_size is 0;"),
-    ("trpo", "CartPole-v1", {**BATCH, "steps": 127}, "at least one batch .* 32 × 4 = 128 "),
+    ("trpo", "CartPole-v1", {**TINY, "steps": 127}, "at least one batch .* 32 × 4 = 128 "),
     ("trpo", "CartPole-v1", {"steps": 0}, "steps is 0;"),
     ("trpo", "CartPole-v1", {"steps": -1}, "steps is -1;"),
     ("trpo", "CartPole-v1", {"seed": -1}, "seed is -1;"),
@@ -372,20 +387,20 @@ def test_a_recipe_object_is_called_by_its_name_and_numpy_numbers_are_recorded_as
     strict_json(json.dumps(config))
 
 
-SIDE_BY_SIDE = {"num_envs": 4, "horizon": 32, "hidden": (16,), "backend": "device"}
+SIDE_BY_SIDE = {**TINY, "backend": "device", "steps": STEPS}
 
 
-@pytest.mark.parametrize("algorithm", ["trpo", "ppo_clip"])
+@pytest.mark.parametrize("algorithm", cases(["trpo", "ppo_clip"], fast=["ppo_clip"]))
 def test_seeds_side_by_side_learn_what_each_learns_alone(algorithm, tmp_path):
-    seeds, options = [5, 3, 4], {**SIDE_BY_SIDE, "steps": 4 * 32 * 2}
-    agents = sf.train_seeds(algorithm, "CartPole-v1", seeds, out=tmp_path / "runs", **options)
+    seeds = [5, 3, 4]
+    agents = sf.train_seeds(algorithm, "CartPole-v1", seeds, out=tmp_path / "runs", **SIDE_BY_SIDE)
     for seed, agent in zip(seeds, agents, strict=True):
-        alone = prepare(algorithm, "CartPole-v1", {**options, "seed": seed})
-        first, _ = alone.iterations()
+        alone = prepare(algorithm, "CartPole-v1", {**SIDE_BY_SIDE, "seed": seed})
+        first, *_ = alone.iterations()
         folder = tmp_path / "runs" / f"seed-{seed}"
         assert json.loads((folder / "config.json").read_text())["setup"]["seed"] == seed
         rows = [strict_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        assert [row["steps"] for row in rows] == [128, 256]
+        assert [row["steps"] for row in rows] == [BATCH * (i + 1) for i in range(6)]
         assert rows[0]["episode_returns"] == first.episode_returns.tolist()
         for name, value in first.metrics.items():
             # At the tolerance, rounding decides about one iteration more.

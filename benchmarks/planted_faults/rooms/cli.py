@@ -61,7 +61,10 @@ FAULTS = (
         "        options.seed,\n",
         "",
         "record --seed does nothing: two recordings hold the same episodes.",
-        ("test_demonstrations.py", "test_cli.py"),
+        (
+            "test_demonstrations.py::test_the_command_line_records_a_run",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "export-forgets-the-seed",
@@ -69,7 +72,10 @@ FAULTS = (
         "        seed=options.seed,\n",
         "",
         "export --seed does nothing.",
-        ("test_exporting.py", "test_cli.py"),
+        (
+            "test_exporting.py::test_the_cards_episodes_are_those_of_the_seed",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "inspect-takes-the-clip-for-beta",
@@ -77,7 +83,7 @@ FAULTS = (
         "beta=options.beta",
         "beta=options.clip",
         "inspect --beta does nothing, and --clip sets both.",
-        ("test_inspect.py",),
+        ("test_inspect.py::test_the_command_prints_and_writes",),
     ),
     Fault(
         "seeds-from-0-on",
@@ -93,7 +99,10 @@ FAULTS = (
         "if options.report:",
         "if folders:",
         "train --no-report writes a report.",
-        ("test_report.py", "test_cli.py"),
+        (
+            "test_report.py::test_training_ends_with_a_report_and_never_fails_by_it",
+            "test_cli.py",
+        ),
     ),
     Fault(
         "resume-forgets-the-steps",
@@ -101,7 +110,10 @@ FAULTS = (
         "restored(options.run, steps=options.steps, env=env)",
         "restored(options.run, env=env)",
         "resume --steps does nothing: a run cannot be made longer.",
-        ("test_cli.py", "test_resume.py"),
+        (
+            "test_cli.py::test_a_complete_run_says_so_and_how_it_is_made_longer",
+            "test_resume.py",
+        ),
     ),
     Fault(
         "defects-exit-with-0",
@@ -117,7 +129,7 @@ FAULTS = (
         "if not error < 1e-4:",
         "if not error < 1e4:",
         "A build of JAX that computes wrongly is called sound.",
-        ("test_cli.py",),
+        ("test_cli.py::test_the_doctor_reports_a_build_that_computes_wrongly",),
     ),
     Fault(
         "first-episodes-told-as-the-last",
@@ -125,7 +137,7 @@ FAULTS = (
         "result.returns[-WINDOW:]",
         "result.returns[:WINDOW]",
         "What train says at its end is the mean of the first episodes.",
-        ("test_cli.py",),
+        ("test_cli.py::test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen",),
     ),
     Fault(
         "interrupted-runs-exit-with-0",
@@ -133,6 +145,6 @@ FAULTS = (
         "return int(signals.exit_code)",
         "return 0",
         "A script takes a run that was stopped for a complete one.",
-        ("test_signals.py",),
+        ("test_signals.py::test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with",),
     ),
 )

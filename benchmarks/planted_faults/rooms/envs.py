@@ -9,7 +9,10 @@ FAULTS = (
         "final[i] = copy.deepcopy(obs)",
         "final[i] = obs",
         "An environment that reuses its array overwrites the true last observation by its reset.",
-        ("test_host.py", "test_workers.py"),
+        (
+            "test_host.py::test_a_reset_that_overwrites_the_last_observation_does_not_change_it",
+            "test_workers.py",
+        ),
     ),
     Fault(
         "all-copies-with-one-seed",
@@ -73,7 +76,10 @@ FAULTS = (
         "final_obs = copy.deepcopy(obs)",
         "final_obs = obs",
         "The same in a worker process: a truncated episode bootstraps from its own reset.",
-        ("test_workers.py", "test_host.py"),
+        (
+            "test_workers.py::test_the_next_observation_is_the_episodes_own_also_at_its_end",
+            "test_host.py",
+        ),
     ),
     Fault(
         "played-again-without-its-generator",

@@ -60,7 +60,10 @@ FAULTS = (
         "key, policy_key = jax.random.split(state.key)",
         "key, policy_key = jax.random.split(state.key)[0], jax.random.key(0)",
         "The policy's update has one key in all iterations: PPO's minibatches are always the same.",
-        ("test_update.py", "test_training.py"),
+        (
+            "test_update.py::test_every_update_has_a_key_of_its_own",
+            "test_training.py",
+        ),
     ),
     Fault(
         "schedules-count-invalid-rows",

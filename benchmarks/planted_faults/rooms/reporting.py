@@ -65,7 +65,7 @@ FAULTS = (
         '        "seed",\n        "checkpoint_every",',
         '        "checkpoint_every",',
         "Runs that differ in their seed alone are not put together.",
-        ("test_report.py",),
+        ("test_report.py::test_runs_are_grouped_by_all_but_their_seed",),
     ),
     Fault(
         "older-of-two-equal-runs",

@@ -129,7 +129,7 @@ FAULTS = (
         "clip=_first(clip, update.clip, 0.2)",
         "clip=_first(update.clip, clip, 0.2)",
         "inspect --clip does nothing for a method that has one.",
-        ("test_inspect.py",),
+        ("test_inspect.py::test_the_clip_and_beta_that_are_asked_for_come_first",),
     ),
     Fault(
         "estimated-bounds-constant",

@@ -41,7 +41,12 @@ FAULTS = (
         "jax.random.fold_in(key, index)",
         "jax.random.fold_in(key, 0)",
         "Every iteration on the device samples its actions with the noise of the first one.",
-        ("test_rollout.py", "test_training.py", "test_resume.py"),
+        (
+            "test_loop.py::test_on_the_device_no_key_is_used_twice",
+            "test_rollout.py",
+            "test_training.py",
+            "test_resume.py",
+        ),
     ),
     Fault(
         "demonstrations-not-mapped-back",
@@ -65,7 +70,12 @@ FAULTS = (
         "jax.vmap(jax.random.split, out_axes=1)(jax.random.split(key, horizon))",
         "[jax.random.split(key, horizon)] * 2",
         "On the device, the noise of an action and of its transition come from one key.",
-        ("test_rollout.py", "test_classic.py", "test_training.py"),
+        (
+            "test_loop.py::test_on_the_device_no_key_is_used_twice",
+            "test_rollout.py",
+            "test_classic.py",
+            "test_training.py",
+        ),
     ),
     Fault(
         "restored-place-not-compared",
@@ -73,7 +83,10 @@ FAULTS = (
         "same = same & seen & paid",
         "same = np.ones_like(seen)",
         "Environments that did not come back to where they were are gone on with all the same.",
-        ("test_replay.py", "test_resume.py"),
+        (
+            "test_replay.py::test_environments_that_do_not_come_back_begin_new_episodes",
+            "test_resume.py",
+        ),
     ),
     Fault(
         "groups-share-their-seeds",
@@ -81,7 +94,11 @@ FAULTS = (
         "else seed + before)",
         "else seed)",
         "The second group of environments plays the same episodes as the first.",
-        ("test_host.py", "test_loop.py"),
+        (
+            "test_rollout.py::test_environments_are_seeded_one_after_another_through_all_groups",
+            "test_host.py",
+            "test_loop.py",
+        ),
     ),
     Fault(
         "groups-share-their-noise",
@@ -89,7 +106,11 @@ FAULTS = (
         "[jax.vmap(dist.noise)(keys[:, i])",
         "[jax.vmap(dist.noise)(keys[:, 0])",
         "Both groups of environments sample their actions with the same noise.",
-        ("test_rollout.py", "test_host.py", "test_loop.py"),
+        (
+            "test_rollout.py::test_the_key_and_the_seed_decide_everything",
+            "test_host.py",
+            "test_loop.py",
+        ),
     ),
     Fault(
         "next-observation-of-the-reset",

@@ -37,7 +37,7 @@ def gae(
     # Selected, not multiplied: the state after a termination may be NaN.
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
     # An invalid row cuts the chain too: it follows an episode's end, or the environment was lost.
-    chain = discount * gae_lambda * ~(terminated | truncated)
+    chain = discount * gae_lambda * (~(terminated | truncated)).astype(delta.dtype)
 
     def backwards(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         d, c, is_valid = row

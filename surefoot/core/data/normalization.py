@@ -38,7 +38,7 @@ def merge(moments: Moments, x: Float[Array, "B *shape"], valid: Bool[Array, " B"
     mask = valid.reshape(valid.shape + (1,) * (x.ndim - 1))
     n = jnp.sum(valid, dtype=x.dtype)
     mean = jnp.sum(jnp.where(mask, x, 0), axis=0) / jnp.maximum(n, 1)
-    var = jnp.sum(jnp.where(mask, (x - mean) ** 2, 0), axis=0) / jnp.maximum(n, 1)
+    var = jnp.sum(jnp.where(mask, (x - mean[None]) ** 2, 0), axis=0) / jnp.maximum(n, 1)
 
     total = jnp.maximum(moments.seen + n, 1)
     delta = mean - moments.mean
@@ -76,7 +76,9 @@ class ObservationNormalizer(Normalizer):
         return jax.lax.rsqrt(self.moments.var + _EPS)
 
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
-        z = (obs - self.moments.mean) * self.inverse_std
+        ahead = range(obs.ndim - 1)
+        z = obs - jnp.expand_dims(self.moments.mean, ahead)
+        z = z * jnp.expand_dims(self.inverse_std, ahead)
         return jnp.clip(z, -self.clip, self.clip)
 
     def update(

@@ -114,13 +114,18 @@ class KFAC(Geometry):
         # sum of squares.
         squares = sum(jnp.trace(moment) for moment in (*new.inputs, *new.cotangents))
         counts = (total > 0) & jnp.isfinite(squares)
-        batches = state.batches + counts
+        batches = state.batches + counts.astype(state.batches.dtype)
         # Until the average is 1/(1 − decay) batches long it is the plain mean of all of them.
-        past = jnp.minimum(self.decay, 1.0 - 1.0 / jnp.maximum(batches, 1))
-        mixed = jax.tree.map(
-            lambda a, b: jnp.where(counts, past * a + (1.0 - past) * b, a), state, new
+        past = jnp.minimum(self.decay, 1.0 - 1.0 / jnp.maximum(batches, 1).astype(total.dtype))
+
+        def mixed(a: Array, b: Array) -> Array:
+            return jnp.where(counts, past * a + (1.0 - past) * b, a)
+
+        return KFACState(
+            inputs=jax.tree.map(mixed, state.inputs, new.inputs),
+            cotangents=jax.tree.map(mixed, state.cotangents, new.cotangents),
+            batches=batches,
         )
-        return mixed._replace(batches=batches)
 
     def _rest(self, local: LocalModel) -> Params:
         """The damped exact natural direction of the parameters outside the layers, `None` within

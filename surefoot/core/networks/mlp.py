@@ -66,7 +66,8 @@ class MLP(eqx.Module):
             if i > 0:
                 x = self.activation(x)
             inputs.append(x)
-            x = (matmul_with_transpose(x, w) if x.ndim == 2 else x @ w) + b + perturbation
+            product = matmul_with_transpose(x, w) if x.ndim == 2 else x @ w
+            x = product + jnp.expand_dims(b, range(x.ndim - 1)) + perturbation
         return x, tuple(inputs)
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:

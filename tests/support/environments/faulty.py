@@ -50,6 +50,18 @@ class Counter(gymnasium.Env):
         return self._steps + a + b
 
 
+class Reuses(Counter):
+    """Returns the same array every time, overwritten by each step and each reset."""
+
+    def __init__(self, length=10**6):
+        super().__init__(length)
+        self._array = np.empty(2)
+
+    def _observation(self):
+        self._array[:] = super()._observation()
+        return self._array
+
+
 class Dies(Counter):
     def misbehave(self):
         os.kill(os.getpid(), signal.SIGKILL)
