@@ -75,8 +75,9 @@ def inspected(ppo):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
-    """A run of REINFORCE."""
-    return train(tmp_path_factory.mktemp("runs") / "short", discount=0.9)
+    """Another run of the same method, whose numbers alone differ."""
+    folder = tmp_path_factory.mktemp("runs") / "short"
+    return train(folder, "ppo_clip", **PPO, discount=0.9, clip=0.3)
 
 
 def contents(folder):
@@ -379,12 +380,15 @@ def test_a_run_of_worker_processes_is_replayed_bit_for_bit(ppo, tmp_path):
     assert (update.began, update.exact) == (1, True)
 
 
-def test_the_clip_of_a_learner_of_ones_own_is_read_off_it(short):
+def test_the_clip_of_a_learner_of_ones_own_is_read_off_it(short, monkeypatch):
     recipe = sf.recipes.PPOClip(clip=0.3)
     assert reproduce._clip(recipe.build()) == pytest.approx(0.3)
     plain = sf.Algorithm(sf.Step(sf.Clipped(0.25), sf.Euclidean(), sf.Fixed(0.1)))
     assert reproduce._clip(plain) == 0.25
-    assert sf.inspect(short, 4).update.clip is None
+    assert reproduce._clip(sf.recipes.Reinforce().build()) is None
+    assert sf.inspect(short, 4).curves.clip == np.float32(0.3)
+    monkeypatch.setattr(reproduce, "_clip", lambda _: None)
+    assert sf.inspect(short, 4).curves.clip == 0.2
 
 
 def test_episodes_that_began_anew_in_between_cannot_be_replayed(tmp_path):
@@ -452,8 +456,8 @@ def test_the_command_prints_and_writes(short, tmp_path, capsys):
     table, figure = tmp_path / "curves.csv", tmp_path / "curves.png"
     assert main(["inspect", str(short), "--out", str(table)]) == 0
     out = capsys.readouterr().out
-    assert "reinforce on CartPole-v1, iteration 4, replayed from a checkpoint before" in out
-    assert "clip 0.2, β 1, γ 0.9, " in out
+    assert "ppo_clip on CartPole-v1, iteration 4, replayed from a checkpoint before" in out
+    assert "clip 0.3, β 1, γ 0.9, " in out
     assert f"written: {table}" in out
     lines = [line.split(",") for line in table.read_text().splitlines()]
     assert lines[0] == list(inspection.CURVES)

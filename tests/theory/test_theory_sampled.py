@@ -105,7 +105,8 @@ def visited():
 def exact_direction(policy):
     """The same from the table, with the dense Fisher matrix, in float64."""
     theta, static = eqx.partition(policy, eqx.is_inexact_array)
-    jacobian = jax.jacrev(lambda theta: eqx.combine(theta, static)(jnp.eye(STATES)).logits)(theta)
+    logits = jax.jacrev(lambda theta: eqx.combine(theta, static)(jnp.eye(STATES)).logits)
+    jacobian = jax.jit(logits)(theta)
     J = np.concatenate(
         [np.asarray(x, float).reshape(STATES, ACTIONS, -1) for x in jax.tree.leaves(jacobian)], -1
     )
