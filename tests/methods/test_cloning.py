@@ -63,7 +63,9 @@ def test_the_l2_regularizer_is_added_to_the_gradient_ahead_of_adam(x64):
     likelihood = sf.LocalModel(sf.Likelihood(), policy, batch).grad
     loss = jax.tree.map(lambda g, p: -g + 0.3 * p, likelihood, policy)
     adam = optax.adam(0.01)
-    updates, _ = adam.update(loss, adam.init(policy))
+    # Optax raises a decay to the power of its count of steps, an integer.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = adam.update(loss, adam.init(policy))
     left = 1.0 - batch.progress  # The rate falls linearly.
     np.testing.assert_allclose(vector(new), vector(policy) + left * vector(updates), rtol=1e-9)
 
