@@ -111,7 +111,9 @@ def test_the_l2_regularizer_is_added_to_the_gradient_ahead_of_adam(x64):
         likelihood = sf.LocalModel(sf.Likelihood(), policy, batch).grad
         loss = jax.tree.map(lambda g, p: -g + 0.3 * p, likelihood, policy)
         adam = optax.adam(0.01)
-        return adam.update(loss, adam.init(policy))[0]
+        # Optax raises a decay to the power of its count of steps, an integer.
+        with jax.numpy_dtype_promotion("standard"):
+            return adam.update(loss, adam.init(policy))[0]
 
     new, updates = taken(step, policy, batch), by_hand(policy, batch)
     left = 1.0 - float(batch.progress)  # The rate falls linearly.

@@ -60,7 +60,7 @@ def test_a_noisy_quadratic_is_solved_within_one_percent():
         key, t = inputs
         sample_key, noise_key = jax.random.split(key)
         members = method.sample(sample_key, mean, std)
-        returns = -jnp.sum((members - optimum) ** 2, axis=1)
+        returns = -jnp.sum((members - optimum[None]) ** 2, axis=1)
         returns += 1e-3 * jax.random.normal(noise_key, returns.shape)
         mean, std, _ = method.refit(members, returns, 0.5 * (1 - t / generations))
         return (mean, std), None

@@ -68,8 +68,8 @@ FAULTS = (
     Fault(
         "last-row-of-an-episode-lost",
         "agents/playing/episodes.py",
-        "ended_before = jnp.cumsum(done, axis=0) - done",
-        "ended_before = jnp.cumsum(done, axis=0)",
+        "ended_before = ended - done.astype(ended.dtype)",
+        "ended_before = ended",
         "On the device the last step of an episode counts in no return and no recording.",
         ("test_agent.py", "test_demonstrations.py"),
     ),

@@ -100,15 +100,15 @@ FAULTS = (
     Fault(
         "actions-not-clipped",
         "envs/spaces/actions.py",
-        "jnp.clip(raw * self.scale + self.offset, self.low, self.high)",
-        "raw * self.scale + self.offset",
+        "jnp.clip(raw * scale + offset, low, high)",
+        "raw * scale + offset",
         "Environments receive actions that do not lie in their space.",
         ("test_spaces.py",),
     ),
     Fault(
         "discrete-start-not-added",
         "envs/spaces/actions.py",
-        "(raw + self.start).reshape(*batch, *self.shape)",
+        "(raw + _for_batch(self.start, raw)).reshape(*batch, *self.shape)",
         "raw.reshape(*batch, *self.shape)",
         "Discrete(n, start=1) is acted in from 0 on.",
         ("test_spaces.py",),

@@ -131,7 +131,8 @@ def device_episodes(
     start, steps = jax.random.split(key)
     keys = jax.random.split(steps, env.time_limit)
     done, kept = jax.lax.scan(step, env.init(start, episodes), keys)[1]
-    ended_before = jnp.cumsum(done, axis=0) - done
+    ended = jnp.cumsum(done, axis=0)
+    ended_before = ended - done.astype(ended.dtype)
     return ended_before == 0, kept
 
 

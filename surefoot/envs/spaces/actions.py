@@ -53,15 +53,19 @@ class BoxMap(ActionMap):
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def __call__(self, raw: Array) -> Array:
-        action = jnp.clip(raw * self.scale + self.offset, self.low, self.high)
+        scale, offset, low, high = (
+            _for_batch(x, raw) for x in (self.scale, self.offset, self.low, self.high)
+        )
+        action = jnp.clip(raw * scale + offset, low, high)
         return action.reshape(*raw.shape[:-1], *self.shape)
 
     def inverse(self, action: Array | np.ndarray) -> Array:
         """(action − offset)/scale [*batch, D], float32; 0 where the bounds are one number."""
         action = jnp.asarray(action, self.scale.dtype)
         flat = action.reshape(*action.shape[: action.ndim - len(self.shape)], -1)
-        single = self.scale == 0.0
-        return jnp.where(single, 0.0, (flat - self.offset) / jnp.where(single, 1.0, self.scale))
+        scale, offset = _for_batch(self.scale, flat), _for_batch(self.offset, flat)
+        single = scale == 0.0
+        return jnp.where(single, 0.0, (flat - offset) / jnp.where(single, 1.0, scale))
 
 
 class IntegerMap(ActionMap):
@@ -73,14 +77,20 @@ class IntegerMap(ActionMap):
 
     def __call__(self, raw: Array) -> Array:
         batch = raw.shape[:-1] if self.flat else raw.shape
-        return (raw + self.start).reshape(*batch, *self.shape)
+        return (raw + _for_batch(self.start, raw)).reshape(*batch, *self.shape)
 
     def inverse(self, action: Array | np.ndarray) -> Array:
         """The action less the start, integers: [*batch] for `Discrete`, otherwise [*batch, D]."""
         action = jnp.asarray(action, self.start.dtype)
         batch = action.shape[: action.ndim - len(self.shape)]
         raw = action.reshape(*batch, -1) if self.flat else action
-        return raw - self.start
+        return raw - _for_batch(self.start, raw)
+
+
+def _for_batch(entry: Array, batch: Array) -> Array:
+    """What every entry of a batch has, with a dimension of size one for each of the batch's; a
+    scalar as it is."""
+    return entry if entry.ndim == 0 else jnp.expand_dims(entry, range(batch.ndim - entry.ndim))
 
 
 def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap:

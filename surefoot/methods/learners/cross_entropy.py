@@ -117,9 +117,9 @@ class CrossEntropy(Learner):
         valid = jnp.sum(data.valid, dtype=jnp.int32)
         sizes = sum(x.size for x in jax.tree.leaves(std))
         metrics = CrossEntropyMetrics(
-            kl_mean=jnp.sum(kl) / valid,
+            kl_mean=jnp.sum(kl) / valid.astype(kl.dtype),
             kl_max=jnp.max(kl),
-            entropy=jnp.sum(jnp.where(data.valid, new.entropy(), 0.0)) / valid,
+            entropy=jnp.sum(jnp.where(data.valid, new.entropy(), 0.0)) / valid.astype(kl.dtype),
             population_return=jnp.mean(returns),
             elite_return=jnp.mean(returns[elite]),
             search_std=optax.tree.norm(std) / sizes**0.5,
@@ -141,7 +141,8 @@ class CrossEntropy(Learner):
         keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
 
         def draw(k: PRNGKeyArray, m: Array, s: Array) -> Array:
-            return m + s * jax.random.normal(k, (self.population, *m.shape), m.dtype)
+            noise = jax.random.normal(k, (self.population, *m.shape), m.dtype)
+            return m[None] + s[None] * noise
 
         return jax.tree.map(draw, keys, mean, std)
 
@@ -166,4 +167,4 @@ def member_returns(trajectory: Trajectory) -> Float[Array, " N"]:
     count = jnp.sum(ended, axis=0)
     total = jnp.sum(jnp.where(ended, trajectory.episode_return, 0.0), axis=0)
     earned = jnp.sum(jnp.where(trajectory.valid, trajectory.reward, 0.0), axis=0)
-    return jnp.where(count > 0, total / jnp.maximum(count, 1), earned)
+    return jnp.where(count > 0, total / jnp.maximum(count, 1).astype(total.dtype), earned)
