@@ -113,6 +113,8 @@ class Suite:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(scratch), before, str(self.checkout)])),
             "PLANTED_FAULTS_RECORD": str(record),
             "SUREFOOT_TEST_CACHE": str(self.cache),
+            # What a user adds to pytest's options is not for these.
+            "PYTEST_ADDOPTS": "",
             # An example that a fault makes fail is none of the checkout's.
             "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "hypothesis"),
         }
