@@ -252,7 +252,9 @@ def python_of(text):
 
 
 def test_the_card_of_a_runs_best_agent_tells_of_the_run(run, tmp_path):
-    folder = shutil.copytree(run, tmp_path / "run")
+    # Not what other tests have exported there.
+    ignore = shutil.ignore_patterns(*FORMATS)
+    folder = shutil.copytree(run, tmp_path / "run", ignore=ignore)
     shutil.copytree(folder / "agent", folder / "best")
     number, _, err = cli("export", folder / "best", "--episodes", "0")
     assert (number, err) == (0, "")
