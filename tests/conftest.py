@@ -1,6 +1,8 @@
 """Every test runs with the shapes and types of the core's annotations checked at run time."""
 
 import contextlib
+import importlib.metadata
+import platform
 import sys
 from pathlib import Path
 
@@ -30,6 +32,8 @@ CORE = (
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):
     import surefoot.runs.train
 
+from support.runs import SharedRuns
+
 surefoot.common.jax_setup.configure_before_compute()
 
 # Programs that differ in numbers only are compiled once; a run keeps 32 of them, the tests all.
@@ -48,9 +52,6 @@ def pytest_unconfigure(config):
 
 def versions():
     """Of what results depend on, in a line."""
-    import importlib.metadata
-    import platform
-
     found = [f"Python {platform.python_version()}"]
     for name in ("jax", "gymnasium", "mujoco"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -68,8 +69,6 @@ def _programs_are_dropped_near_the_limit():
 def trained(tmp_path_factory, request):
     """`trained(algorithm, environment, **options)` is the folder of a finished run, which the tests
     of all processes share."""
-    from support.runs import SharedRuns
-
     base = tmp_path_factory.getbasetemp()
     shared = SharedRuns((base.parent if hasattr(request.config, "workerinput") else base) / "runs")
     yield shared
