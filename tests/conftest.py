@@ -40,6 +40,13 @@ surefoot.common.jax_setup.configure_before_compute()
 surefoot.common.compile_cache.MAX_PROGRAMS = 10_000
 
 
+mappings = compiled.Mappings()
+
+
+def pytest_runtest_logfinish():
+    mappings.look()
+
+
 def pytest_sessionstart(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
@@ -57,12 +64,6 @@ def versions():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{name} {importlib.metadata.version(name)}")
     return ", ".join(found)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _programs_are_dropped_near_the_limit():
-    yield
-    compiled.drop_if_many()
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,23 @@ def test_of_too_large_a_folder_the_oldest_programs_go(tmp_path):
     assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_near_the_limit_of_mappings_all_programs_are_forgotten(monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(compiled, "forget_programs", lambda: forgotten.append(1))
+    mappings = compiled.Mappings()
+    monkeypatch.setattr(compiled, "SHARE", 0.0)
+    mappings.look()
+    assert not forgotten, "nothing was compiled"
+    jax.jit(lambda x: x + 0.125)(1.0)
+    mappings.look()
+    mappings.look()
+    assert forgotten == [1]
+    monkeypatch.setattr(compiled, "SHARE", 1.0)
+    jax.jit(lambda x: x + 0.25)(1.0)
+    mappings.look()
+    assert forgotten == [1]
+
+
 def test_cases_that_are_not_named_are_slow():
     quick, late = cases([1, 2], fast=[1])
     assert quick == 1

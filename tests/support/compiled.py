@@ -25,9 +25,9 @@ DAY = 86_400
 #: Bytes that the common folder holds; what was compiled first goes first.
 LARGEST = 2**31
 
-#: Shares of the memory mappings that the system allows a process. A compiled program takes about
-#: three, and a process that runs out of them crashes.
-SHARE = 0.5
+#: Of the memory mappings that the system allows a process. A program takes some for each of its
+#: kernels, and the compiler crashes where there are no more.
+SHARE = 0.6
 
 
 def configure():
@@ -84,19 +84,39 @@ def _shrink(folder, largest):
         size -= bytes_
 
 
-def drop_if_many():
-    """Forget all programs if this process is near the limit of memory mappings."""
+class Mappings:
+    """Forgets all programs where a process comes near the limit of memory mappings; asked after
+    every test, it looks only where programs have come."""
+
+    def __init__(self):
+        import jax
+
+        self._came = False
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+    def _listen(self, event, duration, **_):
+        self._came |= event == "/jax/core/compile/backend_compile_duration"
+
+    def look(self):
+        if not self._came:
+            return
+        self._came = False
+        try:
+            limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+            with Path("/proc/self/maps").open("rb") as maps:
+                mapped = sum(1 for _ in maps)
+        except OSError:  # Another system than Linux.
+            return
+        if mapped > SHARE * limit:
+            forget_programs()
+
+
+def forget_programs():
+    """Drop all compiled programs of this process."""
     import jax
 
     from surefoot.common import compile_cache
 
-    try:
-        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
-        with Path("/proc/self/maps").open("rb") as maps:
-            mapped = sum(1 for _ in maps)
-    except OSError:
-        return
-    if mapped > SHARE * limit:
-        compile_cache._programs.clear()
-        jax.clear_caches()
-        gc.collect()
+    compile_cache._programs.clear()
+    jax.clear_caches()
+    gc.collect()
