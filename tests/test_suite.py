@@ -4,8 +4,9 @@ import os
 
 import jax
 import pytest
+from jax._src import compilation_cache
 
-from support import compiled
+from support import compiled, runs
 from support.suites import cases
 
 
@@ -15,15 +16,18 @@ def test_programs_go_into_a_folder_of_this_process_whose_name_is_in_no_programs_
     assert jax.config.jax_persistent_cache_enable_xla_caches == "none"
 
 
-def test_a_folder_is_filled_from_another_and_never_written_over(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    for folder, names in ((one, "ab"), (other, "bc")):
+def test_new_programs_that_are_whole_are_given_to_all(tmp_path):
+    own, common = tmp_path / "own", tmp_path / "common"
+    for folder, names in ((own, "ab"), (common, "bc")):
         folder.mkdir()
         for name in names:
-            (folder / f"{name}-cache").write_text(folder.name)
-    compiled._link(one, other)
-    told = {path.name[0]: path.read_text() for path in other.iterdir()}
-    assert told == {"a": "one", "b": "other", "c": "other"}
+            program = compilation_cache.compress_executable(folder.name.encode() * 99)
+            (folder / f"{name}-cache").write_bytes(program)
+    (own / "d-cache").write_bytes(program[:-4])
+    compiled._publish(own, common)
+    unpack = compilation_cache.decompress_executable
+    told = {path.name[0]: unpack(path.read_bytes())[:3] for path in common.iterdir()}
+    assert told == {"a": b"own", "b": b"com", "c": b"com"}
 
 
 def test_of_too_large_a_folder_the_oldest_programs_go(tmp_path):
@@ -49,6 +53,38 @@ def test_near_the_limit_of_mappings_all_programs_are_forgotten(monkeypatch):
     jax.jit(lambda x: x + 0.25)(1.0)
     mappings.look()
     assert forgotten == [1]
+
+
+def test_a_run_is_made_once_and_whoever_changes_it_fails(tmp_path, monkeypatch):
+    made = []
+
+    def train(algorithm, env, *, out, **options):
+        made.append((algorithm, env, options["num_envs"]))
+        out.mkdir(parents=True)
+        (out / "metrics.jsonl").write_text("{}")
+
+    monkeypatch.setattr(runs.sf, "train", train)
+    one, other = runs.SharedRuns(tmp_path / "runs"), runs.SharedRuns(tmp_path / "runs")
+    assert one("trpo") == other("trpo") != one("trpo", num_envs=2)
+    assert made == [("trpo", "CartPole-v1", 4), ("trpo", "CartPole-v1", 2)]
+    one.check()
+    (other("trpo") / "metrics.jsonl").write_text("{ }")
+    with pytest.raises(AssertionError, match="it takes a copy"):
+        one.check()
+
+
+def test_a_run_that_failed_is_made_anew(tmp_path, monkeypatch):
+    def train(algorithm, env, *, out, **options):
+        out.mkdir(parents=True)
+        if not fine:
+            raise OSError("full")
+
+    monkeypatch.setattr(runs.sf, "train", train)
+    shared, fine = runs.SharedRuns(tmp_path), False
+    with pytest.raises(OSError, match="full"):
+        shared()
+    fine = True
+    assert shared().is_dir()
 
 
 def test_cases_that_are_not_named_are_slow():

@@ -38,13 +38,13 @@ def dot(a: Params, b: Params) -> Float[Array, ""]:
     return optax.tree.vdot(a, b)
 
 
-def move(params: Params, direction: Params, scale: Float[Array, ""]) -> Params:
+def move(params: Params, direction: Params, scale: Float[Array, ""] | float) -> Params:
     """Params + scale·direction, bit for bit `params` where the scale is zero."""
     theta, static = eqx.partition(params, eqx.is_inexact_array)
 
     def moved(p: Array, d: Array) -> Array:
         # Not a sum alone: 0·NaN would be NaN.
-        return jnp.where(scale == 0, p, p + scale.astype(d.dtype) * d)
+        return jnp.where(scale == 0, p, p + jnp.asarray(scale, d.dtype) * d)
 
     return eqx.combine(jax.tree.map(moved, theta, direction), static)
 

@@ -36,8 +36,9 @@ def configure():
     root = Path(os.environ.get(VARIABLE) or FOLDER)
     root.mkdir(parents=True, exist_ok=True)
     for left in root.glob(f"{PRIVATE}*"):
-        if time.time() - left.stat().st_mtime > DAY:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # Another process takes its own off.
+            if time.time() - left.stat().st_mtime > DAY:
+                shutil.rmtree(left, ignore_errors=True)
     own = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=root))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = "-1"
@@ -52,22 +53,39 @@ def configure():
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     common = root / f"{python}-jax{importlib.metadata.version('jax')}-{processor()}"
     common.mkdir(exist_ok=True)
-    _link(common, own)
+    for path in common.glob("*-cache"):
+        with contextlib.suppress(FileNotFoundError):
+            os.link(path, own / path.name)
 
     def finish():
-        _link(own, common)
-        shutil.rmtree(own)
+        _publish(own, common)
+        shutil.rmtree(own, ignore_errors=True)  # A process that a test left may still write.
         _shrink(common, LARGEST)
 
     return finish
 
 
-def _link(folder, other):
-    """Give the other folder the programs of this one that it lacks."""
-    for path in folder.glob("*-cache"):
+def _publish(own, common):
+    """Give the common folder the programs of this one that it lacks, but for those that a process
+    was ended while it wrote."""
+    for path in own.glob("*-cache"):
+        if (common / path.name).exists() or not _is_whole(path):
+            continue
         # Another process may take one off, or be the first to bring one.
         with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.link(path, other / path.name)
+            os.link(path, common / path.name)
+
+
+def _is_whole(program):
+    """Whether the file can be unpacked. It could be read where it is, and JAX would warn of it in
+    every session to come."""
+    from jax._src import compilation_cache
+
+    try:
+        compilation_cache.decompress_executable(program.read_bytes())
+    except Exception:
+        return False
+    return True
 
 
 def _shrink(folder, largest):

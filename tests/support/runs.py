@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 from filelock import FileLock
 
@@ -29,6 +30,7 @@ class SharedRuns:
         self._root.mkdir(exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not contents.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # Of one that failed.
                 sf.train(algorithm, env, out=folder, **options)
                 contents.write_text(json.dumps(_contents(folder)))
         self._used[folder] = json.loads(contents.read_text())

@@ -62,7 +62,7 @@ def train(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trpo(train):
-    return train("trpo")
+    return train("trpo", critic_minibatch_size=32)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def without_timing(rows):
 
 
 def test_the_same_seed_gives_the_same_bits_on_the_host(trpo, train):
-    again = train("trpo")
+    again = train("trpo", critic_minibatch_size=32)
     assert_identical(leaves(trpo.run.state), leaves(again.run.state))
     assert without_timing(trpo.rows) == without_timing(again.rows)
 
@@ -117,7 +117,7 @@ def test_an_algorithm_composed_by_hand_is_the_recipe(trpo, train):
             sf.Fisher(sf.CG(10), damping=0.1),
             sf.Backtrack(sf.KLBall(MAX_KL), max_kl=MAX_KL),
         ),
-        sf.Epochs(critic, epochs=20, minibatch_size=128),
+        sf.Epochs(critic, epochs=20, minibatch_size=32),
         discount=0.99,
         gae_lambda=0.95,
     )
