@@ -9,7 +9,6 @@ from support.problems import stream
 from surefoot.core.data.advantages import finished, gae, standardize
 from surefoot.methods.learners.diagnostics import explained_variance
 
-T, N = 24, 5  # Of `stream`.
 compiled_gae = jax.jit(gae)
 compiled_standardize = jax.jit(standardize)
 compiled_explained_variance = jax.jit(explained_variance)
