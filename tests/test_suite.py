@@ -1,6 +1,7 @@
 """The tests' own tools: which programs are kept, which cases are slow, where the time goes."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -38,6 +39,7 @@ def test_of_too_large_a_folder_the_oldest_programs_go(tmp_path):
     assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells")
 def test_near_the_limit_of_mappings_all_programs_are_forgotten(monkeypatch):
     forgotten = []
     monkeypatch.setattr(compiled, "forget_programs", lambda: forgotten.append(1))
