@@ -491,7 +491,7 @@ def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path)
     import optax
 
     def learner(rate):
-        policy = sf.Step(sf.Score(), sf.Optax(optax.sgd, learning_rate=1.0), sf.Fixed(rate))
+        policy = sf.Step(sf.Score(), sf.Optax(optax.adam, learning_rate=1.0), sf.Fixed(rate))
         return sf.Algorithm(policy)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
