@@ -492,9 +492,17 @@ def test_nothing_heavy_is_imported_before_something_is_computed(code):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_seeds_at_once_leave_a_run_each(here):
+@pytest.mark.parametrize(
+    "method",
+    [
+        ["reinforce", *TINY[:3], "--no-baseline"],
+        pytest.param(["trpo", *TINY], marks=pytest.mark.slow),
+    ],
+    ids=lambda method: method[0],
+)
+def test_seeds_at_once_leave_a_run_each(method, here):
     options = ["--backend=device", "--steps=128", "--out=both", "--seed=7", "--seeds=2"]
-    ran = run("train", "reinforce", "CartPole-v1", *TINY[:3], "--no-baseline", *options)
+    ran = run("train", method[0], "CartPole-v1", *method[1:], *options)
     assert ran.code == 0, ran.err
     assert "seeds 7 to 8 at once" in ran.out
     assert "over the seeds" in ran.out

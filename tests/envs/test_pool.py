@@ -85,11 +85,15 @@ def assert_alike(env_id, size, episodes=200):
     env.close()
 
 
-def test_training_is_the_same_every_time_and_the_agent_plays_on_gymnasium():
+@pytest.mark.parametrize(
+    ("algorithm", "given"),
+    [("reinforce", {"baseline": False}), pytest.param("trpo", {}, marks=pytest.mark.slow)],
+)
+def test_training_is_the_same_every_time_and_the_agent_plays_on_gymnasium(algorithm, given):
     options = {"backend": "envpool", "num_envs": 5, "horizon": 32, "steps": 5 * 32 * 4}
     runs = []
     for _ in "ab":
-        run = prepare("reinforce", "CartPole-v1", {**options, "hidden": (8,), "baseline": False})
+        run = prepare(algorithm, "CartPole-v1", {**options, "hidden": (8,), **given})
         told = list(run.iterations())
         runs.append((jax.tree.leaves(run.state.policy), [row.metrics for row in told]))
     for a, b in zip(runs[0][0], runs[1][0], strict=True):

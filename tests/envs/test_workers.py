@@ -22,6 +22,7 @@ import pytest
 import surefoot as sf
 from support import runs
 from support.environments import faulty
+from support.suites import cases
 from surefoot.cli.main import main
 from surefoot.common.errors import FailedEnvironmentError
 from surefoot.core.data.advantages import gae
@@ -301,9 +302,10 @@ def test_a_training_run_survives_kills_and_keeps_to_its_budget():
         assert np.isfinite(leaf).all()
 
 
-def test_lost_steps_are_of_the_budget():
+@pytest.mark.parametrize("baseline", cases([True, False], fast=[False]))
+def test_lost_steps_are_of_the_budget(baseline):
     """Three of four rows are lost in every batch: the run ends where it would have without."""
-    options = {"num_envs": 1, "horizon": 4, "hidden": (4,), "steps": 12, "baseline": False}
+    options = {"num_envs": 1, "horizon": 4, "hidden": (4,), "steps": 12, "baseline": baseline}
     run = prepare(
         "reinforce", faulty.Counter, {**options, "vectorization": "async", "max_env_restarts": 99}
     )
@@ -501,10 +503,17 @@ def test_an_interrupted_run_leaves_no_process_behind(sent, tmp_path):
     assert ("KeyboardInterrupt" in err) == (sent == signal.SIGINT)
 
 
-def train(env_id, out, *options):
-    tiny = ["--num-envs=2", "--horizon=8", "--steps=64", "--hidden=4", "--no-baseline"]
-    command = ["train", "reinforce", env_id, "--vectorization=async", f"--out={out}"]
-    return main([*command, *tiny, *options])
+METHODS = {"reinforce": "--no-baseline", "trpo": "--critic-minibatch-size=16"}
+
+
+@pytest.fixture(params=cases(METHODS, fast=["reinforce"]))
+def train(request):
+    def train(env_id, out, *options):
+        tiny = ["--num-envs=2", "--horizon=8", "--steps=64", "--hidden=4", METHODS[request.param]]
+        command = ["train", request.param, env_id, "--vectorization=async", f"--out={out}"]
+        return main([*command, *tiny, *options])
+
+    return train
 
 
 @pytest.fixture
@@ -522,7 +531,9 @@ def registered():
         del gymnasium.registry[env_id]
 
 
-def test_the_command_line_reports_a_defect_once_and_exits_with_1(registered, tmp_path, capsys):
+def test_the_command_line_reports_a_defect_once_and_exits_with_1(
+    train, registered, tmp_path, capsys
+):
     code = train(registered(faulty.RaisesAfter), tmp_path / "run")
     assert code == 1
     err = capsys.readouterr().err
@@ -532,7 +543,7 @@ def test_the_command_line_reports_a_defect_once_and_exits_with_1(registered, tmp
     assert len(rows) == 2
 
 
-def test_restarts_are_told_and_counted(registered, tmp_path, capsys):
+def test_restarts_are_told_and_counted(train, registered, tmp_path, capsys):
     assert train(registered(faulty.DiesAfter), tmp_path / "run") == 0
     out = capsys.readouterr().out
     told = (
@@ -546,7 +557,7 @@ def test_restarts_are_told_and_counted(registered, tmp_path, capsys):
     assert sum(row["valid_rows"] for row in rows) == 16 * len(rows) - restarts
 
 
-def test_the_limits_are_options(registered, tmp_path, capsys):
+def test_the_limits_are_options(train, registered, tmp_path, capsys):
     assert train(registered(faulty.DiesAfter), tmp_path / "a", "--max-env-restarts", "0") == 1
     assert "the run's 0 restarts are used up" in capsys.readouterr().err
     assert train("CartPole-v1", tmp_path / "b", "--env-timeout", "-1") == 2

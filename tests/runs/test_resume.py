@@ -50,6 +50,13 @@ class Hidden(gymnasium.Env):
         return self._at, -abs(float(action - self._at[0])), False, self._age == 20, {}
 
 
+class Continuous(Hidden):
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+
+    def step(self, action):
+        return super().step(action[0])
+
+
 class Secretive(Hidden):
     secret = np.random.default_rng()
 
@@ -98,7 +105,7 @@ def same(one, other):
 CASES = {
     "trpo": ("trpo", "CartPole-v1", {}),
     "ppo_kl": ("ppo_kl", "CartPole-v1", {"minibatch_size": 32}),
-    "acktr": ("acktr", Hidden, {}),
+    "acktr": ("acktr", Continuous, {}),
     "continuous": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
     "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
     "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),
@@ -161,10 +168,11 @@ def test_recorded_data_is_learned_from_as_if_there_had_been_no_break(trained, tm
     same(whole, broken)
 
 
-def test_several_seeds_go_on_together(tmp_path):
+@pytest.mark.parametrize("algorithm", cases(["trpo", "reinforce"], fast=["reinforce"]))
+def test_several_seeds_go_on_together(algorithm, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     options = {**SMALL, "backend": "device"}
-    seeds = "reinforce", "CartPole-v1", [3, 4]
+    seeds = algorithm, "CartPole-v1", [3, 4]
     sf.train_seeds(*seeds, out=whole, **options)
     with pytest.raises(KeyboardInterrupt):
         sf.train_seeds(*seeds, out=broken, display=lambda _: Interrupt(3), **options)
@@ -177,10 +185,10 @@ def test_several_seeds_go_on_together(tmp_path):
         same(whole / f"seed-{seed}", broken / f"seed-{seed}")
 
 
-def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(trained, tmp_path):
+@pytest.mark.parametrize("algorithm", cases(["ppo_clip", "ppo_kl"], fast=["ppo_kl"]))
+def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(algorithm, trained, tmp_path):
     folder = tmp_path / "run"
-    algorithm, env, options = CASES["ppo_kl"]
-    shutil.copytree(trained(algorithm, env, **SMALL, **options), folder)
+    shutil.copytree(trained(algorithm, **SMALL, minibatch_size=32), folder)
     shutil.rmtree(folder / "agent")
     sf.resume(folder)  # It is complete, and gets its agent back.
     assert len(untimed(folder)) == 5
@@ -215,14 +223,14 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 
-class Double(Hidden):
+class Double(Continuous):
     """Takes actions of double precision."""
 
     action_space = spaces.Box(-1.0, 1.0, (1,), np.float64)
 
     def step(self, action):
         self._at = self._at + np.float32(action[0] * np.pi)
-        return super().step(action[0])
+        return super().step(action)
 
 
 class Glitch(Hidden):
@@ -234,6 +242,10 @@ class Glitch(Hidden):
         self.life += 1
         seen, *rest = super().step(action)
         return (seen * np.float32(np.nan if self.life == 70 else 1.0), *rest)
+
+
+class ContinuousGlitch(Glitch, Continuous):
+    pass
 
 
 def test_actions_are_played_again_as_they_were(tmp_path):
@@ -257,11 +269,12 @@ def test_what_an_earlier_episode_left_in_an_environment_is_noticed(tmp_path):
     assert any("episodes begin anew" in note for note in shown.notes)
 
 
-def test_while_updates_are_refused_the_healthy_checkpoints_stay(tmp_path):
+@pytest.mark.parametrize("env", cases([Glitch, ContinuousGlitch], fast=[Glitch]))
+def test_while_updates_are_refused_the_healthy_checkpoints_stay(env, tmp_path):
     folder = tmp_path / "run"
     # Iterations have 32 steps of each environment: the third one is refused.
     with pytest.warns(RuntimeWarning, match="iteration 2 was refused"):
-        cut("trpo", Glitch, folder, after=3)
+        cut("trpo", env, folder, after=3)
     assert [row["refused"] for row in untimed(folder)] == [False, False, True]
     assert [int(p.name) for p in checkpoints.paths(folder / "checkpoints")] == [1, 2]
 
@@ -474,6 +487,19 @@ def test_output_that_nobody_can_read_does_not_end_a_run(tmp_path, monkeypatch):
     sf.load(tmp_path / "run")
 
 
+@pytest.mark.slow
+def test_output_that_nobody_can_read_does_not_end_a_process(tmp_path):
+    small = ["--num-envs=2", "--horizon=16", "--hidden=2", "--steps=64"]
+    command = ["train", "reinforce", "CartPole-v1", f"--out={tmp_path / 'run'}", *small]
+    code = "import sys; from surefoot.cli.main import main; code = main(sys.argv[1:])\n"
+    code += "import os; os._exit(code)"
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code, *command], stdout=full, env=env)
+    assert done.returncode == 0
+    sf.load(tmp_path / "run")
+
+
 def test_two_runs_cannot_have_one_folder(tmp_path):
     folder = tmp_path / "run"
 
@@ -491,7 +517,7 @@ def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path)
     import optax
 
     def learner(rate):
-        policy = sf.Step(sf.Score(), sf.Optax(optax.sgd, learning_rate=1.0), sf.Fixed(rate))
+        policy = sf.Step(sf.Score(), sf.Optax(optax.adam, learning_rate=1.0), sf.Fixed(rate))
         return sf.Algorithm(policy)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -158,15 +158,19 @@ def clips(update, curves):
     return [bool((x > curves.clip).any()) for x in beyond]
 
 
-@pytest.mark.slow
+SLOW = [
+    ("npg", {"env": "Pendulum-v1"}),
+    ("a2c_trust_region", {"discount": 0.95}),
+    ("ppo_kl", {"env": "Pendulum-v1", "beta": 0.5}),
+    ("trpo", {"backend": "device", "env": "Pendulum-v1"}),
+]
+
+
 @pytest.mark.parametrize(
     ("algorithm", "options"),
     [
-        ("npg", {"env": "Pendulum-v1"}),
-        ("a2c_trust_region", {"discount": 0.95}),
-        ("ppo_kl", {"env": "Pendulum-v1", "beta": 0.5}),
-        ("trpo", {"backend": "device", "env": "Pendulum-v1"}),
         ("reinforce", {"backend": "device"}),
+        *[pytest.param(*case, marks=pytest.mark.slow) for case in SLOW],
     ],
 )
 def test_other_methods_replay_bit_for_bit(algorithm, options, tmp_path):

@@ -3,7 +3,6 @@ keys of the loop on the device."""
 
 import threading
 import time
-from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -14,8 +13,8 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
+from support.compiled import forget_programs
 from support.runs import BATCH, TINY
-from surefoot.common import compile_cache
 from surefoot.core.distributions import DiagGaussian
 from surefoot.envs.device.classic import CartPole
 from surefoot.envs.device.device_env import DeviceState, DeviceTransition
@@ -132,10 +131,17 @@ def test_no_step_is_taken_beyond_the_budget_by_collecting_ahead():
     assert ahead == [(128, 256), (256, 384), (384, 384)]
 
 
-@pytest.mark.parametrize(("algorithm", "backend"), [("trpo", "host"), ("reinforce", "device")])
-def test_nothing_is_compiled_after_the_first_iterations(algorithm, backend, monkeypatch):
+@pytest.mark.parametrize(
+    ("algorithm", "backend"),
+    [
+        ("trpo", "host"),
+        ("reinforce", "device"),
+        pytest.param("trpo", "device", marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_is_compiled_after_the_first_iterations(algorithm, backend):
     # What other tests have compiled is of no account.
-    monkeypatch.setattr(compile_cache, "_programs", OrderedDict())
+    forget_programs()
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None

@@ -238,6 +238,7 @@ ACTION_SPACES = {
 
 #: Episodes of four steps fill the batch.
 TOYS = {"num_envs": 2, "horizon": 8, "hidden": (4,), "critic_minibatch_size": 8}
+METHODS = ["trpo", "ppo_clip", "reinforce", "reinforce with its baseline"]
 FAST = [
     ("trpo", "Box"),
     ("ppo_clip", "MultiDiscrete"),
@@ -250,7 +251,7 @@ FAST = [
     ("algorithm", "space"),
     [
         pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
-        for case in itertools.product(["trpo", "ppo_clip", "reinforce"], ACTION_SPACES)
+        for case in itertools.product(METHODS, ACTION_SPACES)
     ],
 )
 def test_every_action_space_trains_from_dict_observations(algorithm, space):
@@ -261,7 +262,7 @@ def test_every_action_space_trains_from_dict_observations(algorithm, space):
         options["baseline"] = False
     action_space = ACTION_SPACES[space]
     closed = Toy.closed
-    run = prepare(algorithm, lambda: Toy(action_space), options)
+    run = prepare(algorithm.split()[0], lambda: Toy(action_space), options)
     before = leaves(run.state.policy)
     (iteration,) = run.iterations()
     assert Toy.closed == closed + 2, "environments that the run made are closed"
