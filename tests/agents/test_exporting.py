@@ -207,16 +207,11 @@ def test_names_that_would_be_one_are_refused():
         inputs(space)
 
 
-TINY = {"hidden": (8,), "seed": 2}
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run's folder."""
-    out = tmp_path_factory.mktemp("runs") / "run"
-    options = {"num_envs": 2, "horizon": 64, "baseline": False, **TINY}
-    sf.train("reinforce", "CartPole-v1", steps=512, out=out, **options)
-    return out
+def run(trained, tmp_path_factory):
+    """The folder of a run, which exports are added to."""
+    run = trained("reinforce", baseline=False, seed=2)
+    return shutil.copytree(run, tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.mark.parametrize("recipe", ["cem", "bc"])
@@ -226,7 +221,7 @@ def test_recipes_without_a_gradient_of_returns_are_exported_too(recipe, run, tmp
         sf.demonstrations.save(sf.load(run).record(8), tmp_path / "data")
         options = {"data": tmp_path / "data"}
     # Training would compile for seconds and change numbers alone.
-    started = prepare(recipe, "CartPole-v1", {"steps": 1000, **options, **TINY})
+    started = prepare(recipe, "CartPole-v1", {"steps": 1000, "hidden": (8,), **options})
     agent = started.agent()
     started.close()
     batch = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
@@ -302,7 +297,7 @@ def test_the_file_says_where_it_is_from(run, exported):
         "task": "CartPole-v1",
         "recipe": "reinforce",
         "seed": "2",
-        "steps": "512",
+        "steps": "640",
         "surefoot_version": sf.__version__,
         "exported_by_surefoot": sf.__version__,
     }
@@ -328,7 +323,7 @@ def test_the_card_tells_returns_with_their_interval(run, exported):
     assert f"the last {len(last)} episodes of training" in text
     assert f"| {len(last)} | {last.mean():.2f} |" in text
     assert "| `baseline` | `false` |" in text
-    assert "512 environment steps" in text
+    assert "640 environment steps" in text
 
 
 def test_an_agent_that_knows_nothing_gets_a_card_that_says_so(tmp_path, monkeypatch):

@@ -64,16 +64,16 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-class Trained(NamedTuple):
+class Finished(NamedTuple):
     ran: Ran
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def finished(tmp_path_factory):
     place = tmp_path_factory.mktemp("trained")
     command = ["train", "trpo", "CartPole-v1", "--steps", "150", "--seed", "3", "--out", "run"]
-    return Trained(run(*command, *TINY, within=place), place / "run")
+    return Finished(run(*command, *TINY, within=place), place / "run")
 
 
 TRPO = ["train", "trpo", "CartPole-v1"]
@@ -163,9 +163,9 @@ def test_a_folder_below_a_file_is_refused(here):
     assert "which is a file" in refused(*TRPO, *TINY, "--steps", "64", "--out", "file/run")
 
 
-def test_a_corrupted_agent_is_refused(trained, here):
+def test_a_corrupted_agent_is_refused(finished, here):
     broken = here / "broken"
-    shutil.copytree(trained.folder / "agent", broken)
+    shutil.copytree(finished.folder / "agent", broken)
     arrays = broken / "arrays.safetensors"
     data = bytearray(arrays.read_bytes())
     data[-1] ^= 1
@@ -173,8 +173,8 @@ def test_a_corrupted_agent_is_refused(trained, here):
     assert "broken is no intact saved agent" in refused("evaluate", "broken")
 
 
-def test_a_run_writes_its_folder_and_says_where_and_how_much_it_trained(trained):
-    ran, folder = trained
+def test_a_run_writes_its_folder_and_says_where_and_how_much_it_trained(finished):
+    ran, folder = finished
     assert ran.code == 0, ran.err
     assert ran.err == ""
     assert "trpo on CartPole-v1: 128 steps (150 rounded down to whole batches of 64)" in ran.out
@@ -192,8 +192,8 @@ def test_a_run_writes_its_folder_and_says_where_and_how_much_it_trained(trained)
     assert "report: run/report.html" in ran.out
 
 
-def test_the_config_says_what_the_run_was(trained):
-    config = json.loads((trained.folder / "config.json").read_text())
+def test_the_config_says_what_the_run_was(finished):
+    config = json.loads((finished.folder / "config.json").read_text())
     assert config["algorithm"] == "trpo"
     assert config["environment"] == "CartPole-v1"
     assert config["steps"] == 128
@@ -207,16 +207,16 @@ def test_the_config_says_what_the_run_was(trained):
     assert "command" in config
 
 
-def test_the_metrics_hold_a_row_an_iteration(trained):
-    rows = runs.rows(trained.folder)
+def test_the_metrics_hold_a_row_an_iteration(finished):
+    rows = runs.rows(finished.folder)
     assert [row["steps"] for row in rows] == [64, 128]
 
 
-def test_the_means_on_the_screen_are_those_of_the_metrics(trained):
-    rows = runs.rows(trained.folder)
+def test_the_means_on_the_screen_are_those_of_the_metrics(finished):
+    rows = runs.rows(finished.folder)
     returns = [total for row in rows for total in row["episode_returns"]]
     mean = sum(returns) / len(returns)
-    assert f"mean return of the last {len(returns)} episodes: {mean:.1f}" in trained.ran.out
+    assert f"mean return of the last {len(returns)} episodes: {mean:.1f}" in finished.ran.out
 
 
 def test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen(capsys):
@@ -225,12 +225,12 @@ def test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen(capsys):
     assert capsys.readouterr().out == "mean return of the last 100 episodes: 7.0\n"
 
 
-def test_the_run_can_be_evaluated(trained):
-    command = ["evaluate", str(trained.folder), "--episodes", "3", "--seed", "5"]
+def test_the_run_can_be_evaluated(finished):
+    command = ["evaluate", str(finished.folder), "--episodes", "3", "--seed", "5"]
     first, again = run(*command), run(*command)
     assert first.code == 0, first.err
     assert first == again
-    result = sf.load(trained.folder).evaluate(3, 5)
+    result = sf.load(finished.folder).evaluate(3, 5)
     assert f"3 episodes: return {result.mean:.1f} ± {result.std:.1f}" in first.out
     sampled = run(*command, "--stochastic")
     assert sampled.code == 0
@@ -238,10 +238,10 @@ def test_the_run_can_be_evaluated(trained):
 
 
 @pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
-def test_the_agent_plays_on_another_environment_when_asked(trained):
-    ran = run("evaluate", str(trained.folder), "--episodes", "2", "--env", "CartPole-v0")
+def test_the_agent_plays_on_another_environment_when_asked(finished):
+    ran = run("evaluate", str(finished.folder), "--episodes", "2", "--env", "CartPole-v0")
     assert ran.code == 0, ran.err
-    line = refused("evaluate", str(trained.folder), "--env", "CartPol-v1")
+    line = refused("evaluate", str(finished.folder), "--env", "CartPol-v1")
     assert "Did you mean 'CartPole-v1'" in line
 
 
@@ -334,13 +334,13 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     assert set(here.iterdir()) == before
 
 
-def test_a_folder_that_holds_runs_names_one(trained):
-    line = refused("resume", str(trained.folder.parent))
-    assert line.endswith(f"it holds runs, {trained.folder} for instance\n")
+def test_a_folder_that_holds_runs_names_one(finished):
+    line = refused("resume", str(finished.folder.parent))
+    assert line.endswith(f"it holds runs, {finished.folder} for instance\n")
 
 
-def test_a_complete_run_says_so_and_how_it_is_made_longer(trained, here):
-    shutil.copytree(trained.folder, "run")
+def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here):
+    shutil.copytree(finished.folder, "run")
     ran = run("resume", "run", "--no-report")
     assert ran.code == 0, ran.err
     assert "trpo on CartPole-v1 is complete, 128 of 128 steps; --steps 192 or more" in ran.out

@@ -31,7 +31,7 @@ STEP_SIZES = {
     "backtrack": Backtrack(KLBall(RADIUS), max_kl=1.2 * RADIUS),
 }
 #: What every run of the tests has of the crossing: each geometry with each step size and with two
-#: distributions, each distribution with each step size and with two geometries.
+#: distributions, each distribution with each step size and with two geometries or more.
 PAIRS = [
     ("euclidean", "gaussian", ("fixed", "penalty")),
     ("euclidean", "bernoulli", ("ball", "backtrack")),

@@ -86,7 +86,8 @@ def test_its_agent_acts_and_its_page_is_written(name, copied, monkeypatch):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_it_stands_where_its_checkpoint_says(name, copied):
-    """Every array of learner and environments has kept its name, its shape and its type."""
+    """Every array that the checkpoint holds is in the state of learner and environments, with the
+    same values."""
     with restored(copied(name)) as (one,):
         assert not any("anew" in warning for warning in one.warnings)
         ours = to_named_arrays(learner=one.run.state)

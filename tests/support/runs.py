@@ -21,9 +21,11 @@ class SharedRuns:
         self._root, self._used = root, {}
 
     def __call__(self, algorithm="trpo", env="CartPole-v1", **options):
-        """The folder of a run of five iterations of `TINY`, unless `options` say otherwise, with
-        its last checkpoints. It is only read: who wants to change it takes a copy."""
-        options = {**TINY, "steps": 5 * BATCH, "checkpoint_every": 0, **options}
+        """The folder of a run of five iterations of the shapes of `TINY`, unless `options` say
+        otherwise, with its last checkpoints. It is only read: who wants to change it takes a copy.
+        """
+        options = {**TINY, "checkpoint_every": 0, **options}
+        options.setdefault("steps", 5 * options["num_envs"] * options["horizon"])
         name = json.dumps([algorithm, env, options], sort_keys=True)
         folder = self._root / f"{algorithm}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         contents = folder.with_suffix(".json")

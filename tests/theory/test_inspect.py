@@ -62,9 +62,9 @@ def train(folder, algorithm="reinforce", env="CartPole-v1", iterations=ITERATION
 
 
 @pytest.fixture(scope="module")
-def ppo(tmp_path_factory):
+def ppo(trained):
     """A run of PPO-Clip. So short a run's rate falls fast, and begins higher than the default."""
-    return train(tmp_path_factory.mktemp("runs") / "ppo", "ppo_clip", **PPO)
+    return trained("ppo_clip", **PPO)
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,9 @@ def inspected(ppo):
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory):
+def short(trained):
     """Another run of the same method, whose numbers alone differ."""
-    folder = tmp_path_factory.mktemp("runs") / "short"
-    return train(folder, "ppo_clip", **PPO, discount=0.9, clip=0.3)
+    return trained("ppo_clip", **PPO, discount=0.9, clip=0.3)
 
 
 def contents(folder):
