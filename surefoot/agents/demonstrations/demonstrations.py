@@ -94,7 +94,7 @@ def _cast(demonstrations: Demonstrations, name: str, dtype: Any) -> np.ndarray:
 def _check_finite(name: str, array: np.ndarray) -> None:
     finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if not finite.all():
-        row = int(finite.argmin())
+        row = int(np.argmin(finite))
         value = array[row][~np.isfinite(array[row])].flat[0]
         raise UsageError(
             f"{name} is {value} in row {row}; accepted are finite numbers: leave out the "
