@@ -21,6 +21,7 @@ from surefoot.agents.video import VideoRecorder
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
+from surefoot.common.files.json_reading import integer
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
@@ -28,6 +29,7 @@ from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_map
 from surefoot.envs.spaces.observations import encode, is_batched, observation_size
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
+from surefoot.envs.spaces.space_text import space_text
 
 _FORMAT = "surefoot agent"
 _FORMAT_VERSION = 1
@@ -57,6 +59,17 @@ class Agent:
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
+
+    def __repr__(self) -> str:
+        told, kinds = self.provenance, map(space_text, (self.observation_space, self.action_space))
+        text = " → ".join(kinds)
+        made = [repr(told[key]) for key in ("algorithm", "environment") if key in told]
+        if made:
+            text = f"{' on '.join(made)}, {text}"
+        steps = integer(told.get("trained_steps"))
+        if steps is not None:
+            text += f", trained for {steps:,} steps"
+        return f"<Agent: {text}>"
 
     @property
     def observation_space(self) -> spaces.Space:

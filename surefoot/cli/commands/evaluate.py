@@ -52,9 +52,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(result: Evaluation) -> None:
-    print(
-        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
-        f"(standard deviation over episodes), {result.returns.min():.1f} to "
-        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}",
-        flush=True,  # Before what is said of the video.
-    )
+    print(result, flush=True)  # Before what is said of the video.
