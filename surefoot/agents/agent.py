@@ -4,6 +4,7 @@ action map — that predicts, is evaluated, saved and loaded."""
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import numpy as np
 from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
+from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
-from surefoot.agents.video import VideoRecorder
+from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
@@ -56,6 +58,9 @@ class Agent:
         self.spec = spec
         self.environment = environment
         self.provenance = provenance or {}
+        #: The folder of the run that made the agent, if there is one.
+        self.run: Path | None = None
+        self._history: History | Callable[[], History] | None = None
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
@@ -78,6 +83,25 @@ class Agent:
     @property
     def action_space(self) -> spaces.Space:
         return self.spec.action_space
+
+    def attach_run(self, folder: Path | None, history: History | Callable[[], History]) -> None:
+        """Know the run that made the agent: its folder, if there is one, and its metrics, or what
+        reads them."""
+        self.run = folder and folder.absolute()
+        self._history = history
+
+    @property
+    def history(self) -> History:
+        """The metrics of the run that made the agent, a column a number: read when it is first
+        asked for. Raises `UsageError` where they are not known."""
+        if self._history is None:
+            raise UsageError(
+                "this agent knows no history; accepted is one that train or resume returned, or "
+                "load read from a run's folder"
+            )
+        if not isinstance(self._history, History):
+            self._history = self._history()
+        return self._history
 
     def predict(
         self,
@@ -113,6 +137,7 @@ class Agent:
         deterministic: bool = True,
         video: str | Path | None = None,
         video_episodes: int = 1,
+        render: bool = False,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
         Environments are made anew, but a vector environment is reset and used.
@@ -122,8 +147,15 @@ class Agent:
         an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
         is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
         were played, the `UsageError` has their `evaluation`.
+
+        `render` shows them in a window while they are played, one after another in one environment,
+        at the speed that the environment is watched at. It needs a display.
         """
         actor = self._actor(deterministic)
+        if render:
+            if video is not None:
+                raise UsageError("render and video; accepted is one of them")
+            return self._evaluate_in_window(actor, self._source(env), episodes, seed)
         if video is None:
             with self.opened(env, episodes) as where:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
@@ -133,6 +165,19 @@ class Agent:
             self.opened(env, episodes) as where,
         ):
             return film.evaluate(actor, where, episodes=episodes, seed=seed)
+
+    def _evaluate_in_window(
+        self, actor: Actor, source: EnvLike, episodes: int, seed: int
+    ) -> Evaluation:
+        if episodes < 1:
+            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        shown = open_window(source)
+        spaces = self.observation_space, self.action_space
+        try:
+            with opened(lambda: shown, *spaces, episodes=1) as where:
+                return evaluate(actor, where, episodes=episodes, seed=seed)
+        finally:
+            shown.close()
 
     def record(
         self,

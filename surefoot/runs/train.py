@@ -26,6 +26,8 @@ from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_disp
 from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.find_runs import is_run
+from surefoot.runs.folder.history_columns import history_of
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
 from surefoot.training.iteration import Iteration, merged
@@ -267,4 +269,9 @@ def load(path: str | Path) -> Agent:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
-    return Agent.load(inner)
+    agent = Agent.load(inner)
+    # That of the run, or the best of its evaluations.
+    folder = inner.parent
+    if is_run(folder):
+        agent.attach_run(folder, history_of(folder))
+    return agent

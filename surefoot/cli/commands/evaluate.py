@@ -23,6 +23,8 @@ class Evaluate(Play):
     """A new .mp4 file that shows the first of them."""
     video_episodes: int = at_least(1, 1)
     """Episodes that the video shows, one after another."""
+    render: bool = False
+    """Show the episodes in a window, one after another."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             deterministic=not options.stochastic,
             video=options.video,
             video_episodes=options.video_episodes,
+            render=options.render,
         )
     except UnfilmedError as error:
         _tell(error.evaluation)
