@@ -153,4 +153,12 @@ FAULTS = (
         "The video of a second environment begins where the first one did.",
         ("test_video.py",),
     ),
+    Fault(
+        "window-shared-by-all-copies",
+        "agents/agent.py",
+        "with opened(lambda: shown, *spaces, episodes=1) as where:",
+        "with opened(lambda: shown, *spaces, episodes=episodes) as where:",
+        "Several episodes are played in the one environment of the window at once.",
+        ("test_window.py",),
+    ),
 )
