@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
+from surefoot.agents.earlier_formats import from_format_1
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
@@ -21,7 +22,7 @@ from surefoot.agents.video import VideoRecorder
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
-from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -30,7 +31,7 @@ from surefoot.envs.spaces.observations import encode, is_batched, observation_si
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
 _FORMAT = "surefoot agent"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 
 class Agent:
@@ -78,7 +79,7 @@ class Agent:
         follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
         recurrent policies and are not used."""
         batched = is_batched(self.observation_space, observation)
-        obs = encode(self.observation_space, observation)
+        obs = encode(self.observation_space, observation, offset=offset_of(self.normalizer))
         size = observation_size(self.observation_space)
         if obs.ndim != 1 + batched or obs.shape[-1] != size:
             raise UsageError(
@@ -147,7 +148,11 @@ class Agent:
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         return opened(
-            self._source(env), self.observation_space, self.action_space, episodes=episodes
+            self._source(env),
+            self.observation_space,
+            self.action_space,
+            episodes=episodes,
+            offset=offset_of(self.normalizer),
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:
@@ -200,6 +205,8 @@ class Agent:
                 raise ValueError(f"its format is {manifest['format']!r}")
             if manifest["format_version"] > _FORMAT_VERSION:
                 raise ValueError("it was written by a newer version of surefoot")
+            if manifest["format_version"] == 1:
+                arrays = from_format_1(arrays)
             spec = PolicySpec(
                 observation_space=space_from_json(manifest["observation_space"]),
                 action_space=space_from_json(manifest["action_space"]),

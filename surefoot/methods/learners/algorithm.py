@@ -56,7 +56,9 @@ class Algorithm(Learner):
         done = (data.terminated | data.truncated) & valid
 
         scaler = state.scaler.update(data.reward, done, valid, self.discount)
-        obs = state.normalizer(data.obs)
+        updated = state.normalizer.update(data.obs, valid)
+        normalizer = state.normalizer.readied(updated)
+        obs = normalizer(data.obs)
         if state.critic is None:
             value = next_value = jnp.zeros_like(data.reward)
             gae_lambda: Scalar = 1.0
@@ -64,7 +66,7 @@ class Algorithm(Learner):
         else:
             gae_lambda = self.gae_lambda
             value = state.critic.value(obs)
-            next_value = state.critic.value(state.normalizer(data.next_obs))
+            next_value = state.critic.value(normalizer(data.next_obs))
             weight = valid.astype(value.dtype)
 
         advantage = gae(
@@ -126,9 +128,9 @@ class Algorithm(Learner):
         state = state._replace(
             policy=policy,
             policy_state=policy_state,
-            normalizer=state.normalizer.update(data.obs, valid),
+            normalizer=updated,
             scaler=scaler,
             key=key,
-            steps=state.steps + metrics.valid_rows,
+            steps=state.steps.plus(metrics.valid_rows),
         )
         return state, critic_batch, metrics
