@@ -258,7 +258,7 @@ def test_an_observation_space_without_an_encoding_is_refused():
 
 
 def test_a_long_episode_loses_no_reward():
-    """CartPole earns 1 a step, of which a return of 2²⁴ in float32 sees every second one at most."""
+    """CartPole earns 1 a step, of which a return of 2²⁴ in float32 sees every second one."""
     env = dataclasses.replace(DEVICE_ENVS["CartPole-v1"], time_limit=None)
     start = env.init(jax.random.key(0), 2)
     state = start._replace(episode_return=jnp.full(2, 2.0**24))

@@ -65,8 +65,8 @@ FAULTS = (
     Fault(
         "reset-in-the-middle-leaves-a-dummy",
         "envs/host/host_env.py",
-        "        self._resetting = np.zeros(self.num_envs, bool)\n        return self._encoded(self",
-        "        return self._encoded(self",
+        "self._resetting = np.zeros(self.num_envs, bool)\n        return self._encoded(self",
+        "return self._encoded(self",
         "After a reset in the middle the first row of some episodes counts for nothing.",
         ("test_host.py",),
     ),
