@@ -29,8 +29,12 @@ from surefoot.methods.learners.learner import Learner, TrainState, progress
 class Algorithm(Learner):
     """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
 
+    The first batch is seen through its own statistics; it was collected before there were any, by
+    a policy to which all observations were alike, and its `old` is that policy's.
+
     Without a critic the value is zero, returns are Monte Carlo (λ = 1 whatever `gae_lambda` is),
-    and rows of episodes that do not end within the batch get weight 0.
+    and rows of episodes that do not end within the batch get weight 0. A time limit then counts as
+    a termination: there is no value to put in the place of what would have come.
     """
 
     policy_update: Update
