@@ -46,7 +46,11 @@ def main(folder: Path) -> None:
     for name, (algorithm, env, options) in STOPPED.items():
         options = sized(algorithm, env, options)
         train(
-            f"{name}-{FORMAT}", algorithm, env, options, stop=lambda row, _: row["iteration"] + 1 < AFTER
+            f"{name}-{FORMAT}",
+            algorithm,
+            env,
+            options,
+            stop=lambda row, _: row["iteration"] + 1 < AFTER,
         )
         if not Path(f"{name}-{FORMAT}.jsonl").exists():
             Path(f"{name}-{FORMAT}.jsonl").write_text(whole(algorithm, env, options))
