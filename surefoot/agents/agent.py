@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
+from surefoot.agents.earlier_formats import from_format_1
 from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
@@ -24,7 +25,7 @@ from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
 from surefoot.common.files.json_reading import integer
-from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -34,7 +35,7 @@ from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 from surefoot.envs.spaces.space_text import space_text
 
 _FORMAT = "surefoot agent"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 
 class Agent:
@@ -115,7 +116,7 @@ class Agent:
         follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
         recurrent policies and are not used."""
         batched = is_batched(self.observation_space, observation)
-        obs = encode(self.observation_space, observation)
+        obs = encode(self.observation_space, observation, offset=offset_of(self.normalizer))
         size = observation_size(self.observation_space)
         if obs.ndim != 1 + batched or obs.shape[-1] != size:
             raise UsageError(
@@ -172,9 +173,8 @@ class Agent:
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         shown = open_window(source)
-        spaces = self.observation_space, self.action_space
         try:
-            with opened(lambda: shown, *spaces, episodes=1) as where:
+            with self.opened(lambda: shown, 1) as where:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
         finally:
             shown.close()
@@ -205,7 +205,11 @@ class Agent:
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         return opened(
-            self._source(env), self.observation_space, self.action_space, episodes=episodes
+            self._source(env),
+            self.observation_space,
+            self.action_space,
+            episodes=episodes,
+            offset=offset_of(self.normalizer),
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:
@@ -258,6 +262,8 @@ class Agent:
                 raise ValueError(f"its format is {manifest['format']!r}")
             if manifest["format_version"] > _FORMAT_VERSION:
                 raise ValueError("it was written by a newer version of surefoot")
+            if manifest["format_version"] == 1:
+                arrays = from_format_1(arrays)
             spec = PolicySpec(
                 observation_space=space_from_json(manifest["observation_space"]),
                 action_space=space_from_json(manifest["action_space"]),

@@ -20,7 +20,9 @@ from jaxtyping import PRNGKeyArray
 from surefoot.agents.playing.episodes import act, check_time_limit, device_episodes, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate, kept_on_device, of_rows
 from surefoot.common.errors import UsageError
+from surefoot.core.data.normalization import offset_of
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import action_map
 from surefoot.runs.run import Run
 from surefoot.training.iteration import Iteration
@@ -68,10 +70,12 @@ class Evaluator:
                 episodes=self._episodes,
             )
         )
+        assert isinstance(env, HostEnv)
         to_env = action_map(spec.action_space, spec.action_map)
 
         def play(run: Run) -> Evaluation:
             policy, normalizer = run.state.policy, run.state.normalizer
+            env.offset = offset_of(normalizer)
 
             def actor(obs: Any, key: PRNGKeyArray) -> Any:
                 return _act(policy, normalizer, to_env, obs, key, deterministic=True)

@@ -42,6 +42,8 @@ def record(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) 
         columns = [np.array(column) for column in zip(*rows, strict=True)]
 
     obs, action, reward, terminated, truncated = columns
+    if isinstance(env, HostEnv) and env.offset is not None:
+        obs = obs + env.offset
     return Demonstrations(
         obs=obs,
         action=action,

@@ -146,10 +146,11 @@ def opened(
     action_space: spaces.Space,
     *,
     episodes: int,
+    offset: np.ndarray | None = None,
 ) -> Iterator[HostEnv | DeviceEnv]:
-    """What `episodes` episodes are played on, for an agent that knows these spaces. Environments
-    are made anew and closed, but a vector environment is used and left open. Raises `UsageError`
-    if the spaces are others."""
+    """What `episodes` episodes are played on, for an agent that knows these spaces and, on the
+    host, observations less this offset. Environments are made anew and closed, but a vector
+    environment is used and left open. Raises `UsageError` if the spaces are others."""
     if isinstance(source, DeviceEnv):
         check_spaces(source, observation_space, action_space, _TRAINED)
         yield source
@@ -157,6 +158,7 @@ def opened(
     given = isinstance(source, VectorEnv)
     copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
     host = make_host(source, copies)
+    host.offset = offset
     try:
         check_spaces(host, observation_space, action_space, _TRAINED)
         yield host
