@@ -18,9 +18,8 @@ def flat_row(row: dict[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if name in _OF_EPISODES:
             told = value if isinstance(value, list) else []
-            numbers = [x for x in map(number, told) if x is not None]
             flat["episodes"] = len(told)
-            flat[f"{_OF_EPISODES[name]}_mean"] = sum(numbers) / len(numbers) if numbers else None
+            flat[f"{_OF_EPISODES[name]}_mean"] = _mean(told)
         elif isinstance(value, dict):
             flat |= {f"{name}_{key}": part for key, part in value.items()}
         elif isinstance(value, list):
@@ -28,3 +27,12 @@ def flat_row(row: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = int(value) if isinstance(value, bool) else value
     return flat
+
+
+def _mean(values: list[Any]) -> float | None:
+    try:
+        total: float = sum(values)
+    except TypeError:  # Some are text: not finite.
+        values = [x for x in map(number, values) if x is not None]
+        total = sum(values)
+    return total / len(values) if values else None

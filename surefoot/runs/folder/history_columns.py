@@ -41,30 +41,28 @@ class HistoryColumns:
             column = self._columns.get(name)
             if column is None:
                 column = array("d", [math.nan] * self._rows) if self._rows else array("q")
-            self._columns[name] = _appended(column, value)
+                self._columns[name] = column
+            try:
+                # Of integers a float is refused, and of both what is no number.
+                column.append(value)
+            except (TypeError, OverflowError):
+                self._columns[name] = _with_other(column, value)
         self._rows += 1
         if len(told) < len(self._columns):
             for name in self._columns.keys() - told.keys():
-                self._columns[name] = _appended(self._columns[name], None)
+                self._columns[name] = _with_other(self._columns[name], None)
 
     def history(self) -> History:
         """What there is so far."""
         return History({name: np.array(values) for name, values in self._columns.items()})
 
 
-def _appended(column: Any, value: Any) -> Any:
-    """The column with one more number, as floats once there is one that is no integer."""
+def _with_other(column: Any, value: Any) -> Any:
+    """The column as floats, with what is no integer, or none that fits, as its next number."""
+    found = number(value)
     if column.typecode == "q":
-        try:
-            column.append(value)
-        except (TypeError, OverflowError):
-            column = array("d", column)
-        else:
-            return column
-    if not isinstance(value, float):
-        found = number(value)
-        value = math.nan if found is None else found
-    column.append(value)
+        column = array("d", column)
+    column.append(math.nan if found is None else found)
     return column
 
 
