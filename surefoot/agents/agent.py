@@ -4,6 +4,7 @@ action map — that predicts, is evaluated, saved and loaded."""
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.earlier_formats import from_format_1
+from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
-from surefoot.agents.video import VideoRecorder
+from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
+from surefoot.common.files.json_reading import integer
 from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
@@ -29,6 +32,7 @@ from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_map
 from surefoot.envs.spaces.observations import encode, is_batched, observation_size
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
+from surefoot.envs.spaces.space_text import space_text
 
 _FORMAT = "surefoot agent"
 _FORMAT_VERSION = 2
@@ -55,9 +59,23 @@ class Agent:
         self.spec = spec
         self.environment = environment
         self.provenance = provenance or {}
+        #: The folder of the run that made the agent, if there is one.
+        self.run: Path | None = None
+        self._history: History | Callable[[], History] | None = None
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
+
+    def __repr__(self) -> str:
+        told, kinds = self.provenance, map(space_text, (self.observation_space, self.action_space))
+        text = " → ".join(kinds)
+        made = [repr(told[key]) for key in ("algorithm", "environment") if key in told]
+        if made:
+            text = f"{' on '.join(made)}, {text}"
+        steps = integer(told.get("trained_steps"))
+        if steps is not None:
+            text += f", trained for {steps:,} steps"
+        return f"<Agent: {text}>"
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -66,6 +84,25 @@ class Agent:
     @property
     def action_space(self) -> spaces.Space:
         return self.spec.action_space
+
+    def attach_run(self, folder: Path | None, history: History | Callable[[], History]) -> None:
+        """Know the run that made the agent: its folder, if there is one, and its metrics, or what
+        reads them."""
+        self.run = folder and folder.absolute()
+        self._history = history
+
+    @property
+    def history(self) -> History:
+        """The metrics of the run that made the agent, a column a number: read when it is first
+        asked for. Raises `UsageError` where they are not known."""
+        if self._history is None:
+            raise UsageError(
+                "this agent knows no history; accepted is one that train or resume returned, or "
+                "load read from a run's folder"
+            )
+        if not isinstance(self._history, History):
+            self._history = self._history()
+        return self._history
 
     def predict(
         self,
@@ -101,6 +138,7 @@ class Agent:
         deterministic: bool = True,
         video: str | Path | None = None,
         video_episodes: int = 1,
+        render: bool = False,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
         Environments are made anew, but a vector environment is reset and used.
@@ -110,8 +148,15 @@ class Agent:
         an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
         is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
         were played, the `UsageError` has their `evaluation`.
+
+        `render` shows them in a window while they are played, one after another in one environment,
+        at the speed that the environment is watched at. It needs a display.
         """
         actor = self._actor(deterministic)
+        if render:
+            if video is not None:
+                raise UsageError("render and video; accepted is one of them")
+            return self._evaluate_in_window(actor, self._source(env), episodes, seed)
         if video is None:
             with self.opened(env, episodes) as where:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
@@ -121,6 +166,18 @@ class Agent:
             self.opened(env, episodes) as where,
         ):
             return film.evaluate(actor, where, episodes=episodes, seed=seed)
+
+    def _evaluate_in_window(
+        self, actor: Actor, source: EnvLike, episodes: int, seed: int
+    ) -> Evaluation:
+        if episodes < 1:
+            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        shown = open_window(source)
+        try:
+            with self.opened(lambda: shown, 1) as where:
+                return evaluate(actor, where, episodes=episodes, seed=seed)
+        finally:
+            shown.close()
 
     def record(
         self,

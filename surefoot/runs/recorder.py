@@ -23,6 +23,7 @@ from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.history_columns import HistoryColumns, history_of
 from surefoot.runs.folder.metrics_file import as_row, read_rows
 from surefoot.runs.run import Run
 from surefoot.runs.run_files import RunFiles
@@ -42,6 +43,10 @@ class Result(NamedTuple):
     """Environment steps done."""
     skipped: int
     """Updates that were skipped."""
+
+    def __repr__(self) -> str:
+        episodes = f"{len(self.returns):,} episodes"
+        return f"<Result: {self.steps:,} steps, {episodes}, {self.skipped:,} skipped updates>"
 
 
 class RunRecorder:
@@ -63,6 +68,8 @@ class RunRecorder:
         self.returns = array("d")
         """Raw returns of all training episodes so far."""
         self._steps = self._skipped = self._in_a_row = 0
+        # Of a run without a folder alone.
+        self._columns = HistoryColumns()
         self._env_restarts_at: list[int] = []
         self._critic_told = False
         self._held: BaseFileLock | None = None
@@ -83,7 +90,9 @@ class RunRecorder:
         self._steps = iteration.steps
         skipped = self._count(bool(iteration.metrics["refused"]))
         row = as_row(iteration)
-        if self._folder is not None:
+        if self._folder is None:
+            self._columns.add(row)
+        else:
             files = self._files = self._files or self._begin(self._folder)
             files.add(iteration, row)
             if save:
@@ -173,7 +182,12 @@ class RunRecorder:
             self._write_agent()
         if self._files is not None:
             self._files.finish()
-        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._skipped)
+        agent = self._run.agent()
+        if self._folder is None:
+            agent.attach_run(None, self._columns.history())
+        else:
+            agent.attach_run(self._folder, history_of(self._folder))
+        return Result(agent, self.returns.tolist(), self._steps, self._skipped)
 
     def close(self) -> None:
         """Close the folder's files."""

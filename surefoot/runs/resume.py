@@ -18,7 +18,7 @@ from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.display.progress import Display, WarningDisplay
+from surefoot.runs.display.progress import Display, choose_display
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.rebuild import (
@@ -76,6 +76,7 @@ def resume(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
 ) -> Agent:
@@ -93,7 +94,8 @@ def resume(
         steps: the run's new number of environment steps, larger than the old.
         env: what the run was trained on, if that was no Gymnasium id.
         algorithm: the recipe or the learner, if the run was started with an object of one's own.
-        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        progress: as in `train`.
+        display: as in `train`.
         on_iteration: as in `train`; a run that it ended is gone on with in the same way.
 
     Raises:
@@ -107,6 +109,7 @@ def resume(
         steps=steps,
         env=env,
         algorithm=algorithm,
+        progress=progress,
         display=display,
         on_iteration=on_iteration,
     )
@@ -119,13 +122,15 @@ def resume_seeds(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
 ) -> list[Agent]:
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
+    make = choose_display(progress, display)
     with restored(Path(folder), steps=steps, env=env, algorithm=algorithm) as runs:
-        shown = WarningDisplay() if display is None else display(sum(one.total for one in runs))
+        shown = make(sum(one.total for one in runs))
         return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
 
 

@@ -22,10 +22,12 @@ from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.checkpoint_schedule import CheckpointSchedule
-from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
+from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
 from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.find_runs import is_run
+from surefoot.runs.folder.history_columns import history_of
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
 from surefoot.training.iteration import Iteration, merged
@@ -72,6 +74,7 @@ def train(
     env: EnvLike,
     *,
     out: str | Path | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
     **options: Any,
@@ -84,7 +87,10 @@ def train(
         env: a Gymnasium id, a callable that makes an environment, a Gymnasium vector environment,
             or a `DeviceEnv`.
         out: a new folder for the run: `config.json`, `metrics.jsonl`, and the agent in `agent/`.
-        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        progress: whether a bar on standard error shows how far the run is and how long it will
+            take; by default where that is a terminal, and in a notebook. Where it is neither,
+            `True` prints a line now and then. Without, what happens becomes a Python warning.
+        display: makes what shows the progress instead, from the number of steps.
         on_iteration: is called after every iteration with its row, as in `metrics.jsonl`, and the
             agent of that moment; where it returns False, the run ends after that iteration, with a
             checkpoint if it has a folder.
@@ -94,10 +100,10 @@ def train(
     Raises:
         UsageError: a name or value is not accepted; nothing has been written then.
     """
+    shown = choose_display(progress, display)
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
-    shown = WarningDisplay() if display is None else display(run.steps)
-    return execute([run], [folder], shown, on_iteration=on_iteration)[0].agent
+    return execute([run], [folder], shown(run.steps), on_iteration=on_iteration)[0].agent
 
 
 def train_seeds(
@@ -106,6 +112,7 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     out: str | Path | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
     **options: Any,
@@ -115,9 +122,10 @@ def train_seeds(
     which each run has one of its own, `seed-0` for instance. `on_iteration` is called for every
     seed, which the agent's provenance names; where it returns False, all of them end after that
     iteration."""
+    make = choose_display(progress, display)
     folder = None if out is None else check_new(Path(out))
     runs = prepare_seeds(algorithm, env, seeds, options)
-    shown = WarningDisplay() if display is None else display(sum(run.steps for run in runs))
+    shown = make(sum(run.steps for run in runs))
     results = execute(runs, seed_folders(folder, seeds), shown, on_iteration=on_iteration)
     return [result.agent for result in results]
 
@@ -261,4 +269,9 @@ def load(path: str | Path) -> Agent:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
-    return Agent.load(inner)
+    agent = Agent.load(inner)
+    # That of the run, or the best of its evaluations.
+    folder = inner.parent
+    if is_run(folder):
+        agent.attach_run(folder, history_of(folder))
+    return agent

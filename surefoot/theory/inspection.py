@@ -26,6 +26,9 @@ class Inspection(NamedTuple):
     update: ReproducedUpdate
     curves: Interpolation
 
+    def __repr__(self) -> str:
+        return f"<Inspection: {self.update}>"
+
     def __str__(self) -> str:
         """The curves at every fifth α, as text."""
         curves = self.curves

@@ -162,7 +162,7 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
     text = drawn(of_run(run), 80)
     for told in (
         "trpo on CartPole-v1 · seed 4 · running",
-        "50% of 1,280, 5 s left",
+        f"{'━' * 18}{'─' * 18} 50% of 1,280, 5 s left",
         "128",
         "2.0 of 5 ep.",
         "0.004 of 0.01",

@@ -131,4 +131,20 @@ FAULTS = (
         "Means and courses on the terminal become NaN with the first row that is.",
         ("test_watch.py", "test_report.py"),
     ),
+    Fault(
+        "parts-print-in-double-precision",
+        "common/part.py",
+        "str(np.asarray(value)[()])",
+        "str(float(value))",
+        "KLBall(0.01) is printed as KLBall(0.009999999776482582).",
+        ("test_printed_parts.py",),
+    ),
+    Fault(
+        "parts-print-without-their-first-number",
+        "common/part.py",
+        "elif number and _is(value, field.default):",
+        "elif _is(value, field.default):",
+        "CG(10) is printed as CG(), and nobody sees how many iterations it takes.",
+        ("test_printed_parts.py",),
+    ),
 )

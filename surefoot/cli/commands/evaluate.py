@@ -23,6 +23,8 @@ class Evaluate(Play):
     """A new .mp4 file that shows the first of them."""
     video_episodes: int = at_least(1, 1)
     """Episodes that the video shows, one after another."""
+    render: bool = False
+    """Show the episodes in a window, one after another."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             deterministic=not options.stochastic,
             video=options.video,
             video_episodes=options.video_episodes,
+            render=options.render,
         )
     except UnfilmedError as error:
         _tell(error.evaluation)
@@ -52,9 +55,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(result: Evaluation) -> None:
-    print(
-        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
-        f"(standard deviation over episodes), {result.returns.min():.1f} to "
-        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}",
-        flush=True,  # Before what is said of the video.
-    )
+    print(result, flush=True)  # Before what is said of the video.

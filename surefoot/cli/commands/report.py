@@ -38,12 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Report, spelled, prog="surefoot report", positionals=["runs"])
     from rich.console import Console
 
-    from surefoot.reporting import write
-    from surefoot.reporting.data.run_paths import is_folder
+    from surefoot.reporting.entry import report
 
-    runs = options.runs
-    out = options.out or (runs[0] / PAGE if len(runs) == 1 and is_folder(runs[0]) else Path(PAGE))
-    print_line(Console(), f"written: {write(runs, out)}")
+    print_line(Console(), f"written: {report(options.runs, out=options.out)}")
     return 0
 
 

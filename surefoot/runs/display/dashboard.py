@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from surefoot.runs.display.gauge import bar, duration, percentage
 from surefoot.runs.display.summary import Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.runs.folder.method_facts import step_kl
@@ -85,22 +86,21 @@ class Dashboard:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=label, no_wrap=True, overflow="crop")
         grid.add_column(overflow="fold")
-        for name, drawn, told in self._lines(course):
+        for name, drawn, told in self._lines(course, width - label - 2):
             text = printable(f"{drawn} {told}" if drawn else told)
             grid.add_row(Text(name, style="dim"), Text(text))
         yield grid
 
-    def _lines(self, width: int) -> list[tuple[str, str, str]]:
-        """(name, course, what is said of it) of every line there is something for."""
+    def _lines(self, width: int, room: int) -> list[tuple[str, str, str]]:
+        """(name, course, what is said of it) of every line there is something for, the courses in
+        `width` characters of the `room` that there is."""
         summary, lines = self.summary, []
-        share = min(1.0, summary.steps / max(1, self.total))
-        full = round(share * width)
-        rate = summary.rate
-        left = ""
-        if rate and summary.steps < self.total and self.state == "running":
-            left = f", {duration((self.total - summary.steps) / rate)} left"
-        done = f"{share:.0%} of {self.total:,}{left}"
-        lines.append(("steps", "━" * full + "─" * (width - full), done))
+        share, rate = summary.steps / max(1, self.total), summary.rate
+        left = time_left(summary, self.total) if self.state == "running" else ""
+        done = ", ".join(filter(None, [f"{percentage(share)} of {self.total:,}", left]))
+        if len(done) + 8 > room:
+            done = ", ".join(filter(None, [percentage(share), left]))
+        lines.append(("steps", bar(share, min(width, room - len(done))), done))
         if rate:
             lines.append(("steps/s", "", f"{rate:,.0f}"))
 
@@ -155,15 +155,15 @@ def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     """One or more runs of a folder: their names, up to half of the width, and the columns that fit
     beside them."""
     names = [printable(str(run.folder.relative_to(root))) for run in runs]
-    columns = _columns(runs)
+    columns = _columns(runs, width)
     left = width - min(max(map(len, names)), width // 2)
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
     cells: list[list[Text]] = []
     for column, texts in columns.items():
         needs = 1 + max(len(column), *(text.cell_len for text in texts))
-        # The first two say whether one has to do something.
-        if left < needs and len(cells) >= 2:
+        # The first three say how far it is, and whether one has to do something.
+        if left < needs and len(cells) >= 3:
             continue
         left -= needs
         cells.append(texts)
@@ -173,15 +173,18 @@ def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     return shown
 
 
-def _columns(runs: Sequence[RunWatcher]) -> dict[str, list[Text]]:
+def _columns(runs: Sequence[RunWatcher], width: int) -> dict[str, list[Text]]:
     """What is told of each run, the most important first."""
     rows = []
     for run in runs:
         summary, state = run.summary, run.state
-        told = f"{state} {duration(run.age)}" if state == "stalled" else state
+        told = f"{state} {duration(run.age)}" if state == "stalled" and width >= 60 else state
+        share = summary.steps / max(1, run.total)
+        left = time_left(summary, run.total) if state == "running" else ""
         row = {
+            "done": Text(f"{bar(share, 4 if width < 100 else 10)} {percentage(share):>4}"),
+            "left": Text(left.removesuffix(" left") or "–"),
             "state": Text(told, style=_STYLES[state]),
-            "done": Text(f"{min(1.0, summary.steps / max(1, run.total)):.0%}"),
             "return": Text(_told(summary.mean_return, ".1f")),
             "KL": Text(_told(summary.last.get("kl_mean"), ".2g")),
             "steps/s": Text(_told(summary.rate, ",.0f")),
@@ -201,12 +204,11 @@ def _told(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def duration(seconds: float) -> str:
-    """A time in one unit: 45 s, 12 min, 3.5 h, 2.1 d."""
-    for unit, length in (("d", 86400.0), ("h", 3600.0)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(0.0, seconds):.0f} s"
+def time_left(summary: Summary, total: int) -> str:
+    """What a run that goes on has before it, if that can be told."""
+    if not summary.rate or summary.steps >= total:
+        return ""
+    return f"{duration((total - summary.steps) / summary.rate)} left"
 
 
 class LiveDashboard:

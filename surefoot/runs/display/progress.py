@@ -1,16 +1,20 @@
-"""Live progress: one refreshed panel on a terminal, a plain line now and then elsewhere."""
+"""Live progress: a bar on a terminal and in a notebook, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from surefoot.common.errors import UsageError
+from surefoot.runs.display.gauge import Gauge
+from surefoot.runs.display.screen import open_screen
 from surefoot.runs.display.summary import WINDOW
 from surefoot.training.iteration import Iteration
 
@@ -108,7 +112,7 @@ class _Summary:
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
 
-    def text(self, iteration: Iteration) -> str:
+    def told(self, iteration: Iteration) -> list[str]:
         metrics = iteration.metrics
         if self.returns:
             count = len(self.returns)
@@ -117,10 +121,15 @@ class _Summary:
             mean = "no finished episode yet"
         else:
             mean = f"objective {metrics['objective_after']:.3f}"
-        parts = [
+        parts = []
+        if metrics["refused"]:
+            parts += ["update REFUSED", "not finite"]
+        elif metrics["learned_rows"] == 0:
+            parts += ["NOTHING LEARNED", "no episode ended within the batch, raise horizon"]
+        parts += [
+            mean,
             f"{iteration.steps:,} steps",
             f"{iteration.timing.steps_per_s:,.0f} steps/s",
-            mean,
             f"KL {metrics['kl_mean']:.4f}",
         ]
         if "accepted" in metrics:
@@ -130,27 +139,28 @@ class _Summary:
             parts.append(told.get(share, f"{share:.0%} of steps accepted"))
         if self._evaluated is not None:
             parts.append(f"evaluated {self._evaluated:.1f}")
-        if metrics["refused"]:
-            parts.append("update REFUSED: not finite")
-        elif metrics["learned_rows"] == 0:
-            parts.append("NOTHING LEARNED: no episode ended within the batch, raise horizon")
-        return " · ".join(parts)
+        return parts
+
+
+#: Seconds between two drawings of a bar.
+_PAUSE = 0.1
 
 
 class ProgressBar:
-    """A progress bar that is redrawn in place."""
+    """A line that is redrawn in place: bar, percentage and time left, then what there is room
+    for."""
 
-    def __init__(self, console: Console, total_steps: int) -> None:
-        self._summary = _Summary()
-        self._progress = Progress(
-            BarColumn(20),
-            TaskProgressColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.description}"),
-            console=console,
-        )
-        self._task = self._progress.add_task("compiling …", total=total_steps)
-        self._progress.start()
+    def __init__(
+        self,
+        console: Console,
+        total_steps: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._summary, self._clock = _Summary(), clock
+        self._gauge = Gauge(total_steps, clock)
+        self._drawn, self._shown = clock(), False
+        self._screen = open_screen(console, self._gauge)
 
     def resumed(self, returns: Sequence[float]) -> None:
         """Its next mean is also of these."""
@@ -160,19 +170,22 @@ class ProgressBar:
         """Redraw with one more iteration."""
         self._summary.add(iteration)
         for notice in iteration.notices:
-            self._progress.console.print(notice, highlight=False, markup=False)
-        text = self._summary.text(iteration)
-        self._progress.update(self._task, completed=iteration.steps, description=text)
+            self._screen.say(notice)
+        self._gauge.update(iteration.steps, self._summary.told(iteration))
+        if not self._shown or self._clock() - self._drawn >= _PAUSE:
+            self._drawn, self._shown = self._clock(), True
+            self._screen.draw()
 
     def note(self, text: str) -> None:
         """Say it above the bar."""
-        self._progress.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        self._screen.say(text)
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
-        self._progress.stop()
+        """Leave the last state on the screen; nothing of a run that never began."""
+        self._gauge.end()
+        self._screen.close(keep=self._shown)
         if self._summary.compile_seconds:
-            self._progress.console.print(f"compiled in {self._summary.compile_seconds:.1f} s")
+            self._screen.say(f"compiled in {self._summary.compile_seconds:.1f} s")
 
 
 class LineDisplay:
@@ -208,7 +221,7 @@ class LineDisplay:
 
     def _flush(self) -> None:
         if self._pending is not None:
-            self._print(self._summary.text(self._pending))
+            self._print(" · ".join(self._summary.told(self._pending)))
             self._pending = None
 
     def _print(self, text: str) -> None:
@@ -220,5 +233,33 @@ class LineDisplay:
 
 
 def make_display(console: Console, total_steps: int) -> Display:
-    """`ProgressBar` on a terminal, `LineDisplay` elsewhere."""
-    return ProgressBar(console, total_steps) if console.is_terminal else LineDisplay(console)
+    """`ProgressBar` on a terminal and in a notebook, `LineDisplay` elsewhere."""
+    if not _can_redraw(console):
+        return LineDisplay(console)
+    try:
+        return ProgressBar(console, total_steps)
+    except OSError:
+        # A terminal that was closed.
+        return NullDisplay()
+
+
+def _can_redraw(console: Console) -> bool:
+    return console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal)
+
+
+def choose_display(
+    progress: bool | None, display: Callable[[int], Display] | None
+) -> Callable[[int], Display]:
+    """What makes the display of a run that is started from Python: `display` itself, or what
+    `make_display` makes on standard error where `progress` says so, or says nothing and there is a
+    terminal or a notebook. Raises `UsageError` where the two are no such thing."""
+    if display is not None:
+        if progress is not None:
+            raise UsageError("progress and display; accepted is one of them")
+        return display
+    if progress is not None and not isinstance(progress, bool | np.bool_):
+        raise UsageError(f"progress is {progress!r}; accepted are True, False and None")
+    console = Console(stderr=True)
+    if _can_redraw(console) if progress is None else progress:
+        return functools.partial(make_display, console)
+    return lambda total_steps: WarningDisplay()
