@@ -23,11 +23,11 @@ from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.checkpoint_schedule import CheckpointSchedule
 from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
-from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration, merged
 
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
@@ -209,9 +209,7 @@ def execute(
             records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
             closing.callback(records[-1].close)
         if any(resumed):
-            # Of each of several as many as make the mean of all.
-            recent = max(1, WINDOW // len(records))
-            shown.resumed([x for record in records for x in record.returns[-recent:]])
+            shown.resumed(Scoring.together([record.scoring for record in records]))
         if len(runs) == 1:
             alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
             turns: Iterator[list[Iteration]] = ([told] for told in alone)

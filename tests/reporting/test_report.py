@@ -25,7 +25,7 @@ from surefoot.reporting import single_run
 from surefoot.reporting.comparison import compare, grouping
 from surefoot.reporting.data import read_run, run_paths
 from surefoot.reporting.data.run_log import TRACED
-from surefoot.reporting.data.scores import final_score, running_mean
+from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures, tables
 from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
 from surefoot.reporting.drawing.formatting import number, quantiles
@@ -257,18 +257,20 @@ def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
     assert found.method == "trpo"
 
 
-def test_the_running_mean_is_that_of_a_loop():
-    values = np.random.default_rng(0).normal(size=30)
-    values[4] = math.nan
-    expected = [np.nanmean(values[max(0, i - 6) : i + 1]) for i in range(30)]
-    np.testing.assert_allclose(running_mean(values, 7), expected)
+def test_the_trailing_mean_is_that_of_a_loop():
+    rng = np.random.default_rng(0)
+    steps, values = np.sort(rng.integers(10, 200, size=40)).astype(float), rng.normal(size=40)
+    values[[0, 4]] = math.nan, math.inf
+    ends, expected = np.arange(1.0, 260.0, 3.0), []
+    for end in ends:
+        before = [(s, x) for s, x in zip(steps, values, strict=True) if s <= end and np.isfinite(x)]
+        newest = max((s for s, _ in before), default=0.0)
+        inside = [x for s, x in before if s > min(end - 20.0, newest - 0.5)]
+        expected.append(np.mean(inside) if inside else math.nan)
+    np.testing.assert_allclose(trailing_mean(steps, values, ends, 20.0), expected)
+    assert np.isnan(trailing_mean(steps[:0], values[:0], ends, 20.0)).all()
     assert thin(100, 10)[[0, -1]].tolist() == [0, 99]
     assert len(thin(100, 10)) == 10
-
-
-def test_a_runs_final_score_is_the_mean_of_its_last_hundred_episodes(tmp_path):
-    rows = [row(0, returns=[0.0] * 50), row(1, returns=[7.0] * 100)]
-    assert final_score(read_run.read(make(tmp_path / "run", rows), detail=0)) == 7.0
 
 
 # --- What is shown
@@ -403,9 +405,9 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
 def test_a_comparison_has_the_statistics_of_its_runs(many):
     logs = [read_run.read(folder, detail=0) for folder in run_paths.find_runs([many])]
     shown = compare.compare(logs)
-    summary, overall, improvement = shown.tables
+    summary, _, overall, improvement = shown.tables
     scores = [
-        final_score(log)
+        log.score.value
         for log in logs
         if (log.config["algorithm"], log.config["environment"]) == ("trpo", "Ant-v5")
     ]
@@ -454,7 +456,7 @@ def test_intervals_of_scores_go_from_their_lower_end_to_their_upper(by_hand):
 
 
 def test_over_tasks_the_lowest_run_of_each_counts_0_and_the_highest_1(by_hand):
-    _, overall, _ = by_hand.tables
+    _, _, overall, _ = by_hand.tables
     # 0.5, 1, 0.5, 1 against 0, 0.5, 0, 1.
     assert [cells[:3] + cells[4:] for cells in overall.rows] == [
         ("trpo", "4", "0.750", "0.750"),
@@ -522,7 +524,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
     assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
     for said in (
         "no episode ended in 1 run: no score",
-        "diverged: 1 run whose last 100 episodes all",
+        "diverged: 1 run in whose last tenth of the steps no return is finite",
         "in 1 run some episodes have returns that are not finite",
     ):
         assert any(said in note for note in shown.notes)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 
 class Display(Protocol):
     """Shows iterations as they come."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Go on with a run whose last episodes had these returns."""
+    def resumed(self, scoring: Scoring) -> None:
+        """Go on with a run that has this score so far."""
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -34,7 +33,7 @@ class Display(Protocol):
 class WarningDisplay:
     """Shows nothing; notes become Python warnings."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -55,9 +54,9 @@ class FailSafeDisplay:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Go on with a run."""
-        self._try(lambda: self._display.resumed(returns))
+        self._try(lambda: self._display.resumed(scoring))
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -81,7 +80,7 @@ class FailSafeDisplay:
 class NullDisplay:
     """Shows nothing, and says nothing."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -98,21 +97,22 @@ class _Summary:
     """What is said of the run's state, in words."""
 
     def __init__(self) -> None:
-        self.returns: deque[float] = deque(maxlen=WINDOW)
+        self.scoring = Scoring()
         self._evaluated: float | None = None
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
-        self.returns.extend(iteration.episode_returns.tolist())
+        self.scoring.add(iteration.steps, iteration.episode_returns.tolist())
         self.compile_seconds += iteration.timing.compile
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
+            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
 
     def text(self, iteration: Iteration) -> str:
         metrics = iteration.metrics
-        if self.returns:
-            count = len(self.returns)
-            mean = f"return {sum(self.returns) / count:.1f} (last {count} episodes)"
+        score = self.scoring.score
+        if score.ended:
+            mean = f"return {score.value:.1f} ({score.brief})"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
@@ -152,9 +152,9 @@ class ProgressBar:
         self._task = self._progress.add_task("compiling …", total=total_steps)
         self._progress.start()
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
@@ -185,9 +185,9 @@ class LineDisplay:
         self._printed = -float("inf")
         self._pending: Iteration | None = None
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Print the iteration if the last line is old enough, and its notices in any case."""
