@@ -96,7 +96,7 @@ def _one(log: Log, picture: Callable[[Figure], str]) -> str:
     title = f"{config['algorithm']} on {config['environment']}"
     drawn = figures(log)
     sections = []
-    found = checks(log)
+    found = checks(log, drawn)
     if found:
         sections.append(Section("What stands out", page.checks(found)))
     if drawn:

@@ -21,6 +21,7 @@ from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
 from surefoot.reporting.data import read_run
 from surefoot.runs import train
+from surefoot.runs.display.progress import LineDisplay
 from surefoot.runs.recorder import Result
 from surefoot.runs.score import Score
 
@@ -347,16 +348,19 @@ def test_a_folder_that_holds_runs_names_one(finished):
     assert line.endswith(f"it holds runs, {finished.folder} for instance\n")
 
 
-def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here):
+def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here, monkeypatch):
     shutil.copytree(finished.folder, "run")
     ran = run("resume", "run", "--no-report")
     assert ran.code == 0, ran.err
     assert "trpo on CartPole-v1 is complete, 128 of 128 steps; --steps 192 or more" in ran.out
     line = refused("resume", "run", "--steps", "160")
     assert "steps is 160; accepted is 192 or more, the whole run's: run has done 128 of 150" in line
+    taken = []
+    monkeypatch.setattr(LineDisplay, "resumed", lambda _, scoring: taken.append(scoring.score))
     longer = run("resume", "run", "--steps", "192", "--no-report")
     assert longer.code == 0, longer.err
-    # Also where no episode ended since.
+    # What is said of it goes on from where it was.
+    assert taken == [read_run.read(finished.folder).score]
     assert f"return {read_run.read(here / 'run').score.value:.1f} (" in longer.out
 
 

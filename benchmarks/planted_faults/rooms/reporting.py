@@ -4,6 +4,38 @@ from benchmarks.planted_faults.fault import Fault
 
 FAULTS = (
     Fault(
+        "verdict-without-its-panels",
+        "reporting/single_run/checks.py",
+        "*(finding for figure in drawn for finding in figure.findings)",
+        "*(finding for figure in drawn for finding in figure.findings if finding.ok)",
+        "What a panel calls bad is not on the list at the top of the page.",
+        ("test_report.py",),
+    ),
+    Fault(
+        "critic-judged-by-its-median",
+        "reporting/single_run/critic.py",
+        "values[after & np.isfinite(values)] < 0,",
+        "np.nanmedian(values[after]) < 0 + 0 * values[after],",
+        "A critic that is worse than a constant in every third iteration is called good.",
+        ("test_report.py",),
+    ),
+    Fault(
+        "cut-off-values-unsaid",
+        "reporting/page.py",
+        "(figure.says, figure.cut_off)",
+        "(figure.says,)",
+        "An axis that ends before the values do says nothing of it.",
+        ("test_report.py",),
+    ),
+    Fault(
+        "half-backtracks-on-the-axis",
+        "reporting/drawing/plotly_figures.py",
+        "if axis.whole:",
+        "if axis.whole and axis.labels:",
+        "An axis that counts has ticks at 0.2, 0.4, 0.6.",
+        ("test_report.py::test_ticks_are_of_one_kind",),
+    ),
+    Fault(
         "short-runs-go-on",
         "reporting/comparison/curves.py",
         "(at >= 0) & (ends <= log.total + 0.5), values",
@@ -125,9 +157,9 @@ FAULTS = (
     ),
     Fault(
         "large-steps-are-good",
-        "reporting/single_run/checks.py",
-        "beyond < 0.05,",
-        "beyond > 0.05,",
+        "reporting/single_run/share_of_bad.py",
+        "share <= most,",
+        "share >= most,",
         "A run that leaves its trust region is found in order, and a sound one is not.",
         ("test_report.py",),
     ),

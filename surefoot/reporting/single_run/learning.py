@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.data.trailing_mean import trailing_mean
-from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series, thin
 from surefoot.reporting.drawing.formatting import number
 from surefoot.reporting.drawing.series import STEPS, has, last, line
 from surefoot.runs.folder.method_facts import learns_offline
@@ -15,6 +17,8 @@ from surefoot.runs.score import POINTS
 #: Dots that an eye, and a telephone, can take.
 MOST_EPISODES = 20_000
 MOST_POINTS = 1000
+#: Parts of a learning curve from which a fall can be told from noise.
+_FEWEST_PARTS = 10
 
 
 def learning(log: Log) -> Figure | None:
@@ -58,14 +62,29 @@ def learning(log: Log) -> Figure | None:
         "A dot is an episode that ended"
         + (f" ({MOST_EPISODES:,} of {len(log.returns):,}, evenly)" if many else "")
         + ", the line the mean of those in a fiftieth of the run's steps. Those of one iteration "
-        "are spread over its steps. Bad: a mean that falls and stays low, or dots in two separate "
-        "bands.",
+        "are spread over its steps. Bad: a score in the lowest quarter of the curve's range: the "
+        "run fell and stayed low. Watch for dots in two separate bands.",
         f"{len(log.returns):,} episodes over {log.total:,} steps; "
         f"score {number(score.value)}: {score.words}.",
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),
         wide=True,
+        findings=tuple(_fallen(log)),
+    )
+
+
+def _fallen(log: Log) -> Iterator[Finding]:
+    """Whether the run lost what it had learned."""
+    means = log.curve[1]
+    means = means[np.isfinite(means)]
+    score = log.score
+    if len(means) < _FEWEST_PARTS or not score.exists or np.ptp(means) <= 0:
+        return
+    low, high = float(means.min()), float(means.max())
+    yield Finding(
+        not score.value < low + (high - low) / 4,
+        f"the score is {number(score.value)}, the curve's range {number(low)} to {number(high)}",
     )
 
 
@@ -74,16 +93,20 @@ def _likelihood(log: Log) -> Figure | None:
     if not (learns_offline(log.config) and has(log, "objective_after")):
         return None
     values = log.columns["objective_after"]
+    risen = last(values) - float(values[0])
     return Figure(
         "likelihood",
         "Likelihood of the recorded actions",
         "Mean log-likelihood of the recorded actions under the policy, with its regularizers, "
-        "after each pass. Bad: a curve that falls.",
+        "after each pass. Bad: an end below the beginning.",
         f"From {number(values[0])} to {number(last(values))} nats.",
         Axis("recorded transitions seen"),
         Axis("objective (nats)"),
         (line(log, "objective_after", "after the pass"), *_marks(log)),
         wide=True,
+        findings=(
+            Finding(not risen < 0, f"the log-likelihood changed by {number(risen)} nats in all"),
+        ),
     )
 
 
