@@ -16,6 +16,7 @@ from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, closest
+from surefoot.common.files import array_folder
 from surefoot.common.settings import RunSettings
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
@@ -25,6 +26,7 @@ from surefoot.runs.checkpoint_schedule import CheckpointSchedule
 from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.find_runs import runs_inside
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
 from surefoot.runs.score import Scoring
@@ -259,4 +261,6 @@ def load(path: str | Path) -> Agent:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
+    if inner == path and not array_folder.is_one(path) and (inside := runs_inside(path)):
+        raise UsageError(f"{path} is no run and no saved agent: pass one of its runs{inside}")
     return Agent.load(inner)

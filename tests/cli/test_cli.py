@@ -137,7 +137,6 @@ MISTAKES = {
     "no agent": (["evaluate", "nowhere"], "nowhere is no saved agent: it has no manifest.json"),
     "no run": (["evaluate"], "missing argument RUN"),
     "no episodes": (["evaluate", "nowhere", "--episodes", "0"], "episodes is 0;"),
-    "nothing to list": (["list"], "missing argument WHAT"),
     "list what": (["list", "algorithm"], "'algorithm'; .* Did you mean 'algorithms'"),
     "doctor's option": (["doctor", "--all"], "unknown option --all"),
     "one dash": (["train", "trpo", "-x"], "unknown option -x; options begin with --"),
@@ -345,7 +344,25 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
 
 def test_a_folder_that_holds_runs_names_one(finished):
     line = refused("resume", str(finished.folder.parent))
-    assert line.endswith(f"it holds runs, {finished.folder} for instance\n")
+    assert line.endswith(f"it holds {finished.folder}\n")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "record", "export"])
+def test_a_folder_of_runs_names_those_inside(tmp_path, here, command):
+    for name in ("a", "b", "c2", "c10", "d", "e", "f"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.json").write_text("{}")
+    words = ["--format", "onnx"] if command == "export" else []
+    line = refused(command, str(tmp_path / "runs"), *words)
+    inside = ", ".join(str(tmp_path / "runs" / name) for name in ("a", "b", "c2", "c10", "d"))
+    assert line.endswith(f"pass one of its runs; it holds {inside} and 2 more\n")
+
+
+def test_list_alone_lists_everything():
+    alone, algorithms, envs = run("list"), run("list", "algorithms"), run("list", "envs")
+    assert alone.code == 0
+    assert alone.out == f"{algorithms.out}\n{envs.out}"
+    assert run("list", "everything") == alone
 
 
 def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here, monkeypatch):

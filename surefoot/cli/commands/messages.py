@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from surefoot.cli.typed_command import runnable
 from surefoot.methods.recipes.base import Offline
 
 
@@ -60,7 +61,7 @@ def print_interrupted(
 
 
 def print_line(console: Any, text: str) -> None:
-    """Print a line as it is."""
+    """Print a line as it is, its commands as they can be typed here."""
     # What nobody can read any more is no reason to fail.
     with contextlib.suppress(OSError):
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        console.print(runnable(text), soft_wrap=True, highlight=False, markup=False)
