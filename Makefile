@@ -59,6 +59,12 @@ docs: $(VENV)/.docs
 pages: $(VENV)/.dev
 	$(BIN)/python docs/regenerate.py
 
+# Those of README.md, from a run of a million steps: minutes. They need Chromium.
+pictures: $(VENV)/.dev
+	$(install)
+	test -d runs/cheetah || $(BIN)/surefoot train trpo HalfCheetah-v5 --steps 1000000 --out runs/cheetah
+	$(BIN)/python docs/pictures.py runs/cheetah
+
 lint: $(VENV)/.dev
 	$(install)
 	$(BIN)/ruff check .
@@ -94,6 +100,12 @@ bench-speed: $(VENV)/.dev .venv-peers/.done .venv-rejax/.done
 	$(install)
 	$(BIN)/python -m benchmarks.speed run
 	$(BIN)/python -m benchmarks.speed table
+
+# A wheel and an sdist in dist/, checked as a package index checks them.
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -m twine check --strict dist/*
 
 # Programs that the tests have compiled.
 clean-tests:

@@ -68,8 +68,8 @@ def std(log: Log) -> Figure | None:
         findings=(
             Finding(
                 grown <= _GROWN and shrunk * _GROWN >= 1,
-                f"σ ended at no more than {number(grown)} times its beginning, and was at no less "
-                f"than {number(shrunk)} times in the middle",
+                f"every σ ended at {grown:.2g} times its beginning or less, and was at "
+                f"{shrunk:.2g} times or more in the middle",
             ),
         ),
     )

@@ -52,7 +52,7 @@ def search_std(log: Log) -> Figure | None:
         findings=(
             Finding(
                 not half < 0.01,
-                f"in the middle of the run the search was {number(half)} times as wide as at its "
+                f"in the middle of the run the search was {half:.2g} times as wide as at its "
                 "beginning",
             ),
         ),

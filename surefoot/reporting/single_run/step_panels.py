@@ -88,8 +88,7 @@ def scale(log: Log) -> Figure | None:
         findings=(
             Finding(
                 not collapsed,
-                f"steps {'collapsed: they' if collapsed else 'did not collapse: they'} ended at "
-                f"{number(end)}, with a median of {number(middle)}",
+                f"the step was {number(end)} long at the end, {number(middle)} in the median",
             ),
         ),
     )
@@ -108,7 +107,7 @@ def line_search(log: Log) -> Figure | None:
     accepted = log.columns["accepted"]
     share = float(accepted[np.isfinite(accepted)].mean())
     findings = [
-        Finding(share >= 0.8, f"the line search took a step in {percent(share)} of updates")
+        Finding(share >= 0.8, f"the line search took a step in {percent(share)} of the updates")
     ]
     most = number_of(fields(log.config.get("hyperparameters")).get("tries"))
     late = ""
@@ -117,7 +116,7 @@ def line_search(log: Log) -> Figure | None:
         findings.append(
             share_of_bad(
                 tries[~given_up & np.isfinite(tries)] >= most - 1,
-                f"steps that were taken needed {most - 1:g} backtracks of {most:g}",
+                f"a step was taken after {most - 1:g} backtracks or more of {most:g}",
             )
         )
     return Figure(

@@ -6,7 +6,7 @@ import numpy as np
 
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
-from surefoot.reporting.drawing.formatting import number, quantiles
+from surefoot.reporting.drawing.formatting import quantiles
 from surefoot.reporting.drawing.series import STEPS, has
 
 #: Parts of an iteration, in the order in which they are stacked.
@@ -69,7 +69,8 @@ def time(log: Log) -> Figure | None:
         findings=(
             Finding(
                 not grown > 2,
-                f"an iteration of the last quarter took {number(grown)} times one of the second",
+                f"an iteration of the last quarter took {grown:.2g} times as long as one of the "
+                "second",
             ),
         )
         if len(whole) >= 8
