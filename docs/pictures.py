@@ -58,7 +58,6 @@ def film(run: Path, out: Path) -> None:
 def report(run: Path, out: Path) -> None:
     """The top of a run's report."""
     from support.browser import Browser
-
     from surefoot import reporting
 
     with tempfile.TemporaryDirectory() as folder, Browser(Path(folder) / "profile") as browser:
