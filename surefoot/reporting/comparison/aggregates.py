@@ -133,7 +133,7 @@ def improvement(scores: Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
         f"{', '.join(tasks)}, ties counted half, with 95 % intervals{against}. One half is no "
         "difference; an interval that holds it has not shown one.",
         format_list([f"{label}: {value:.2f}" for label, value in zip(labels, middle, strict=True)]),
-        Axis("probability of improvement P(X > Y) (–)", low=-0.02, high=1.02),
+        Axis("P(X > Y) (–)", low=-0.02, high=1.02),
         Axis("", labels=labels[::-1]),
         (
             Series(

@@ -78,4 +78,4 @@ def normalized(
         low, span = every.min(), np.ptp(every) or 1.0
         for method in methods:
             of[method].append((raw[task][method] - low) / span)
-    return Scores(of, "score, 0 the lowest and 1 the highest run of the task (–)")
+    return Scores(of, "score scaled per task (–)")
