@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from surefoot.cli.typed_command import runnable
 from surefoot.common.errors import TrainingError, UsageError, closest
 from surefoot.common.version import __version__
 from surefoot.methods.recipes import RECIPES
@@ -47,7 +48,7 @@ COMMANDS = {
     "report": Command(
         "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared"
     ),
-    "list": Command("listing", "algorithms|envs", "what there is"),
+    "list": Command("listing", "[algorithms|envs]", "what there is"),
     "check-env": Command("check_env", "ID|MODULE:NAME", "look for defects of an environment"),
     "doctor": Command("doctor", "", "versions, devices, and whether they compute correctly"),
 }
@@ -92,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UsageError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 2
     except TrainingError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)

@@ -19,6 +19,7 @@ from surefoot.common.arrays import to_named_arrays
 from surefoot.common.errors import TrainingError, UsageError
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
+from surefoot.common.files.json_reading import number
 from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
@@ -27,6 +28,7 @@ from surefoot.runs.folder.history_columns import HistoryColumns, history_of
 from surefoot.runs.folder.metrics_file import as_row, read_rows
 from surefoot.runs.run import Run
 from surefoot.runs.run_files import RunFiles
+from surefoot.runs.score import Score, Scoring
 from surefoot.training.iteration import Iteration
 
 #: Updates in a row that may be skipped.
@@ -39,6 +41,8 @@ class Result(NamedTuple):
     agent: Agent
     returns: list[float]
     """Raw returns of all training episodes, in the order in which they ended."""
+    score: Score
+    """How good it was."""
     steps: int
     """Environment steps done."""
     skipped: int
@@ -67,6 +71,8 @@ class RunRecorder:
         self._files: RunFiles | None = None
         self.returns = array("d")
         """Raw returns of all training episodes so far."""
+        self.scoring = Scoring()
+        """How good it is so far."""
         self._steps = self._skipped = self._in_a_row = 0
         # Of a run without a folder alone.
         self._columns = HistoryColumns()
@@ -80,13 +86,23 @@ class RunRecorder:
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
-                self.returns.extend(float(x) for x in row["episode_returns"])
+                returns = [float(x) for x in row["episode_returns"]]
+                self.returns.extend(returns)
+                self.scoring.add(row["steps"], returns)
                 self._count(bool(row["refused"]))
+            for steps, line in self._files.evaluated.items():
+                mean = number(line.get("mean"))
+                if mean is not None:
+                    self.scoring.add_evaluation(steps, mean)
 
     def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
         """One more iteration, with a checkpoint if that is to be and where the environments stand
         is known: its row. Raises `TrainingError` if too many updates in a row were skipped."""
-        self.returns.extend(iteration.episode_returns.tolist())
+        returns = iteration.episode_returns.tolist()
+        self.returns.extend(returns)
+        self.scoring.add(iteration.steps, returns)
+        if iteration.evaluation is not None:
+            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
         self._steps = iteration.steps
         skipped = self._count(bool(iteration.metrics["refused"]))
         row = as_row(iteration)
@@ -187,7 +203,8 @@ class RunRecorder:
             agent.attach_run(None, self._columns.history())
         else:
             agent.attach_run(self._folder, history_of(self._folder))
-        return Result(agent, self.returns.tolist(), self._steps, self._skipped)
+        returns, score = self.returns.tolist(), self.scoring.score
+        return Result(agent, returns, score, self._steps, self._skipped)
 
     def close(self) -> None:
         """Close the folder's files."""

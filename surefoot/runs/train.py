@@ -16,6 +16,7 @@ from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, closest
+from surefoot.common.files import array_folder
 from surefoot.common.settings import RunSettings
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
@@ -23,13 +24,13 @@ from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.checkpoint_schedule import CheckpointSchedule
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
-from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.folder.find_runs import is_run
+from surefoot.runs.folder.find_runs import is_run, runs_inside
 from surefoot.runs.folder.history_columns import history_of
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration, merged
 
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
@@ -217,9 +218,7 @@ def execute(
             records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
             closing.callback(records[-1].close)
         if any(resumed):
-            # Of each of several as many as make the mean of all.
-            recent = max(1, WINDOW // len(records))
-            shown.resumed([x for record in records for x in record.returns[-recent:]])
+            shown.resumed(Scoring.together([record.scoring for record in records]))
         if len(runs) == 1:
             alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
             turns: Iterator[list[Iteration]] = ([told] for told in alone)
@@ -269,6 +268,8 @@ def load(path: str | Path) -> Agent:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
+    if inner == path and not array_folder.is_one(path) and (inside := runs_inside(path)):
+        raise UsageError(f"{path} is no run and no saved agent: pass one of its runs{inside}")
     agent = Agent.load(inner)
     # That of the run, or the best of its evaluations.
     folder = inner.parent

@@ -4,6 +4,46 @@ from benchmarks.planted_faults.fault import Fault
 
 FAULTS = (
     Fault(
+        "score-of-the-first-nine-tenths",
+        "runs/score.py",
+        "within = _ALL * source.steps > _BEFORE * steps",
+        "within = _ALL * source.steps <= _BEFORE * steps",
+        "A run is scored by all its steps but the last tenth.",
+        ("test_score.py",),
+    ),
+    Fault(
+        "training-episodes-before-evaluations",
+        "runs/score.py",
+        '"evaluation" if len(evaluations.steps) else "episode"',
+        '"episode" if len(episodes.steps) else "evaluation"',
+        "A run that was evaluated is scored by what it did while it explored.",
+        ("test_score.py",),
+    ),
+    Fault(
+        "rows-of-the-window-forgotten",
+        "runs/score.py",
+        "if half and _ALL * at[half] <= _BEFORE * keep_after:",
+        "if half and at[half] <= keep_after:",
+        "The line of a run that trains forgets half of what its score is of.",
+        ("test_score.py",),
+    ),
+    Fault(
+        "area-without-gaps",
+        "runs/score.py",
+        "return float(means[last][known[0] :].mean())",
+        "return float(means[known].mean())",
+        "Parts of a run in which no episode ended count for nothing in the area under its curve.",
+        ("test_score.py",),
+    ),
+    Fault(
+        "resumed-score-from-nothing",
+        "runs/recorder.py",
+        'self.scoring.add(row["steps"], returns)',
+        "pass",
+        "A resumed run is scored by what came after it was resumed alone.",
+        ("test_cli.py::test_a_complete_run_says_so_and_how_it_is_made_longer",),
+    ),
+    Fault(
         "oldest-checkpoint-taken",
         "runs/folder/checkpoints.py",
         "for path in reversed(paths(folder)):\n        if upto",

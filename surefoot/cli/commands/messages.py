@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from surefoot.cli.typed_command import runnable
 from surefoot.methods.recipes.base import Offline
 
 
@@ -26,15 +27,13 @@ def make_console() -> Any:
 
 def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
     """Say what came of a run, or of several."""
-    from surefoot.runs.display.summary import WINDOW
-
     several = len(results) > 1
-    recent = [result.returns[-WINDOW:] for result in results]
-    if all(recent):
-        means = [sum(part) / len(part) for part in recent]
+    scores = [result.score for result in results]
+    if all(score.ended for score in scores):
+        means = [score.value for score in scores]
         each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
-        text = f"mean return of the last {len(recent[0])} episodes"
-        print_line(console, f"{text}: {sum(means) / len(means):.1f}{each}")
+        of = f"mean of the scores of {len(scores)} seeds" if several else scores[0].words
+        print_line(console, f"return {sum(means) / len(means):.1f}{each} ({of})")
     elif isinstance(run.recipe, Offline):
         print_line(console, f"learned from {run.rows:,} recorded transitions")
     else:
@@ -62,7 +61,7 @@ def print_interrupted(
 
 
 def print_line(console: Any, text: str) -> None:
-    """Print a line as it is."""
+    """Print a line as it is, its commands as they can be typed here."""
     # What nobody can read any more is no reason to fail.
     with contextlib.suppress(OSError):
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        console.print(runnable(text), soft_wrap=True, highlight=False, markup=False)

@@ -13,6 +13,7 @@ import tyro
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.messages import print_line
+from surefoot.cli.typed_command import runnable
 from surefoot.common.errors import UsageError
 
 #: What a page is called in a run's folder.
@@ -65,7 +66,9 @@ def report_at_end(console: Any, folder: Path) -> None:
     except Exception:
         traceback.print_exc()
         print(
-            f"surefoot: the run is complete, but its report failed: 'surefoot report {folder}' "
-            "tries again",
+            runnable(
+                f"surefoot: the run is complete, but its report failed: 'surefoot report {folder}' "
+                "tries again"
+            ),
             file=sys.stderr,
         )

@@ -73,6 +73,11 @@ def seal(manifest: dict[str, Any], data: bytes) -> dict[str, Any]:
     return {**content, "sha256": digests}
 
 
+def is_one(folder: Path) -> bool:
+    """Whether arrays were saved there."""
+    return (folder / _MANIFEST).is_file()
+
+
 def load(
     folder: Path, *, what: str = "saved agent"
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -17,6 +17,7 @@ from surefoot.runs.display.summary import Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.runs.folder.method_facts import step_kl
 from surefoot.runs.folder.metrics_file import as_row
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -110,8 +111,9 @@ class Dashboard:
                 lines.append((name, sparkline(course, width), text))
 
         last = summary.last
-        if summary.mean_return is not None:
-            told("return", "return", f"{summary.mean_return:.1f} of {len(summary.returns)} ep.")
+        score = summary.scoring.score
+        if score.ended:
+            told("return", "return", f"{score.value:.1f}, {score.brief}")
         length = mean(summary.lengths)
         if length is not None:
             lines.append(("length", "", f"{length:.0f} steps"))
@@ -185,7 +187,7 @@ def _columns(runs: Sequence[RunWatcher], width: int) -> dict[str, list[Text]]:
             "done": Text(f"{bar(share, 4 if width < 100 else 10)} {percentage(share):>4}"),
             "left": Text(left.removesuffix(" left") or "–"),
             "state": Text(told, style=_STYLES[state]),
-            "return": Text(_told(summary.mean_return, ".1f")),
+            "return": Text(_score(summary)),
             "KL": Text(_told(summary.last.get("kl_mean"), ".2g")),
             "steps/s": Text(_told(summary.rate, ",.0f")),
             "of steps": Text(f"{run.total:,}"),
@@ -198,6 +200,11 @@ def _columns(runs: Sequence[RunWatcher], width: int) -> dict[str, list[Text]]:
 def printable(text: str) -> str:
     """The text without what no terminal can be sent, which names of files may hold."""
     return text.encode(errors="replace").decode()
+
+
+def _score(summary: Summary) -> str:
+    score = summary.scoring.score
+    return f"{score.value:.1f}" if score.ended else "–"
 
 
 def _told(value: float | None, form: str) -> str:
@@ -227,9 +234,9 @@ class LiveDashboard:
         self._live = Live(self._view, console=console, auto_refresh=False)
         self._live.start(refresh=True)
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._view.summary.returns.extend(filter(math.isfinite, returns))
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._view.summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
@@ -238,6 +245,7 @@ class LiveDashboard:
         self._view.summary.add(as_row(iteration))
         if iteration.evaluation is not None:
             self._view.evaluations = [*self._view.evaluations, iteration.evaluation.mean]
+            self._view.summary.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
         self._live.refresh()
 
     def note(self, text: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -15,15 +14,15 @@ from rich.console import Console
 from surefoot.common.errors import UsageError
 from surefoot.runs.display.gauge import Gauge
 from surefoot.runs.display.screen import open_screen
-from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 
 class Display(Protocol):
     """Shows iterations as they come."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Go on with a run whose last episodes had these returns."""
+    def resumed(self, scoring: Scoring) -> None:
+        """Go on with a run that has this score so far."""
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -38,7 +37,7 @@ class Display(Protocol):
 class WarningDisplay:
     """Shows nothing; notes become Python warnings."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -59,9 +58,9 @@ class FailSafeDisplay:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Go on with a run."""
-        self._try(lambda: self._display.resumed(returns))
+        self._try(lambda: self._display.resumed(scoring))
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -85,7 +84,7 @@ class FailSafeDisplay:
 class NullDisplay:
     """Shows nothing, and says nothing."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -102,21 +101,22 @@ class _Summary:
     """What is said of the run's state, in words."""
 
     def __init__(self) -> None:
-        self.returns: deque[float] = deque(maxlen=WINDOW)
+        self.scoring = Scoring()
         self._evaluated: float | None = None
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
-        self.returns.extend(iteration.episode_returns.tolist())
+        self.scoring.add(iteration.steps, iteration.episode_returns.tolist())
         self.compile_seconds += iteration.timing.compile
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
+            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
 
     def told(self, iteration: Iteration) -> list[str]:
         metrics = iteration.metrics
-        if self.returns:
-            count = len(self.returns)
-            mean = f"return {sum(self.returns) / count:.1f} (last {count} episodes)"
+        score = self.scoring.score
+        if score.ended:
+            mean = f"return {score.value:.1f} ({score.brief})"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
@@ -162,9 +162,9 @@ class ProgressBar:
         self._drawn, self._shown = clock(), False
         self._screen = open_screen(console, self._gauge)
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
@@ -198,9 +198,9 @@ class LineDisplay:
         self._printed = -float("inf")
         self._pending: Iteration | None = None
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Print the iteration if the last line is old enough, and its notices in any case."""
