@@ -21,6 +21,7 @@ from surefoot.runs import loggers
 from surefoot.runs.display.progress import Display, WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.own_files import check_own
 from surefoot.runs.rebuild import (
     match_cores,
     rebuild_environment,
@@ -166,6 +167,7 @@ def restored(
     with contextlib.ExitStack() as closing:
         # Before anything is read: what a process still writes is not where the run will stand.
         for path in folders:
+            check_own(path, within=folder)
             closing.callback(acquire_lock(path).release)
         found = _found(folders)
         match_cores(found[0][0].config, folders[0])
