@@ -18,7 +18,7 @@ from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.display.progress import Display, WarningDisplay
+from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.folder.own_files import check_own
@@ -138,6 +138,7 @@ def continue_runs(
     on_iteration: OnIteration | None = None,
 ) -> list[Result]:
     """Train runs that were restored, to their end or until `stopping` or the callback says so."""
+    display = FailSafeDisplay(display)
     for one in runs:
         for warning in one.warnings:
             display.note(f"{one.folder}: {warning}")

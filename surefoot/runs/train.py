@@ -30,6 +30,8 @@ from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
 from surefoot.training.iteration import Iteration, merged
 
+#: Characters of an environment's name that are in the name of its run's folder.
+_LONGEST_NAME = 48
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
 OnIteration = Callable[[dict[str, Any], Agent], object]
 
@@ -167,7 +169,8 @@ def check_new(folder: Path) -> Path:
 
 def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
     """runs/ALGORITHM-ENV-SEED-TIME, with characters that a folder name cannot hold replaced."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
+    # A file system takes 255 bytes, of which a character may be four.
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env[:_LONGEST_NAME])
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
     # Two runs may be started in the same second.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.episode_options import Play
+from surefoot.cli.commands.messages import say
 from surefoot.common.fields import at_least
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ def main(arguments: Sequence[str]) -> int:
         raise
     _tell(result)
     if options.video is not None:
-        print(f"video: {options.video}")
+        say(f"video: {options.video}")
     return 0
 
 
 def _tell(result: Evaluation) -> None:
-    print(
+    # Before what is said of the video.
+    say(
         f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
         f"(standard deviation over episodes), {result.returns.min():.1f} to "
-        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}",
-        flush=True,  # Before what is said of the video.
+        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}"
     )

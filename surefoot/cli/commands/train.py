@@ -16,6 +16,7 @@ from surefoot.cli.commands.messages import (
     print_interrupted,
     print_line,
     print_results,
+    word,
 )
 from surefoot.cli.commands.report import report_at_end
 from surefoot.common.errors import UsageError
@@ -119,9 +120,8 @@ def _run_training(name: str, options: Any) -> int:
     what = f"{len(runs)} runs" if several else "run"
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return print_interrupted(console, folder, options.env, results, signals)
-    print_line(
-        console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{env_option(options.env)})"
-    )
+    one = word(folders[0] or folder)
+    print_line(console, f"{what}: {folder}   (surefoot evaluate {one}{env_option(options.env)})")
     if options.report:
         report_at_end(console, folder)
     return 0

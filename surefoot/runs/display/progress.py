@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from surefoot.common.printable import printable
 from surefoot.runs.display.summary import WINDOW
 from surefoot.training.iteration import Iteration
 
@@ -65,7 +66,7 @@ class FailSafeDisplay:
 
     def note(self, text: str) -> None:
         """Say something that happened."""
-        self._try(lambda: self._display.note(text))
+        self._try(lambda: self._display.note(printable(text)))
 
     def close(self) -> None:
         """Close it."""

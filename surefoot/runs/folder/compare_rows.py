@@ -22,6 +22,7 @@ TOLERANCE = 0.01
 _OF_THE_PROCESS = ("timing", "env_restarts")
 # These are counted, and no rounding changes them a little.
 _COUNTED = ("steps", "valid_rows", "episode_lengths")
+_MEASURED = ("kl_mean", "entropy", "episode_returns")
 
 
 def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
@@ -39,6 +40,9 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
         one = json_reading.row(line)
         if one is None:
             raise UsageError(f"{path} cannot be read: line {number} holds no JSON object")
+        lacking = [name for name in (*_COUNTED, *_MEASURED, "refused") if name not in one]
+        if lacking:
+            raise UsageError(f"{path} cannot be compared: line {number} lacks {', '.join(lacking)}")
         rows.append(one)
     if [one.get("iteration") for one in rows] != list(range(len(lines))):
         raise UsageError(f"{path} does not have every iteration once; it was changed")
@@ -63,7 +67,7 @@ def difference(told: Iteration, written: dict[str, Any]) -> str | None:
     for name in _COUNTED:
         if row[name] != written[name]:
             return _said(name, row[name], written[name])
-    for name in ("kl_mean", "entropy", "episode_returns"):
+    for name in _MEASURED:
         now, then = (np.asarray(x[name], np.float64) for x in (row, written))
         # Of the largest return: near zero, a share of a return itself says little.
         most = TOLERANCE * np.abs(then[np.isfinite(then)]).max(initial=0.0)
