@@ -185,10 +185,12 @@ def execute(
     resumed: Sequence[Checkpoint | None] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     on_iteration: OnIteration | None = None,
+    command: Sequence[str] | None = None,
 ) -> list[Result]:
     """Run the loop to its end, or until `stopping` or the callback says so, of one run or of
     several side by side, and write each one's folder if there is one. Those that are `resumed` have
-    been restored."""
+    been restored. `command` are the words of surefoot's own command line, if that is what began the
+    run: another program's may hold what is nobody's business."""
     resumed = resumed or [None] * len(runs)
     settings = runs[0].settings
     called = on_iteration is not None
@@ -209,7 +211,9 @@ def execute(
             run.set_sync_every(1 if called else 0 if evaluator is None else evaluator.sync_every)
         records = []
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
-            records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
+            records.append(
+                RunRecorder(run, folder, shown.note, command=command, resumed=checkpoint)
+            )
             closing.callback(records[-1].close)
         if any(resumed):
             # Of each of several as many as make the mean of all.
