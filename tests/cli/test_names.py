@@ -243,6 +243,8 @@ def test_commands_do_their_work_in_a_folder_of_any_name(command, trained, tmp_pa
     code, out, _ = run(command, f"./{name}", *WORK[command])
     assert code == 0
     made = {str(path.relative_to(tmp_path)) for path in set(tmp_path.rglob("*")) - before}
+    if command in ("report", "record"):
+        assert one_line(name) in out
     match command:
         case "report" | "record" | "export":
             assert all(path.startswith(folder.name) for path in made) == bool(made)

@@ -169,4 +169,20 @@ FAULTS = (
         "A run restarts an environment once more than --max-env-restarts says.",
         ("test_workers.py",),
     ),
+    Fault(
+        "working-folder-for-everybody",
+        "envs/module_finder.py",
+        "not (fullname in self.named or self._asked_from_within())",
+        "False",
+        "After MODULE:NAME, whatever is imported is looked for in the working folder first.",
+        ("test_host_program.py",),
+    ),
+    Fault(
+        "neighbors-not-found-in-workers",
+        "envs/module_finder.py",
+        "[ModuleFinder(*one) for one in known]",
+        "[]",
+        "An environment of one's own cannot be made in worker processes.",
+        ("test_host_program.py",),
+    ),
 )

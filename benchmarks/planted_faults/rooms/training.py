@@ -154,4 +154,12 @@ FAULTS = (
         "The old policy's distribution is not the one that acted: ratios begin anywhere.",
         ("test_rollout.py",),
     ),
+    Fault(
+        "programs-known-by-the-object",
+        "training/device_loop.py",
+        "dynamics = attributes(env), attributes(env.env)",
+        "dynamics = env",
+        "An attribute of an environment that was changed takes no effect: the old one is trained on.",
+        ("test_host_program.py",),
+    ),
 )
