@@ -176,7 +176,7 @@ FAULTS = (
         "common/compile_cache.py",
         "return tuple(held), tuple(kinds)",
         "return tuple(kinds)",
-        "A constant that was changed in an environment takes no effect where it was compiled before.",
+        "A constant that was changed in an environment takes no effect once it was compiled.",
         ("test_host_program.py",),
     ),
     Fault(
