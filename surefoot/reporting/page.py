@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from html import escape
 from importlib import resources
 from typing import NamedTuple
 
 from surefoot.common.version import __version__
 from surefoot.reporting.drawing import plotly_figures, tables
 from surefoot.reporting.drawing.figures import Figure, Finding
+from surefoot.reporting.drawing.html_text import escape
 from surefoot.reporting.drawing.tables import Table
 
 #: plotly's WebGL writes its own functions, and saves pictures by way of these addresses.

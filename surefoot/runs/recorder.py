@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,9 +63,10 @@ class RunRecorder:
         folder: Path | None,
         note: Callable[[str], None],
         *,
+        command: Sequence[str] | None = None,
         resumed: Checkpoint | None = None,
     ) -> None:
-        self._run, self._folder, self._note = run, folder, note
+        self._run, self._folder, self._note, self._command = run, folder, note, command
         self._best_effort = BestEffortWriter(note)
         self._files: RunFiles | None = None
         self.returns = array("d")
@@ -151,7 +151,10 @@ class RunRecorder:
             )
 
     def _begin(self, folder: Path) -> RunFiles:
-        text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
+        config = self._run.config()
+        if self._command is not None:
+            config["command"] = list(self._command)
+        text = json.dumps(config, indent=2)
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

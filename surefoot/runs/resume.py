@@ -18,9 +18,10 @@ from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.display.progress import Display, choose_display
+from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.own_files import check_own
 from surefoot.runs.rebuild import (
     match_cores,
     rebuild_environment,
@@ -142,6 +143,7 @@ def continue_runs(
     on_iteration: OnIteration | None = None,
 ) -> list[Result]:
     """Train runs that were restored, to their end or until `stopping` or the callback says so."""
+    display = FailSafeDisplay(display)
     for one in runs:
         for warning in one.warnings:
             display.note(f"{one.folder}: {warning}")
@@ -171,6 +173,7 @@ def restored(
     with contextlib.ExitStack() as closing:
         # Before anything is read: what a process still writes is not where the run will stand.
         for path in folders:
+            check_own(path, within=folder)
             closing.callback(acquire_lock(path).release)
         found = _found(folders)
         match_cores(found[0][0].config, folders[0])

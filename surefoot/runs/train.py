@@ -33,6 +33,8 @@ from surefoot.runs.run import Run, composed
 from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration, merged
 
+#: Characters of an environment's name that are in the name of its run's folder.
+_LONGEST_NAME = 48
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
 OnIteration = Callable[[dict[str, Any], Agent], object]
 
@@ -176,7 +178,8 @@ def check_new(folder: Path) -> Path:
 
 def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
     """runs/ALGORITHM-ENV-SEED-TIME, with characters that a folder name cannot hold replaced."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
+    # A file system takes 255 bytes, of which a character may be four.
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env[:_LONGEST_NAME])
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
     # Two runs may be started in the same second.
@@ -191,10 +194,12 @@ def execute(
     resumed: Sequence[Checkpoint | None] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     on_iteration: OnIteration | None = None,
+    command: Sequence[str] | None = None,
 ) -> list[Result]:
     """Run the loop to its end, or until `stopping` or the callback says so, of one run or of
     several side by side, and write each one's folder if there is one. Those that are `resumed` have
-    been restored."""
+    been restored. `command` are the words of surefoot's own command line, if that is what began the
+    run: another program's may hold what is nobody's business."""
     resumed = resumed or [None] * len(runs)
     settings = runs[0].settings
     called = on_iteration is not None
@@ -215,7 +220,9 @@ def execute(
             run.set_sync_every(1 if called else 0 if evaluator is None else evaluator.sync_every)
         records = []
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
-            records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
+            records.append(
+                RunRecorder(run, folder, shown.note, command=command, resumed=checkpoint)
+            )
             closing.callback(records[-1].close)
         if any(resumed):
             shown.resumed(Scoring.together([record.scoring for record in records]))

@@ -147,4 +147,12 @@ FAULTS = (
         "A script takes a run that was stopped for a complete one.",
         ("test_signals.py::test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with",),
     ),
+    Fault(
+        "names-with-pictures",
+        "cli/commands/messages.py",
+        'options |= {"markup": False, "emoji": False}',
+        'options |= {"markup": False}',
+        "A folder whose name has a word between colons is told of under another name.",
+        ("test_names.py",),
+    ),
 )

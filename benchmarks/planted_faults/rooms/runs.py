@@ -239,4 +239,28 @@ FAULTS = (
         "An agent loses its history where the process changes its folder.",
         ("test_history.py",),
     ),
+    Fault(
+        "resumed-through-links",
+        "runs/resume.py",
+        "check_own(path, within=folder)",
+        "path.exists()",
+        "A folder of another hand is gone on with, and what its links lead to is changed.",
+        ("test_foreign_folders.py",),
+    ),
+    Fault(
+        "checkpoints-through-a-link",
+        "runs/folder/checkpoints.py",
+        "    check_folder(folder)\n",
+        "    folder.exists()\n",
+        "Checkpoints are written, and older ones taken off, wherever a link leads to.",
+        ("test_foreign_folders.py",),
+    ),
+    Fault(
+        "arguments-of-any-program-kept",
+        "runs/recorder.py",
+        'if self._command is not None:\n            config["command"] = list(self._command)',
+        'if True:\n            config["command"] = list(self._command or __import__("sys").argv)',
+        "Secrets on the command line of a program that trains are in its runs' folders.",
+        ("test_host_program.py",),
+    ),
 )

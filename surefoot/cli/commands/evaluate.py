@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.episode_options import Play
+from surefoot.cli.commands.messages import say
 from surefoot.common.fields import at_least
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def main(arguments: Sequence[str]) -> int:
         raise
     _tell(result)
     if options.video is not None:
-        print(f"video: {options.video}")
+        say(f"video: {options.video}")
     return 0
 
 
 def _tell(result: Evaluation) -> None:
-    print(result, flush=True)  # Before what is said of the video.
+    say(str(result))  # Before what is said of the video.

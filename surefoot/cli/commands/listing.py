@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 
 from surefoot.cli.arguments import parse
+from surefoot.cli.commands.messages import say
 from surefoot.methods.recipes import RECIPES
 
 
@@ -43,5 +44,5 @@ def main(arguments: Sequence[str]) -> int:
         from surefoot.envs.make import list_env_ids
 
         for env_id in list_env_ids():
-            print(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
+            say(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
     return 0

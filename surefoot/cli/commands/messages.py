@@ -5,20 +5,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from surefoot.cli.typed_command import runnable
+from surefoot.common.printable import one_line, printable
 from surefoot.methods.recipes.base import Offline
 
 
 def make_console() -> Any:
-    """A console that raises `BrokenPipeError` instead of exiting the process, as rich's own does
-    even in the middle of a run."""
+    """A console that prints text as it is, without what a terminal would obey, and raises
+    `BrokenPipeError` instead of exiting the process, as rich's own does even in the middle of a
+    run."""
     from rich.console import Console
 
     class Terminal(Console):
+        def render_str(self, text: str, **options: Any) -> Any:
+            # Names are no markup, and `:dog:` is no picture.
+            options |= {"markup": False, "emoji": False}
+            return super().render_str(printable(text), **options)
+
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
@@ -45,7 +53,7 @@ def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
 
 def env_option(env: str | None) -> str:
     """What a command about a run has to be told once more: an environment that is no id."""
-    return f" --env {env}" if env is not None and ":" in env else ""
+    return f" --env {word(env)}" if env is not None and ":" in env else ""
 
 
 def print_interrupted(
@@ -55,13 +63,25 @@ def print_interrupted(
     print_line(
         console,
         f"interrupted after {results[0].steps:,} steps: "
-        f"'surefoot resume {folder}{env_option(env)}' goes on",
+        f"'surefoot resume {word(folder)}{env_option(env)}' goes on",
     )
     return int(signals.exit_code)
+
+
+def word(path: str | Path) -> str:
+    """A path or a name as one word of a command, which is no option whatever it begins with."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def print_line(console: Any, text: str) -> None:
     """Print a line as it is, its commands as they can be typed here."""
     # What nobody can read any more is no reason to fail.
     with contextlib.suppress(OSError):
-        console.print(runnable(text), soft_wrap=True, highlight=False, markup=False)
+        text = one_line(runnable(text))
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def say(text: str) -> None:
+    """Print a line as it is, or raise `OSError`: what was asked for is this line."""
+    print(one_line(text), flush=True)

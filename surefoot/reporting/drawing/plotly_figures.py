@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import importlib.util
 import zlib
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surefoot.reporting.drawing.figures import PLAIN, Axis, Figure, Series
+from surefoot.reporting.drawing.html_text import escape
 
 COLORS = 7
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from surefoot.common.printable import one_line
 from surefoot.runs.display.gauge import bar, duration, percentage
 from surefoot.runs.display.summary import Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
@@ -21,6 +22,8 @@ from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 _BARS = "▁▂▃▄▅▆▇█"
+#: Characters of a name that are shown.
+_LONGEST = 200
 _STYLES = {
     "running": "green",
     "finished": "bold",
@@ -76,8 +79,10 @@ class Dashboard:
         seed = f"seed {config['setup']['seed']}"
         if len(self.seeds) > 1:
             seed = f"seeds {self.seeds[0]} to {self.seeds[-1]}"
-        head = f"{config['algorithm']} on {config['environment']} · {seed} · "
-        shown = Text(printable(head)).append(self.state, style=_STYLES[self.state])
+        names = config["algorithm"], config["environment"]
+        method, task = (one_line(name, most=_LONGEST) for name in names)
+        head = f"{method} on {task} · {seed} · "
+        shown = Text(head).append(self.state, style=_STYLES[self.state])
         yield shown.append(self.detail)
         if not summary.rows:
             yield Text("no iteration yet: compiling", style="dim")
@@ -88,7 +93,7 @@ class Dashboard:
         grid.add_column(width=label, no_wrap=True, overflow="crop")
         grid.add_column(overflow="fold")
         for name, drawn, told in self._lines(course, width - label - 2):
-            text = printable(f"{drawn} {told}" if drawn else told)
+            text = one_line(f"{drawn} {told}" if drawn else told)
             grid.add_row(Text(name, style="dim"), Text(text))
         yield grid
 
@@ -156,7 +161,7 @@ def of_run(run: RunWatcher) -> Dashboard:
 def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     """One or more runs of a folder: their names, up to half of the width, and the columns that fit
     beside them."""
-    names = [printable(str(run.folder.relative_to(root))) for run in runs]
+    names = [one_line(str(run.folder.relative_to(root)), most=_LONGEST) for run in runs]
     columns = _columns(runs, width)
     left = width - min(max(map(len, names)), width // 2)
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
@@ -195,11 +200,6 @@ def _columns(runs: Sequence[RunWatcher], width: int) -> dict[str, list[Text]]:
         }
         rows.append(row)
     return {column: [row[column] for row in rows] for column in rows[0]}
-
-
-def printable(text: str) -> str:
-    """The text without what no terminal can be sent, which names of files may hold."""
-    return text.encode(errors="replace").decode()
 
 
 def _score(summary: Summary) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from surefoot.common.errors import UsageError
+from surefoot.common.printable import printable
 from surefoot.runs.display.gauge import Gauge
 from surefoot.runs.display.screen import open_screen
 from surefoot.runs.score import Scoring
@@ -68,7 +69,7 @@ class FailSafeDisplay:
 
     def note(self, text: str) -> None:
         """Say something that happened."""
-        self._try(lambda: self._display.note(text))
+        self._try(lambda: self._display.note(printable(text)))
 
     def close(self) -> None:
         """Close it."""
