@@ -15,10 +15,10 @@ FAULTS = (
         "failed-runs-exit-with-0",
         "cli/main.py",
         """except TrainingError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 1""",
         """except TrainingError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 0""",
         "A script takes a run that broke off for a complete one.",
         ("test_workers.py::test_the_command_line_reports_a_defect_once_and_exits_with_1",),
