@@ -38,8 +38,8 @@ FAULTS = (
     Fault(
         "short-runs-go-on",
         "reporting/comparison/curves.py",
-        "(at >= 0) & (ends <= log.total + 0.5), values",
-        "(at >= 0), values",
+        "(ends >= steps[0]) & (ends <= log.total + 0.5), values",
+        "(ends >= steps[0]), values",
         "The curve of a run that ended early goes on as if it had kept its last return.",
         ("test_report.py",),
     ),

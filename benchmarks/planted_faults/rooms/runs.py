@@ -183,7 +183,7 @@ FAULTS = (
     Fault(
         "evaluations-not-logged-again",
         "runs/run_files.py",
-        'kept.get(row["steps"])',
+        'files.evaluated.get(row["steps"])',
         "None",
         "A resumed run's loggers lack all evaluations up to its checkpoint.",
         (
