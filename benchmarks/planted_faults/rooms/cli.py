@@ -4,6 +4,22 @@ from benchmarks.planted_faults.fault import Fault
 
 FAULTS = (
     Fault(
+        "hints-by-name-alone",
+        "cli/typed_command.py",
+        'name not in ("surefoot", "surefoot.exe") or _is_found("surefoot", called)',
+        'name not in ("surefoot", "surefoot.exe") or shutil.which("surefoot") or name',
+        "A hint names a command that the PATH does not lead to, or another one of that name.",
+        ("test_typed_command.py",),
+    ),
+    Fault(
+        "runs-inside-unnamed",
+        "runs/train.py",
+        "if inner == path and not array_folder.is_one(path) and (inside",
+        "if inner != path and not array_folder.is_one(path) and (inside",
+        "Evaluating a folder of runs does not say which runs it holds.",
+        ("test_cli.py::test_a_folder_of_runs_names_those_inside",),
+    ),
+    Fault(
         "mistakes-exit-with-0",
         "cli/main.py",
         "return 2",
