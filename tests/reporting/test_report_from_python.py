@@ -8,6 +8,7 @@ import surefoot as sf
 from support.runs import BATCH, TINY
 from surefoot.common.errors import UsageError
 from surefoot.runs.recorder import Result
+from surefoot.runs.score import Scoring
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def run(trained, tmp_path):
 def test_a_run_is_a_folder_or_its_agent_or_its_result(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     agent = sf.load("run")
-    for told in (run, str(run), agent, Result(agent, [], 0, 0), [agent]):
+    for told in (run, str(run), agent, Result(agent, [], Scoring().score, 0, 0), [agent]):
         path = sf.report(told)
         assert path == run / "report.html"
         assert "trpo on CartPole-v1" in path.read_text()

@@ -117,7 +117,9 @@ class _Summary:
         metrics = iteration.metrics
         score = self.scoring.score
         if score.ended:
-            mean = f"return {score.value:.1f} ({score.brief})"
+            mean = f"return {score.value:.1f}"
+            if score.of != "episode" or not score.recent:
+                mean += f" ({score.brief})"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
