@@ -14,6 +14,7 @@ import numpy as np
 from surefoot.agents.history import History
 from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import integer, number, row
+from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.runs.folder.flat_row import flat_row
 
 
@@ -78,8 +79,8 @@ def read_history(folder: Path) -> History:
     columns = HistoryColumns()
     try:
         evaluated = _evaluations(folder / "evaluations.jsonl")
-        with path.open("rb") as file:
-            for line in file:
+        with open_to_read(path) as file:
+            for line in lines(file):
                 told = row(line)
                 if told is None:
                     continue
@@ -98,6 +99,6 @@ def _evaluations(path: Path) -> dict[Any, dict[str, Any]]:
     """The lines by their steps."""
     if not path.is_file():
         return {}
-    with path.open("rb") as file:
-        found = [told for line in file if (told := row(line)) is not None]
+    with open_to_read(path) as file:
+        found = [told for line in lines(file) if (told := row(line)) is not None]
     return {told["steps"]: told for told in found if integer(told.get("steps")) is not None}
