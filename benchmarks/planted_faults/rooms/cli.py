@@ -12,14 +12,6 @@ FAULTS = (
         ("test_typed_command.py",),
     ),
     Fault(
-        "runs-inside-unnamed",
-        "runs/train.py",
-        "if inner == path and not array_folder.is_one(path) and (inside",
-        "if inner != path and not array_folder.is_one(path) and (inside",
-        "Evaluating a folder of runs does not say which runs it holds.",
-        ("test_cli.py::test_a_folder_of_runs_names_those_inside",),
-    ),
-    Fault(
         "mistakes-exit-with-0",
         "cli/main.py",
         "return 2",

@@ -4,6 +4,14 @@ from benchmarks.planted_faults.fault import Fault
 
 FAULTS = (
     Fault(
+        "runs-inside-unnamed",
+        "runs/train.py",
+        "if inner == path and not array_folder.is_one(path) and (inside",
+        "if inner != path and not array_folder.is_one(path) and (inside",
+        "Evaluating a folder of runs does not say which runs it holds.",
+        ("test_cli.py::test_a_folder_of_runs_names_those_inside",),
+    ),
+    Fault(
         "score-of-the-first-nine-tenths",
         "runs/score.py",
         "within = _ALL * source.steps > _BEFORE * steps",
