@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import gymnasium
 import jax
 import numpy as np
 from gymnasium import spaces
@@ -18,15 +19,18 @@ from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.agents.video import VideoRecorder
+from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
+from surefoot.common.parameters import check_flag, check_integer, check_path, check_seed
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import ActionMapName, action_map
-from surefoot.envs.spaces.observations import encode, is_batched, observation_size
+from surefoot.envs.spaces.observations import read_observations
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
 _FORMAT = "surefoot agent"
@@ -37,7 +41,8 @@ class Agent:
     """A policy and all that acting needs.
 
     `environment` is what `evaluate` plays on by default; `provenance` says how the agent came to be
-    (algorithm, hyperparameters, versions) and is kept in the manifest as it is.
+    (algorithm, hyperparameters, versions) and is kept in the manifest as it is. An agent can be
+    pickled if its environment can: it may go to a process that is spawned.
     """
 
     def __init__(
@@ -58,6 +63,16 @@ class Agent:
         self._act = eqx.filter_jit(act)
         self._samples = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but what is made of the rest."""
+        return {k: v for k, v in vars(self).items() if k not in ("_act", "_to_env")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        jax_setup.configure_before_compute()
+        vars(self).update(state)
+        self._to_env = action_map(self.spec.action_space, self.spec.action_map)
+        self._act = eqx.filter_jit(act)
+
     @property
     def observation_space(self) -> spaces.Space:
         return self.spec.observation_space
@@ -76,18 +91,18 @@ class Agent:
         """(action, None) for one observation or a batch, with the signature that
         Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
         follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
-        recurrent policies and are not used."""
-        batched = is_batched(self.observation_space, observation)
-        obs = encode(self.observation_space, observation)
-        size = observation_size(self.observation_space)
-        if obs.ndim != 1 + batched or obs.shape[-1] != size:
+        recurrent policies and are not used. Raises `UsageError` where `observation` is neither one
+        observation of the agent's space nor a batch of them."""
+        if isinstance(state, bool | np.bool_):
             raise UsageError(
-                f"observation of shape {np.shape(observation)}; accepted is one observation of "
-                f"{self.observation_space}, or a batch of them"
+                f"state is {state}; accepted is None, or a recurrent policy's state: pass "
+                f"deterministic={state} by its name"
             )
+        deterministic = check_flag("deterministic", deterministic)
+        obs, batched = read_observations(self.observation_space, observation)
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        actions = self._actor(deterministic)(obs if batched else obs[None], key)
+        actions = self._actor(deterministic)(obs, key)
         action = np.asarray(actions).astype(self.action_space.dtype)
         return (action if batched else action[0]), None
 
@@ -110,13 +125,16 @@ class Agent:
         is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
         were played, the `UsageError` has their `evaluation`.
         """
-        actor = self._actor(deterministic)
+        actor = self._actor(check_flag("deterministic", deterministic))
+        seed = check_seed(seed)
+        episodes = check_integer("episodes", episodes, 1)
+        video_episodes = check_integer("video_episodes", video_episodes, 1)
         if video is None:
             with self.opened(env, episodes) as where:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
         source = self._source(env)
         with (
-            VideoRecorder(video, source, episodes=video_episodes) as film,
+            VideoRecorder(check_path("video", video), source, episodes=video_episodes) as film,
             self.opened(env, episodes) as where,
         ):
             return film.evaluate(actor, where, episodes=episodes, seed=seed)
@@ -130,7 +148,9 @@ class Agent:
         deterministic: bool = True,
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
-        actor = self._actor(deterministic)
+        actor = self._actor(check_flag("deterministic", deterministic))
+        seed = check_seed(seed)
+        episodes = check_integer("episodes", episodes, 1)
         with self.opened(env, episodes) as where:
             return record(actor, where, episodes=episodes, seed=seed)
 
@@ -144,29 +164,32 @@ class Agent:
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
         `UsageError` if there is nothing, or its spaces are not the agent's."""
-        if episodes < 1:
-            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
         return opened(
-            self._source(env), self.observation_space, self.action_space, episodes=episodes
+            self._source(env),
+            self.observation_space,
+            self.action_space,
+            episodes=check_integer("episodes", episodes, 1),
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:
         source = self.environment if env is None else env
         if source is None:
             name = self.provenance.get("environment")
-            why = (
-                "knows no environment"
-                if name is None
-                else f"was trained on {name}, which is no Gymnasium id"
-            )
+            if name is None:
+                why = "knows no environment"
+            elif name in gymnasium.registry:
+                why = f"was trained on {name} as a callable of one's own made it"
+            else:
+                why = f"was trained on {name}, which is no Gymnasium id"
             raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
         return source
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be
         written there."""
+        path = check_path("path", path)
         try:
-            self.write(Path(path))
+            self.write(path)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be made: {error.strerror}; pass another path"
@@ -175,6 +198,8 @@ class Agent:
     def write(self, path: Path) -> None:
         """`save`, with the `OSError` of a full disk."""
         spec = self.spec
+        call = MakeCall.of(self.environment)
+        made = None if call is None or not call.options else call.to_json()
         manifest = {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
@@ -186,6 +211,7 @@ class Agent:
             "action_map": spec.action_map,
             "normalize_observations": spec.normalize_observations,
             "environment": self.environment if isinstance(self.environment, str) else None,
+            **({} if made is None else {"environment_call": made}),
             "provenance": self.provenance,
         }
         arrays = to_named_arrays(policy=self.policy, normalizer=self.normalizer)
@@ -194,7 +220,8 @@ class Agent:
     @classmethod
     def load(cls, path: str | Path) -> Agent:
         """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
-        arrays, manifest = array_folder.load(Path(path))
+        path = check_path("path", path)
+        arrays, manifest = array_folder.load(path)
         try:
             if manifest["format"] != _FORMAT:
                 raise ValueError(f"its format is {manifest['format']!r}")
@@ -220,6 +247,9 @@ class Agent:
                 arrays, policy=template[0], normalizer=template[1]
             ).values()
             environment, provenance = manifest["environment"], dict(manifest["provenance"])
+            call = MakeCall.from_json(manifest.get("environment_call"))
+            if call is not None:
+                environment = call.source
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
         return cls(policy, normalizer, spec, environment=environment, provenance=provenance)

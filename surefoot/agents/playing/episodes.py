@@ -71,7 +71,8 @@ def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Ite
         obs = obs.copy()
         action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
         action = action.astype(env.action_space.dtype)
-        step = env.step(action)
+        # A copy, since an environment may write to what it is given.
+        step = env.step(action.copy())
         counts = step.valid & (played < share)
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
         played += counts & (step.terminated | step.truncated)
