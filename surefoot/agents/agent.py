@@ -62,16 +62,19 @@ class Agent:
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
+        # What is compiled: a forked process can use it, and cannot compile.
+        self._acted: set[tuple[bool, int]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: all but what is made of the rest."""
-        return {k: v for k, v in vars(self).items() if k not in ("_act", "_to_env")}
+        return {k: v for k, v in vars(self).items() if k not in ("_act", "_acted", "_to_env")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         jax_setup.configure_before_compute()
         vars(self).update(state)
         self._to_env = action_map(self.spec.action_space, self.spec.action_map)
         self._act = eqx.filter_jit(act)
+        self._acted = set()
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -100,6 +103,9 @@ class Agent:
             )
         deterministic = check_flag("deterministic", deterministic)
         obs, batched = read_observations(self.observation_space, observation)
+        if (deterministic, len(obs)) not in self._acted:
+            jax_setup.check_forked()
+            self._acted.add((deterministic, len(obs)))
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
         actions = self._actor(deterministic)(obs, key)
@@ -164,6 +170,7 @@ class Agent:
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
         `UsageError` if there is nothing, or its spaces are not the agent's."""
+        jax_setup.check_forked()
         return opened(
             self._source(env),
             self.observation_space,
@@ -221,6 +228,7 @@ class Agent:
     def load(cls, path: str | Path) -> Agent:
         """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
         path = check_path("path", path)
+        jax_setup.check_backend()
         arrays, manifest = array_folder.load(path)
         try:
             if manifest["format"] != _FORMAT:

@@ -76,6 +76,7 @@ class Run:
     """One training run, checked and built but not started: `iterations` starts it."""
 
     def __init__(self, name: str, recipe: Recipe, env: EnvLike, settings: RunSettings) -> None:
+        jax_setup.check_backend()
         self.name, self.recipe, self.settings, self.environment = name, recipe, settings, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 from surefoot.common.errors import UsageError
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
+from surefoot.envs.checking.check_device import check_device_env
 from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import EnvSource, make_host
@@ -153,6 +154,7 @@ def opened(
     if the spaces are others."""
     if isinstance(source, DeviceEnv):
         check_spaces(source, observation_space, action_space, _TRAINED)
+        check_device_env(source)
         yield source
         return
     given = isinstance(source, VectorEnv)

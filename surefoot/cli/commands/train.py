@@ -113,7 +113,7 @@ def _run_training(name: str, options: Any) -> int:
         shown: Display = LiveDashboard(console, run.config(), total, seeds=seeds)
     else:
         shown = make_display(console, total)
-    with Signals() as signals:
+    with Signals(folders) as signals:
         results = execute(runs, folders, shown, stopping=signals.asked)
     print_results(console, run, results)
     what = f"{len(runs)} runs" if several else "run"

@@ -22,6 +22,7 @@ import safetensors.numpy
 from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import sync
 from surefoot.common.files.json_reading import document
+from surefoot.common.files.regular_file import read_regular
 
 _ARRAYS = "arrays.safetensors"
 _MANIFEST = "manifest.json"
@@ -87,7 +88,7 @@ def load(
         if (folder / _ARRAYS).stat().st_size > _LARGEST_ARRAYS:
             raise ValueError(f"its {_ARRAYS} is too large for one")
         manifest = document(path)
-        data = (folder / _ARRAYS).read_bytes()
+        data = read_regular(folder / _ARRAYS)
         if seal(manifest, data)["sha256"] != manifest["sha256"]:
             raise ValueError("its files do not match the SHA-256 in the manifest")
         return safetensors.numpy.load(data), manifest

@@ -6,10 +6,12 @@ cut back, as `resume` does, is read again from its beginning.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.common.files.json_reading import row
+from surefoot.common.files.regular_file import LONGEST_LINE, open_regular
 
 _CHUNK = 2**24
 
@@ -35,7 +37,7 @@ class Tail:
         the file cannot be read."""
         anew = self._offset == 0
         rows: list[dict[str, Any]] = []
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             # What ends where we stopped must be what we read last.
             file.seek(self._offset - len(self._last))
             if file.read(len(self._last)) != self._last:
@@ -44,6 +46,8 @@ class Tail:
             rest = b""
             while chunk := file.read(_CHUNK):
                 *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > LONGEST_LINE:
+                    raise OSError(errno.EFBIG, "a line is too long", str(self._path))
                 for line in lines:
                     self._offset += len(line) + 1
                     self._last = line[-4096:] + b"\n"

@@ -11,6 +11,7 @@ import numpy as np
 
 from surefoot.common.errors import UsageError
 from surefoot.common.files import json_reading
+from surefoot.common.files.regular_file import open_regular, read_lines
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.training.iteration import Iteration
 
@@ -27,9 +28,9 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
     is none, or has no such iteration."""
     upto = None if iteration is None else max(iteration + 1, 1)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # A run that is still going on may not have finished its last line.
-            lines = [x for x in itertools.islice(file, upto) if x.endswith(b"\n")]
+            lines = [x for x in itertools.islice(read_lines(file), upto) if x.endswith(b"\n")]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error!r}") from None
     rows = []

@@ -9,6 +9,7 @@ from typing import Any
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.json_reading import integer, row
+from surefoot.common.files.regular_file import read_regular
 from surefoot.runs.folder.metrics_file import as_json
 
 
@@ -34,7 +35,7 @@ class Evaluations:
         """The lines that were there, by their steps."""
         whole = 0
         if upto is not None and path.is_file():
-            for raw in path.read_bytes().splitlines(keepends=True):
+            for raw in read_regular(path).splitlines(keepends=True):
                 line = row(raw) or {}
                 steps = integer(line.get("steps"))
                 if not raw.endswith(b"\n") or steps is None or steps > upto:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.common.files.append_only import AppendOnlyFile
+from surefoot.common.files.regular_file import open_regular, read_regular
 from surefoot.training.iteration import Iteration
 
 
@@ -66,7 +67,7 @@ class JsonLines:
         there."""
         check(path, mark)
         lines = cls.__new__(cls)
-        lines._digest = hashlib.sha256(path.read_bytes()[: mark.length])
+        lines._digest = hashlib.sha256(read_regular(path)[: mark.length])
         lines._file = AppendOnlyFile(path, keep=mark.length)
         lines._file.open()
         return lines
@@ -99,7 +100,7 @@ class JsonLines:
 
 def check(path: Path, mark: FilePosition) -> None:
     """Raise `ValueError` if the file is not the same up to the mark."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size < mark.length:
             raise ValueError(f"{path.name} ends before the checkpoint")
         if hashlib.sha256(file.read(mark.length)).hexdigest() != mark.sha256:
@@ -108,6 +109,6 @@ def check(path: Path, mark: FilePosition) -> None:
 
 def read_rows(path: Path, mark: FilePosition) -> Iterator[dict[str, Any]]:
     """The rows up to a mark."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for line in file.read(mark.length).splitlines():
             yield json.loads(line)

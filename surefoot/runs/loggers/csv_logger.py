@@ -13,6 +13,7 @@ from typing import Any
 
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.atomic import beside
+from surefoot.common.files.regular_file import read_regular
 from surefoot.runs.loggers.base import Entry
 
 #: Lists of which a table has the number and the mean.
@@ -75,7 +76,7 @@ class Table:
         """Give the lines that are there these columns, empty. An `OSError` leaves the file as it
         is."""
         self._file.flush()
-        head, _, lines = self.path.read_bytes().partition(b"\n")
+        head, _, lines = read_regular(self.path).partition(b"\n")
         empty = b"," * len(more) + b"\n"
         wide = head + b"," + _line(more) + lines.replace(b"\n", empty)
         with beside(self.path, replace=True) as part:
