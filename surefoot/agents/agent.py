@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import gymnasium
 import jax
 import numpy as np
 from gymnasium import spaces
@@ -21,16 +22,19 @@ from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.agents.video import VideoRecorder, open_window
+from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
 from surefoot.common.files.json_reading import integer
+from surefoot.common.parameters import check_flag, check_integer, check_path, check_seed
 from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import ActionMapName, action_map
-from surefoot.envs.spaces.observations import encode, is_batched, observation_size
+from surefoot.envs.spaces.observations import read_observations
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 from surefoot.envs.spaces.space_text import space_text
 
@@ -42,7 +46,8 @@ class Agent:
     """A policy and all that acting needs.
 
     `environment` is what `evaluate` plays on by default; `provenance` says how the agent came to be
-    (algorithm, hyperparameters, versions) and is kept in the manifest as it is.
+    (algorithm, hyperparameters, versions) and is kept in the manifest as it is. An agent can be
+    pickled if its environment can: it may go to a process that is spawned.
     """
 
     def __init__(
@@ -65,6 +70,19 @@ class Agent:
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
+        # What is compiled: a forked process can use it, and cannot compile.
+        self._acted: set[tuple[bool, int]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but what is made of the rest."""
+        return {k: v for k, v in vars(self).items() if k not in ("_act", "_acted", "_to_env")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        jax_setup.configure_before_compute()
+        vars(self).update(state)
+        self._to_env = action_map(self.spec.action_space, self.spec.action_map)
+        self._act = eqx.filter_jit(act)
+        self._acted = set()
 
     def __repr__(self) -> str:
         told, kinds = self.provenance, map(space_text, (self.observation_space, self.action_space))
@@ -114,18 +132,23 @@ class Agent:
         """(action, None) for one observation or a batch, with the signature that
         Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
         follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
-        recurrent policies and are not used."""
-        batched = is_batched(self.observation_space, observation)
-        obs = encode(self.observation_space, observation, offset=offset_of(self.normalizer))
-        size = observation_size(self.observation_space)
-        if obs.ndim != 1 + batched or obs.shape[-1] != size:
+        recurrent policies and are not used. Raises `UsageError` where `observation` is neither one
+        observation of the agent's space nor a batch of them."""
+        if isinstance(state, bool | np.bool_):
             raise UsageError(
-                f"observation of shape {np.shape(observation)}; accepted is one observation of "
-                f"{self.observation_space}, or a batch of them"
+                f"state is {state}; accepted is None, or a recurrent policy's state: pass "
+                f"deterministic={state} by its name"
             )
+        deterministic = check_flag("deterministic", deterministic)
+        obs, batched = read_observations(
+            self.observation_space, observation, offset=offset_of(self.normalizer)
+        )
+        if (deterministic, len(obs)) not in self._acted:
+            jax_setup.check_forked()
+            self._acted.add((deterministic, len(obs)))
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        actions = self._actor(deterministic)(obs if batched else obs[None], key)
+        actions = self._actor(deterministic)(obs, key)
         action = np.asarray(actions).astype(self.action_space.dtype)
         return (action if batched else action[0]), None
 
@@ -152,7 +175,10 @@ class Agent:
         `render` shows them in a window while they are played, one after another in one environment,
         at the speed that the environment is watched at. It needs a display.
         """
-        actor = self._actor(deterministic)
+        actor = self._actor(check_flag("deterministic", deterministic))
+        seed = check_seed(seed)
+        episodes = check_integer("episodes", episodes, 1)
+        video_episodes = check_integer("video_episodes", video_episodes, 1)
         if render:
             if video is not None:
                 raise UsageError("render and video; accepted is one of them")
@@ -162,7 +188,7 @@ class Agent:
                 return evaluate(actor, where, episodes=episodes, seed=seed)
         source = self._source(env)
         with (
-            VideoRecorder(video, source, episodes=video_episodes) as film,
+            VideoRecorder(check_path("video", video), source, episodes=video_episodes) as film,
             self.opened(env, episodes) as where,
         ):
             return film.evaluate(actor, where, episodes=episodes, seed=seed)
@@ -188,7 +214,9 @@ class Agent:
         deterministic: bool = True,
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
-        actor = self._actor(deterministic)
+        actor = self._actor(check_flag("deterministic", deterministic))
+        seed = check_seed(seed)
+        episodes = check_integer("episodes", episodes, 1)
         with self.opened(env, episodes) as where:
             return record(actor, where, episodes=episodes, seed=seed)
 
@@ -202,13 +230,12 @@ class Agent:
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
         `UsageError` if there is nothing, or its spaces are not the agent's."""
-        if episodes < 1:
-            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        jax_setup.check_forked()
         return opened(
             self._source(env),
             self.observation_space,
             self.action_space,
-            episodes=episodes,
+            episodes=check_integer("episodes", episodes, 1),
             offset=offset_of(self.normalizer),
         )
 
@@ -216,19 +243,21 @@ class Agent:
         source = self.environment if env is None else env
         if source is None:
             name = self.provenance.get("environment")
-            why = (
-                "knows no environment"
-                if name is None
-                else f"was trained on {name}, which is no Gymnasium id"
-            )
+            if name is None:
+                why = "knows no environment"
+            elif name in gymnasium.registry:
+                why = f"was trained on {name} as a callable of one's own made it"
+            else:
+                why = f"was trained on {name}, which is no Gymnasium id"
             raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
         return source
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be
         written there."""
+        path = check_path("path", path)
         try:
-            self.write(Path(path))
+            self.write(path)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be made: {error.strerror}; pass another path"
@@ -237,6 +266,8 @@ class Agent:
     def write(self, path: Path) -> None:
         """`save`, with the `OSError` of a full disk."""
         spec = self.spec
+        call = MakeCall.of(self.environment)
+        made = None if call is None or not call.options else call.to_json()
         manifest = {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
@@ -248,6 +279,7 @@ class Agent:
             "action_map": spec.action_map,
             "normalize_observations": spec.normalize_observations,
             "environment": self.environment if isinstance(self.environment, str) else None,
+            **({} if made is None else {"environment_call": made}),
             "provenance": self.provenance,
         }
         arrays = to_named_arrays(policy=self.policy, normalizer=self.normalizer)
@@ -256,7 +288,9 @@ class Agent:
     @classmethod
     def load(cls, path: str | Path) -> Agent:
         """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
-        arrays, manifest = array_folder.load(Path(path))
+        path = check_path("path", path)
+        jax_setup.check_backend()
+        arrays, manifest = array_folder.load(path)
         try:
             if manifest["format"] != _FORMAT:
                 raise ValueError(f"its format is {manifest['format']!r}")
@@ -284,6 +318,9 @@ class Agent:
                 arrays, policy=template[0], normalizer=template[1]
             ).values()
             environment, provenance = manifest["environment"], dict(manifest["provenance"])
+            call = MakeCall.from_json(manifest.get("environment_call"))
+            if call is not None:
+                environment = call.source
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
         return cls(policy, normalizer, spec, environment=environment, provenance=provenance)

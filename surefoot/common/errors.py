@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from surefoot.common.printable import one_line, printable
 
@@ -45,3 +46,12 @@ def closest(name: str, accepted: Iterable[str]) -> str:
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         meant = [names[key] for key in near]
     return f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+
+
+def in_short(value: Any) -> str:
+    """The value in one line of at most 60 characters, to be named in a message."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # Of another's object: what it is must be said all the same.
+        text = f"a {type(value).__name__}"
+    return f"{text[:57]}…" if len(text) > 60 else text

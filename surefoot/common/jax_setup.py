@@ -15,6 +15,8 @@ import platform
 import sys
 from pathlib import Path
 
+from surefoot.common.errors import UsageError
+
 #: Where compiled programs are kept, if not in the user's cache folder; "off" keeps none.
 CACHE_VARIABLE = "SUREFOOT_CACHE"
 #: Bytes of compiled programs that are kept; those not used for longest go first.
@@ -25,6 +27,7 @@ _one_core = False
 # Variables that were set here, and what a run's programs were told of cores when it was taken back.
 _ours: dict[str, str] = {}
 _told_cores: str | None = None
+_forked = False
 
 
 def configure_before_import() -> None:
@@ -105,6 +108,44 @@ def _computed() -> bool:
         return True
     jax.config.update("jax_num_cpu_devices", devices)
     return False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _forked or ("jax" in sys.modules and _computed())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def check_forked() -> None:
+    """Raise `UsageError` in a process that was forked from one in which JAX had computed: the
+    threads that compile are not there, and it would wait for them for ever."""
+    if _forked:
+        raise UsageError(
+            "this process was forked from one in which JAX had computed, and nothing can be "
+            "compiled here; accepted is one that was started anew: use "
+            "multiprocessing.get_context('spawn'), or joblib with its default backend"
+        )
+
+
+def check_backend() -> None:
+    """Raise `UsageError` where JAX cannot compute: in a forked process, and where the platform that
+    `JAX_PLATFORMS` asks for is not there. From then on JAX's settings are fixed."""
+    check_forked()
+    import jax
+
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:
+        asked = jax.config.values["jax_platforms"]
+        reason = " ".join(str(error).split()) or "it finds no such device"
+        raise UsageError(
+            f"JAX cannot compute on {asked or 'any platform'!r}: {reason}; accepted for "
+            "JAX_PLATFORMS is what is installed here: unset it, or install JAX for that platform "
+            "(pip install 'jax[cuda12]' for instance)"
+        ) from None
 
 
 def configure_before_compute() -> None:

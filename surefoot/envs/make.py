@@ -16,13 +16,13 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.common.errors import UsageError, closest
+from surefoot.common.errors import UsageError, closest, in_short
 from surefoot.common.settings import Backend, RunSettings, Vectorization
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
 from surefoot.envs.host.stepper import Stepper, Threaded
-from surefoot.envs.registered import called, make_registered
+from surefoot.envs.registered import MakeCall, called, make_registered
 from surefoot.envs.workers.supervised import Restarts
 from surefoot.envs.workers.vector import Workers
 from surefoot.envs.workers.worker import EnvInfo, EnvMaker
@@ -75,9 +75,12 @@ def _maker(source: Any) -> EnvMaker:
         return functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
     if not callable(source):
         raise UsageError(
-            f"environment {source!r}; accepted are a Gymnasium id, a callable that makes an "
-            "environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
+            f"environment {in_short(source)}; accepted are a Gymnasium id, a callable that makes "
+            "an environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
         )
+    call = MakeCall.of(source)
+    if call is not None:
+        check_env_id(call.env_id)
     make: EnvMaker = source
     return make
 

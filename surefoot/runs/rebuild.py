@@ -11,6 +11,7 @@ from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError
 from surefoot.envs.lookup import find_env
+from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs.folder import config_file
@@ -71,7 +72,13 @@ def rebuild_method(
 def rebuild_environment(config: dict[str, Any], path: Path, env: EnvLike | None) -> EnvLike:
     """What a run was trained on, which is `env` if that is given. Raises `UsageError` where it has
     to be given."""
-    source: EnvLike | None = config["environment_id"] if env is None else env
+    call = MakeCall.from_json(config.get("environment_call")) or MakeCall.of(
+        config["environment_id"]
+    )
+    given = MakeCall.of(env)
+    if call is not None and given is not None and given != call:
+        raise UsageError(f"{path} was trained on {call} and not on {given}: pass the same, or none")
+    source: EnvLike | None = call.source if env is None and call is not None else env
     if source is None:
         raise UsageError(
             f"{path} was trained on {config['environment']}, which is no Gymnasium id: pass "

@@ -14,6 +14,7 @@ from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files.folder_lock import acquire_lock
+from surefoot.common.files.regular_file import open_to_read
 from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
@@ -66,7 +67,7 @@ class Restored(NamedTuple):
 
     def _later(self) -> int:
         """Rows that came after the checkpoint."""
-        with (self.folder / "metrics.jsonl").open("rb") as file:
+        with open_to_read(self.folder / "metrics.jsonl") as file:
             file.seek(self.checkpoint.metrics.length)
             return file.read().count(b"\n")
 

@@ -27,6 +27,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import NoScaler, reward_scaler
 from surefoot.core.networks import Critic
+from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import observation_size
 from surefoot.methods.learners.learner import Learner, TrainState
@@ -75,6 +76,7 @@ class Run:
     """One training run, checked and built but not started: `iterations` starts it."""
 
     def __init__(self, name: str, recipe: Recipe, env: EnvLike, settings: RunSettings) -> None:
+        jax_setup.check_backend()
         self.name, self.recipe, self.settings, self.environment = name, recipe, settings, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:
@@ -198,10 +200,13 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """What this run is, as JSON: method, environment, every hyperparameter, versions."""
+        call = MakeCall.of(self.environment)
+        made = None if call is None or not call.options else call.to_json()
         return {
             "algorithm": self.name,
             "environment": self.env_name,
             "environment_id": self.environment if isinstance(self.environment, str) else None,
+            **({} if made is None else {"environment_call": made}),
             "hyperparameters": self.recipe.hyperparameters(),
             "setup": dataclasses.asdict(self.settings),
             "steps": self.steps,

@@ -8,6 +8,7 @@ from surefoot.agents.demonstrations import load
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError, closest
 from surefoot.common.settings import RunSettings
+from surefoot.envs.checking.check_device import check_device_env
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -85,6 +86,8 @@ def _groups(env: EnvLike, num_envs: int, settings: RunSettings, *, most: int) ->
 def device_env(env: EnvLike, settings: RunSettings) -> DeviceEnv | None:
     """The device environment that is meant, `None` if one on the host is."""
     if isinstance(env, DeviceEnv):
+        if env not in DEVICE_ENVS.values():
+            check_device_env(env)
         return env
     if settings.backend != "device":
         return None

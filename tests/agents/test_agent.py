@@ -1,13 +1,16 @@
 """The agent: predict, evaluate, save, load."""
 
 import errno
+import functools
 import inspect
 import itertools
 import json
+import math
 import pickle
 import re
 from pathlib import Path
 
+import cloudpickle
 import equinox as eqx
 import gymnasium
 import jax
@@ -17,12 +20,16 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space, iterate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import surefoot as sf
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import NoNormalizer, initial_moments, merge
 from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.envs.registered import MakeCall
+from surefoot.envs.spaces.observations import observation_size, read_observations
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 BOX = np.array([[0.0, -2.0], [10.0, 2.0]], np.float32)
@@ -154,6 +161,178 @@ def test_predict_normalizes_the_observation():
 def test_an_observation_of_the_wrong_shape_is_refused(cartpole, shape):
     with pytest.raises(sf.UsageError, match="accepted is one observation of Box"):
         cartpole.predict(np.zeros(shape, np.float32))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from([*OBSERVATIONS]), st.data())
+def test_whatever_is_given_for_an_observation_is_acted_on_or_one_line(name, data):
+    agent = AGENTS[name]
+    leaf = st.one_of(
+        st.none(),
+        st.text(max_size=3),
+        st.integers(-2, 5),
+        st.floats(),
+        st.sampled_from([np.zeros((2, 2)), np.zeros((3, 2, 2)), np.zeros(4), np.zeros((0, 3))]),
+        st.sampled_from([np.array(["a"]), np.array([None]), np.zeros(3, complex), object(), int]),
+    )
+    anything = st.recursive(
+        leaf,
+        lambda x: st.one_of(
+            st.lists(x, max_size=3),
+            st.lists(x, max_size=3).map(tuple),
+            st.dictionaries(st.sampled_from("xkq"), x, max_size=3),
+        ),
+        max_leaves=4,
+    )
+    try:
+        batch = read_observations(agent.observation_space, data.draw(anything))[0]
+    except sf.UsageError as error:
+        said = str(error)
+    else:
+        assert batch.shape[1:] == (observation_size(agent.observation_space),)
+        return
+    assert re.fullmatch(".*accepted is.*", said)
+
+
+AGENTS = {name: make_agent(space, ACTIONS["discrete"]) for name, space in OBSERVATIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "observation", "says"),
+    [
+        ("box", (np.zeros(3), {}), r"obs, info = env\.reset\(\)"),
+        ("box", [[1.0], [1.0, 2.0]], "of which NumPy makes no array"),
+        ("box", np.zeros((2, 2, 3)), "has 2 leading dimensions"),
+        ("dict", {"x": np.zeros((2, 2))}, "lacks 'k'"),
+        ("dict", {"x": np.zeros((5, 2, 2)), "k": np.ones(4, int)}, "parts of several batches"),
+        (
+            "dict",
+            {"x": np.zeros((2, 2)), "k": 4},
+            r"\['k'\] is 4, outside of Discrete\(3, start=1\)",
+        ),
+        ("tuple", (np.zeros(2, int), 1.5), r"\[1\] is 1.5, outside of Discrete\(4\)"),
+        ("tuple", (np.zeros(2, int),), "no tuple of 2"),
+    ],
+)
+def test_a_mistake_with_predict_is_named(name, observation, says):
+    with pytest.raises(sf.UsageError, match=says):
+        AGENTS[name].predict(observation)
+
+
+def test_a_batch_of_none_has_no_actions(cartpole):
+    assert cartpole.predict(np.empty((0, 4)))[0].shape == (0,)
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.uint8, np.array, jnp.int32])
+def test_integers_of_numpy_and_jax_are_taken_as_pythons(cartpole, integer):
+    assert results(cartpole.evaluate(integer(3), integer(5))) == results(cartpole.evaluate(3, 5))
+
+
+class Halving(gymnasium.Env):
+    """Writes to the action that it is given."""
+
+    observation_space, action_space = OBSERVATIONS["box"], ACTIONS["box"]
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._steps = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self._steps += 1
+        action *= 0.5
+        return np.zeros(3, np.float32), 1.0, self._steps == 3, False, {}
+
+
+def test_what_is_recorded_is_the_action_that_the_agent_chose():
+    agent = make_agent(OBSERVATIONS["box"], ACTIONS["box"])
+    chosen = agent.predict(np.zeros(3, np.float32))[0]
+    recorded = agent.record(2, env=Halving)
+    np.testing.assert_allclose(recorded.action, np.tile(chosen, (6, 1)), rtol=1e-5)
+    assert (chosen != 0.0).all()
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, cloudpickle.dumps])
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, math.tanh])
+def test_an_agent_can_be_pickled(cartpole, dump, activation):
+    head = cartpole.policy.head
+    policy = sf.Policy(jax.random.key(0), 4, head, hidden=(8,), activation=activation)
+    options = functools.partial(gymnasium.make, "CartPole-v1", max_episode_steps=7)
+    agent = sf.Agent(policy, cartpole.normalizer, cartpole.spec, environment=options)
+    again = pickle.loads(dump(agent))
+    assert_same_agent(again, agent)
+    assert again.policy.network.activation is activation
+    assert again.environment.keywords == {"max_episode_steps": 7}
+
+
+def test_a_pickled_agent_acts_likewise(cartpole):
+    again = pickle.loads(pickle.dumps(cartpole))
+    batch = draw(CARTPOLE.observation_space, 20)
+    np.testing.assert_array_equal(again.predict(batch)[0], cartpole.predict(batch)[0])
+
+
+OPTIONS = st.dictionaries(
+    st.sampled_from(["is_slippery", "map_name", "max_episode_steps"]),
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
+        lambda x: st.lists(x, max_size=2),
+        max_leaves=3,
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(OPTIONS)
+def test_an_environment_with_options_is_kept_with_them(options):
+    call = MakeCall.of(functools.partial(gymnasium.make, "FrozenLake-v1", **options))
+    assert call == ("FrozenLake-v1", options)
+    assert MakeCall.from_json(json.loads(json.dumps(call.to_json()))) == call
+    assert MakeCall.of(call.source) == call
+    by_name = functools.partial(gymnasium.make, id="FrozenLake-v1", **options)
+    assert MakeCall.of(by_name) == call
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: gymnasium.make("CartPole-v1"),
+        functools.partial(gymnasium.make, "CartPole-v1", size=np.zeros(3)),
+        functools.partial(gymnasium.make, "CartPole-v1", size=(1, 2)),
+        functools.partial(gymnasium.make, "module:CartPole-v1"),
+        functools.partial(gymnasium.make, CARTPOLE.spec),
+        functools.partial(print, "CartPole-v1"),
+        None,
+    ],
+)
+def test_what_a_file_cannot_hold_is_no_call(source):
+    assert MakeCall.of(source) is None
+
+
+def test_a_file_names_no_module_to_import():
+    assert MakeCall.from_json({"id": "module:CartPole-v1", "options": {"a": 1}}) is None
+    assert MakeCall.from_json({"id": "CartPole-v1", "options": []}) is None
+
+
+def test_an_agent_plays_on_with_the_options_that_it_was_trained_with(cartpole, tmp_path):
+    agent = sf.Agent(
+        cartpole.policy,
+        cartpole.normalizer,
+        cartpole.spec,
+        environment=functools.partial(gymnasium.make, "CartPole-v1", max_episode_steps=5),
+    )
+    agent.save(tmp_path / "agent")
+    assert sf.load(tmp_path / "agent").evaluate(3).lengths.max() <= 5
+
+
+def test_one_whose_maker_is_unknown_says_so(cartpole):
+    agent = sf.Agent(
+        cartpole.policy,
+        cartpole.normalizer,
+        cartpole.spec,
+        provenance={"environment": "CartPole-v1"},
+    )
+    with pytest.raises(sf.UsageError, match="CartPole-v1 as a callable of one's own made it: pass"):
+        agent.evaluate(1)
 
 
 def play(agent, env, seed, episodes):

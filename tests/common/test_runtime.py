@@ -1,13 +1,19 @@
 """How JAX is set up: before it is imported, only where nothing was said, and what that buys."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 
+import gymnasium
+import jax
+import numpy as np
 import pytest
 
+import surefoot as sf
 from support.suites import cases
+from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common import jax_setup
 
 PROBE = """
@@ -212,3 +218,63 @@ def test_a_program_that_was_cut_short_does_not_spoil_the_cache(filled):
     assert out.split()[1] == "1"
     assert "Error" not in err
     assert len(list(kept.glob("*-cache"))) == programs
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+def test_a_process_that_was_forked_after_jax_computed_says_so():
+    jax.block_until_ready(jax.numpy.zeros(1))
+    agent = sf.Agent(*POLICY)
+    agent.predict(np.zeros(4))
+    calls = [
+        lambda: sf.train("trpo", "CartPole-v1"),
+        lambda: agent.evaluate(1, env="CartPole-v1"),
+        lambda: agent.predict(np.zeros((3, 4))),  # Of another shape: it would be compiled.
+        lambda: agent.predict(np.zeros(4)) and None,
+    ]
+    receive, send = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            send.send([said(call) for call in calls])
+        finally:
+            os._exit(0)
+    assert receive.poll(60)
+    *refused, same = receive.recv()
+    os.waitpid(child, 0)
+    for text in refused:
+        assert "was forked from one in which JAX had computed" in text
+        assert "get_context('spawn')" in text
+    assert same is None
+    jax_setup.check_forked()
+
+
+def said(call):
+    """The message of the mistake, if it is one."""
+    try:
+        call()
+    except sf.UsageError as error:
+        return str(error)
+    return None
+
+
+SPEC = PolicySpec(
+    gymnasium.spaces.Box(-1, 1, (4,)), gymnasium.spaces.Discrete(2), (8,), 0.0, False, "clip", False
+)
+POLICY = SPEC.policy(jax.random.key(0)), SPEC.normalizer(), SPEC
+
+
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("Unable to\ninitialize")])
+def test_a_platform_that_is_not_there_is_one_line(error, monkeypatch, tmp_path):
+    def devices():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", devices)
+    for call in (
+        lambda: sf.train("trpo", "CartPole-v1", out=tmp_path / "run"),
+        lambda: sf.load(tmp_path),
+        jax_setup.check_backend,
+    ):
+        with pytest.raises(sf.UsageError, match="unset it, or install JAX") as raised:
+            call()
+        assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
 from support.environments import faulty
+from support.suites import cases
 from surefoot.core.data.advantages import gae
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.networks import CategoricalHead
@@ -440,3 +441,32 @@ def test_without_the_package_the_mend_is_told(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(sf.UsageError, match=r"pip install 'surefoot\[envpool\]'"):
         make_groups("CartPole-v1", 2, backend="envpool", vectorization="sync", env_threads=0)
+
+
+@pytest.mark.parametrize(
+    "vectorization", cases(["sync", "thread", "async"], fast=["sync", "thread"])
+)
+def test_an_environment_may_write_to_the_action_it_is_given(vectorization):
+    env = make_host(faulty.InPlace, 2, vectorization=vectorization)
+    actions = np.array([[1.0], [-2.0]], np.float32)
+    actions.flags.writeable = False  # As those are that JAX computed.
+    try:
+        env.reset(0)
+        for _ in range(3):
+            np.testing.assert_array_equal(env.step(actions).reward, [0.5, -1.0])
+        np.testing.assert_array_equal(actions, [[1.0], [-2.0]])
+        histories = env.histories()
+        for i, history in enumerate(histories):
+            np.testing.assert_array_equal(history.actions, [actions[i]] * 3)
+            history.actions.flags.writeable = False
+        assert env.resimulate(histories).same.all()
+    finally:
+        env.close()
+
+
+def test_what_can_be_written_is_not_copied_once_more():
+    env = make_host(faulty.InPlace, 2)
+    actions = np.ones((2, 1), np.float32)
+    env.reset(0)
+    env.send(actions)
+    assert env.stepper._action is actions

@@ -22,8 +22,8 @@ from surefoot.envs.spaces.observations import (
     alike,
     check_observation_space,
     encode,
-    is_batched,
     observation_size,
+    read_observations,
 )
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
@@ -117,11 +117,18 @@ def test_encode_keeps_any_leading_dimensions():
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_is_batched_tells_a_batch_from_one_observation(name):
+def test_one_observation_and_batches_of_any_size_are_read_as_they_are_encoded(name):
     space = SPACES[name]
-    assert not is_batched(space, space.sample())
-    assert is_batched(space, batch_space(space, 1).sample())
-    assert is_batched(space, batch_space(space, 3).sample())
+    one = space.sample()
+    encoded, batched = read_observations(space, one)
+    assert not batched
+    np.testing.assert_array_equal(encoded, encode(space, one)[None])
+    for count in (1, 3):
+        batch = batch_space(space, count).sample()
+        encoded, batched = read_observations(space, batch)
+        assert batched
+        np.testing.assert_array_equal(encoded, encode(space, batch))
+    assert read_observations(space, batch_space(space, 1).sample())[0].dtype == np.float32
 
 
 def test_the_affine_map_takes_the_corners_to_the_bounds():

@@ -2,17 +2,21 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import surefoot as sf
 from support.suites import cases
+from surefoot.cli.main import main
 from surefoot.runs.folder import checkpoints
+from surefoot.runs.signals import Signals, what_is_left
 
 
 def started(*command):
@@ -105,11 +109,50 @@ def test_what_does_not_end_in_time_is_ended():
 
 
 def test_handlers_are_put_back():
-    from surefoot.runs.signals import Signals
-
     before = signal.getsignal(signal.SIGTERM)
     with Signals() as asked:
         assert not asked.asked()
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ((), "nothing was written"),
+        (("run",), "there was no checkpoint yet: .*run cannot be gone on with"),
+        (("run/checkpoints/00000003",), "the last checkpoint stands"),
+    ],
+)
+def test_what_an_end_at_once_leaves_is_said_as_it_is(made, says, tmp_path):
+    for name in made:
+        (tmp_path / name).mkdir(parents=True)
+    assert re.fullmatch(says, what_is_left([tmp_path / "run"]))
+
+
+def test_of_several_runs_all_have_a_checkpoint_or_none_is_said_to_stand(tmp_path):
+    (tmp_path / "seed-0/checkpoints/00000001").mkdir(parents=True)
+    (tmp_path / "seed-1").mkdir()
+    assert "no checkpoint" in what_is_left([tmp_path / "seed-0", tmp_path / "seed-1"])
+    assert what_is_left([None]) == "nothing was to be written"
+
+
+def test_in_a_thread_signals_are_left_alone():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def work():
+        with Signals() as asked:
+            during = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+            return asked.asked(), during
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(work).result() == (False, before)
+
+
+def test_the_command_line_trains_in_a_thread(tmp_path, capsys):
+    command = ["train", "trpo", "CartPole-v1", f"--out={tmp_path / 'run'}", "--no-report"]
+    shape = ["--num-envs=4", "--horizon=32", "--hidden=8", "--steps=128"]
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(main, [*command, *shape]).result() == 0
+    assert (tmp_path / "run" / "agent").is_dir()

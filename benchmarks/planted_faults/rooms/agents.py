@@ -11,7 +11,8 @@ FAULTS = (
         obs = obs.copy()
         action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
         action = action.astype(env.action_space.dtype)
-        step = env.step(action)
+        # A copy, since an environment may write to what it is given.
+        step = env.step(action.copy())
         counts = step.valid & (played < share)
 """,
         """while played.sum() < episodes:
@@ -19,7 +20,7 @@ FAULTS = (
         obs = obs.copy()
         action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
         action = action.astype(env.action_space.dtype)
-        step = env.step(action)
+        step = env.step(action.copy())
         counts = step.valid
 """,
         "An evaluation takes the first episodes that end: short ones count more.",
@@ -164,8 +165,8 @@ FAULTS = (
     Fault(
         "predict-forgets-the-offset",
         "agents/agent.py",
-        "encode(self.observation_space, observation, offset=offset_of(self.normalizer))",
-        "encode(self.observation_space, observation)",
+        "self.observation_space, observation, offset=offset_of(self.normalizer)\n",
+        "self.observation_space, observation\n",
         "Of observations far from zero an agent in use sees other numbers than in training.",
         ("test_offset.py",),
     ),

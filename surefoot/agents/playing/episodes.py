@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 from surefoot.common.errors import UsageError
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
+from surefoot.envs.checking.check_device import check_device_env
 from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import EnvSource, make_host
@@ -71,7 +72,8 @@ def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Ite
         obs = obs.copy()
         action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
         action = action.astype(env.action_space.dtype)
-        step = env.step(action)
+        # A copy, since an environment may write to what it is given.
+        step = env.step(action.copy())
         counts = step.valid & (played < share)
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
         played += counts & (step.terminated | step.truncated)
@@ -153,6 +155,7 @@ def opened(
     environment is used and left open. Raises `UsageError` if the spaces are others."""
     if isinstance(source, DeviceEnv):
         check_spaces(source, observation_space, action_space, _TRAINED)
+        check_device_env(source)
         yield source
         return
     given = isinstance(source, VectorEnv)

@@ -16,7 +16,7 @@ from surefoot.common.errors import UsageError
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.make import EnvSource, check_env_id
-from surefoot.envs.registered import called, make_registered
+from surefoot.envs.registered import MakeCall, called, make_registered
 
 _MODE = "rgb_array"
 #: Frames a second where an environment does not say.
@@ -105,9 +105,11 @@ def make_drawing(
             f"{purpose} of a vector environment cannot be made: pass env=, a Gymnasium id or a "
             f"callable that makes an environment with render_mode={mode!r}"
         )
-    if not isinstance(source, str):
+    call = MakeCall.of(source)
+    if call is None:
+        assert callable(source), "names are calls, too"
         return source()
-    spec = gymnasium.spec(check_env_id(source))
+    spec = gymnasium.spec(check_env_id(call.env_id))
     modes = _modes(spec)
     # Gymnasium shows frames in a window, too.
     if modes is not None and mode not in modes and _MODE not in modes:
@@ -116,7 +118,7 @@ def make_drawing(
             f"and {purpose} needs {mode!r}"
         )
     try:
-        return make_registered(spec, render_mode=mode)
+        return make_registered(spec, **{**call.options, "render_mode": mode})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
             f"environment {called(source)} needs a package that is not installed: "

@@ -25,10 +25,12 @@ def main(arguments: Sequence[str]) -> int:
     parse(Doctor, arguments, prog="surefoot doctor", positionals=[])
     import jax
 
+    from surefoot.common.jax_setup import check_backend
     from surefoot.runs.run import versions
 
     for name, version in versions().items():
         print(f"{name:<12}{version}")
+    check_backend()
     print(f"{'devices':<12}{', '.join(map(str, jax.devices()))}")
     jax_version = versions()["jaxlib"]
     if jax_version in _BROKEN:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         for one in runs:
             print_line(console, str(one))
         shown = make_display(console, sum(one.total for one in runs))
-        with Signals() as signals:
+        with Signals([one.folder for one in runs]) as signals:
             results = continue_runs(runs, shown, stopping=signals.asked)
     run, folder = runs[0].run, runs[0].folder
     print_results(console, run, results)

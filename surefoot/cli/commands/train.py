@@ -114,7 +114,7 @@ def _run_training(name: str, options: Any, command: Sequence[str]) -> int:
         shown: Display = LiveDashboard(console, run.config(), total, seeds=seeds)
     else:
         shown = make_display(console, total)
-    with Signals() as signals:
+    with Signals(folders) as signals:
         results = execute(runs, folders, shown, stopping=signals.asked, command=command)
     print_results(console, run, results)
     what = f"{len(runs)} runs" if several else "run"

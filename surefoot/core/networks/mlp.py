@@ -7,6 +7,7 @@ zero.
 from __future__ import annotations
 
 import itertools
+import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,26 @@ Activation = Callable[[Array], Array]
 #: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
 #: the network's structure, what stands in their places.
 Layers = tuple[tuple[Any, Any], ...]
+
+
+class _Named:
+    """A function that is pickled by the name under which its module has it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @classmethod
+    def of(cls, function: Activation) -> Any:
+        """It, or the function itself where its module has no such name."""
+        name = f"{function.__module__}:{getattr(function, '__qualname__', '')}"
+        try:
+            found = pkgutil.resolve_name(name)
+        except (AttributeError, ImportError, ValueError):
+            return function
+        return cls(name) if found is function else function
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pkgutil.resolve_name, (self._name,)
 
 
 class MLP(eqx.Module):
@@ -69,6 +90,14 @@ class MLP(eqx.Module):
             product = matmul_with_transpose(x, w) if x.ndim == 2 else x @ w
             x = product + jnp.expand_dims(b, range(x.ndim - 1)) + perturbation
         return x, tuple(inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # JAX's functions can be pickled by their public names only, and not by their own.
+        return {**vars(self), "activation": _Named.of(self.activation)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
         return self.with_layer_perturbations(x, (0.0,) * len(self.weights))[0]

@@ -7,7 +7,6 @@ the same seed and actions, in the same copy and in another one.
 from __future__ import annotations
 
 import copy
-import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,8 +22,12 @@ from surefoot.envs.checking.faults import (
     flag_fault,
     info_fault,
     observation_fault,
+    reset_fault,
     reward_fault,
     same,
+    signature_fault,
+    space_fault,
+    step_fault,
 )
 from surefoot.envs.spaces.actions import action_head
 from surefoot.envs.spaces.observations import check_observation_space
@@ -75,7 +78,7 @@ def _defects(make: Callable[[], Any]) -> Iterator[tuple[str, str]]:
             "it",
         )
     observation_space, action_space = _spaces(env)
-    _check_signature(env)
+    _stop_at("reset", signature_fault(env))
     sampler = copy.deepcopy(action_space)
     sampler.seed(_SEED)
     actions = [sampler.sample() for _ in range(STEPS)]
@@ -111,31 +114,14 @@ def _spaces(env: gymnasium.Env) -> tuple[spaces.Space, spaces.Space]:
     """Copies of the spaces, if they can be learned in."""
     kept = []
     for name in ("observation_space", "action_space"):
-        space = getattr(env, name, None)
-        if not isinstance(space, spaces.Space):
-            raise _StopError(
-                "spaces",
-                f"{name} is {_line(space)}; accepted is a space of gymnasium.spaces: set "
-                f"self.{name} in __init__",
-            )
+        _stop_at("spaces", space_fault(env, name))
+        space = getattr(env, name)
         try:
             check_observation_space(space) if name == "observation_space" else action_head(space)
         except UsageError as error:
             raise _StopError("spaces", _line(error)) from None
         kept.append(copy.deepcopy(space))
     return kept[0], kept[1]
-
-
-def _check_signature(env: gymnasium.Env) -> None:
-    reset = env.unwrapped.reset
-    try:
-        inspect.signature(reset).bind(seed=_SEED, options=None)
-    except TypeError:
-        raise _StopError(
-            "reset",
-            f"reset takes {inspect.signature(reset)}; accepted is reset(self, *, seed=None, "
-            "options=None): take both, and begin with super().reset(seed=seed)",
-        ) from None
 
 
 def _play(
@@ -206,29 +192,19 @@ def _resimulate(env: gymnasium.Env, actions: list[Any]) -> Iterator[Any]:
 def _reset(env: gymnasium.Env, seed: int | None = None) -> tuple[Any, Any]:
     given = "" if seed is None else f"seed={seed}"
     result: Any = _run(f"reset({given})", lambda: env.reset(seed=seed))
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise _StopError(
-            "reset",
-            f"reset returned {_count(result)}; accepted is the pair (observation, info): return "
-            "observation, {}",
-        )
+    _stop_at("reset", reset_fault(result))
     return result
 
 
 def _step(env: gymnasium.Env, action: Any) -> tuple[Any, Any, Any, Any, Any]:
     result: Any = _run(f"step({_line(action)})", lambda: env.step(action))
-    if not isinstance(result, tuple) or len(result) != 5:
-        raise _StopError(
-            "step",
-            f"step returned {_count(result)}; accepted are five values (observation, reward, "
-            "terminated, truncated, info): a done of the old interface is terminated, or truncated "
-            "if it is a time limit",
-        )
+    _stop_at("step", step_fault(result))
     return result
 
 
-def _count(result: Any) -> str:
-    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+def _stop_at(kind: str, fault: str | None) -> None:
+    if fault is not None:
+        raise _StopError(kind, fault)
 
 
 def _run(what: str, call: Callable[[], Any]) -> Any:

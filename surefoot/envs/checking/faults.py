@@ -3,10 +3,67 @@ nothing."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
+
+from surefoot.common.errors import in_short
+
+
+def space_fault(env: Any, name: str) -> str | None:
+    """What is wrong with the space of that name."""
+    space = getattr(env, name, None)
+    if isinstance(space, spaces.Space):
+        return None
+    return (
+        f"{name} is {in_short(space)}; accepted is a space of gymnasium.spaces: set self.{name} in "
+        "__init__"
+    )
+
+
+def signature_fault(env: gymnasium.Env) -> str | None:
+    """What is wrong with the parameters of `reset`."""
+    reset = env.unwrapped.reset
+    try:
+        signature = inspect.signature(reset)
+    except ValueError:  # One that is not written in Python tells none.
+        return None
+    try:
+        signature.bind(seed=0, options=None)
+    except TypeError:
+        return (
+            f"reset takes {signature}; accepted is reset(self, *, seed=None, options=None): take "
+            "both, and begin with super().reset(seed=seed)"
+        )
+    return None
+
+
+def reset_fault(result: Any) -> str | None:
+    """What is wrong with the kind of thing that a reset returned."""
+    if isinstance(result, tuple) and len(result) == 2:
+        return None
+    return (
+        f"reset returned {_count(result)}; accepted is the pair (observation, info): return "
+        "observation, {}"
+    )
+
+
+def step_fault(result: Any) -> str | None:
+    """What is wrong with the kind of thing that a step returned."""
+    if isinstance(result, tuple) and len(result) == 5:
+        return None
+    return (
+        f"step returned {_count(result)}; accepted are five values (observation, reward, "
+        "terminated, truncated, info): a done of the old interface is terminated, or truncated if "
+        "it is a time limit"
+    )
+
+
+def _count(result: Any) -> str:
+    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
 
 
 def observation_fault(space: spaces.Space, obs: Any, name: str = "the observation") -> str | None:
@@ -20,7 +77,7 @@ def observation_fault(space: spaces.Space, obs: Any, name: str = "the observatio
         case spaces.Tuple():
             if not isinstance(obs, tuple) or len(obs) != len(space):
                 return (
-                    f"{name} is {_short(obs)}; accepted is a tuple of {len(space)}, as in {space}"
+                    f"{name} is {in_short(obs)}; accepted is a tuple of {len(space)}, as in {space}"
                 )
             pairs = [(space[i], part, f"{name}[{i}]") for i, part in enumerate(obs)]
         case spaces.Box():
@@ -28,7 +85,7 @@ def observation_fault(space: spaces.Space, obs: Any, name: str = "the observatio
         case _:
             if space.contains(obs):
                 return None
-            return f"{name} is {_short(obs)}; accepted is what lies in {space}: mend either"
+            return f"{name} is {in_short(obs)}; accepted is what lies in {space}: mend either"
     return next(filter(None, (observation_fault(*pair) for pair in pairs)), None)
 
 
@@ -67,7 +124,7 @@ def reward_fault(reward: Any) -> str | None:
     array = np.asarray(reward)
     number = np.issubdtype(array.dtype, np.number) or array.dtype == bool
     if array.ndim or not number or np.iscomplexobj(array):
-        return f"the reward is {_short(reward)}; accepted is one number: return float(reward)"
+        return f"the reward is {in_short(reward)}; accepted is one number: return float(reward)"
     if not np.isfinite(array):
         return (
             f"the reward is {reward}; accepted is a finite number: look for a division by zero or "
@@ -80,14 +137,14 @@ def flag_fault(name: str, flag: Any) -> str | None:
     """What is wrong with `terminated` or `truncated`."""
     if isinstance(flag, bool | np.bool_):
         return None
-    return f"{name} is {_short(flag)}; accepted are True and False: return bool({name})"
+    return f"{name} is {in_short(flag)}; accepted are True and False: return bool({name})"
 
 
 def info_fault(info: Any) -> str | None:
     """What is wrong with the info of a step or a reset."""
     if isinstance(info, dict):
         return None
-    return f"the info is {_short(info)}; accepted is a dict: return {{}} where there is nothing"
+    return f"the info is {in_short(info)}; accepted is a dict: return {{}} where there is nothing"
 
 
 def same(one: Any, other: Any) -> bool:
@@ -98,8 +155,3 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     a, b = np.asarray(one), np.asarray(other)
     return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc")
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return f"{text[:57]}…" if len(text) > 60 else text

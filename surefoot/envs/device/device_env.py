@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
+from surefoot.common.parameters import check_integer
 from surefoot.envs.spaces.observations import check_observation_space, encode
 
 
@@ -75,7 +76,8 @@ class DeviceTransition(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class DeviceEnv:
     """Copies of a functional environment with auto-reset and a time limit in steps (`None`: no
-    limit). Pure: `init` and `step` may be traced."""
+    limit). Pure: `init` and `step` may be traced. Raises `UsageError` for what is no functional
+    environment, and a limit that is no integer from 1."""
 
     env: FunctionalEnv
     time_limit: int | None = None
@@ -88,7 +90,19 @@ class DeviceEnv:
                 f"{type(self.env).__name__} is no functional environment: it lacks "
                 f"{', '.join(missing)}; accepted are objects with {', '.join(_METHODS)}"
             )
+        for name in ("observation_space", "action_space"):
+            if not isinstance(getattr(self.env, name, None), spaces.Space):
+                raise UsageError(
+                    f"{type(self.env).__name__} is no functional environment: {name} is "
+                    f"{in_short(getattr(self.env, name, None))}; accepted is a space of "
+                    "gymnasium.spaces"
+                )
         check_observation_space(self.observation_space)
+        if self.time_limit is not None:
+            limit = check_integer("time_limit", self.time_limit, 1, 2**31 - 1)
+            object.__setattr__(self, "time_limit", limit)
+        if not isinstance(self.name, str):
+            raise UsageError(f"name is {in_short(self.name)}; accepted is text")
         if not self.name:
             object.__setattr__(self, "name", type(self.env).__name__)
 

@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from surefoot.common.errors import UsageError
+from surefoot.envs.checking.first_steps import (
+    CHECKED,
+    check_made,
+    checked_reset,
+    checked_step,
+)
 
 
 class History(NamedTuple):
@@ -29,27 +34,30 @@ class History(NamedTuple):
 
 class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
-    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments."""
+    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments. What
+    its first steps return is checked."""
 
     def __init__(self, env: gymnasium.Env) -> None:
-        if not isinstance(env, gymnasium.Env):
-            raise UsageError(
-                f"what was to make an environment made a {type(env).__name__}; accepted is a "
-                "gymnasium.Env: 'surefoot check-env' says more"
-            )
+        check_made(env)
         super().__init__(env)
         self._seed: int | None = None
         self._generator: dict[str, Any] | None = None
         self._actions: list[Any] = []
+        self._to_check = CHECKED
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         self._seed, self._actions = seed, []
         self._generator = None if seed is not None else self._state()
+        if self._to_check:
+            return checked_reset(self.env, seed=seed, options=options)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
         # A copy: whoever steps many environments may hand out views of one array.
         self._actions.append(np.array(action))
+        if self._to_check:
+            self._to_check -= 1
+            return checked_step(self.env, action)
         return self.env.step(action)
 
     def history(self) -> History:
@@ -69,8 +77,9 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         for action in history.actions:
             if ended:
                 return obs, earned, False
-            # Discrete actions go in as they came: as a NumPy scalar.
-            obs, reward, terminated, truncated, _ = self.step(action)
+            # Discrete actions go in as they came: as a NumPy scalar. Of others a copy: the history
+            # may not be writable, and an environment may write to what it is given.
+            obs, reward, terminated, truncated, _ = self.step(action.copy())
             earned, ended = earned + float(reward), bool(terminated or truncated)
         return obs, earned, not ended and self._state() == history.now
 

@@ -105,7 +105,10 @@ class HostEnv:
         return encoded
 
     def send(self, action: np.ndarray) -> None:
-        """Ask every environment for a step."""
+        """Ask every environment for a step. What it is given can be written: many environments
+        scale an action in place."""
+        if isinstance(action, np.ndarray) and not action.flags.writeable:
+            action = action.copy()
         self.stepper.send(action)
 
     def recv(self) -> HostTransition:
@@ -144,8 +147,20 @@ class HostEnv:
     def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         next_obs = obs.copy()
         for i in np.flatnonzero(done):
-            next_obs[i] = self._encoded(info["final_obs"][i])
+            next_obs[i] = self._encoded(self._final(info, i))
         return next_obs
+
+    def _final(self, info: Any, i: Any) -> Any:
+        """The true last observation of environment i, also where Gymnasium's `DictInfoToList` has
+        made a list of the infos."""
+        try:
+            return info[i]["final_obs"] if isinstance(info, list) else info["final_obs"][i]
+        except (KeyError, TypeError, IndexError):
+            raise UsageError(
+                f"{self.name}: the info of a step in which environment {i} was reset has no "
+                '"final_obs"; accepted with the auto-reset mode SAME_STEP is the true last '
+                'observation there: add it, or declare NEXT_STEP in metadata["autoreset_mode"]'
+            ) from None
 
     def close(self) -> None:
         """Close the environments; threads and processes end."""

@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
+from surefoot.envs.checking.first_steps import make_checked
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper, History
 from surefoot.envs.host.stepper import Resimulated, Stepped
 
@@ -22,7 +23,7 @@ class Serial:
     """Steps when the result is fetched."""
 
     def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]) -> None:
-        self.envs = [EpisodeHistoryWrapper(make()) for make in makers]
+        self.envs = [EpisodeHistoryWrapper(make_checked(make)) for make in makers]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         self._action: Any = None

@@ -10,6 +10,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from surefoot.envs.checking.first_steps import (
+    CHECKED,
+    checked_vector_reset,
+    checked_vector_step,
+)
 from surefoot.envs.host.episode_history import History
 
 
@@ -67,15 +72,19 @@ class Blocking:
 
     def __init__(self, envs: VectorEnv) -> None:
         self.envs = envs
-        self._action: np.ndarray | None = None
+        self._action: Any = None
+        self._to_check = CHECKED
 
     def reset(self, seed: int | None) -> Any:
-        return self.envs.reset(seed=seed)[0]
+        return checked_vector_reset(self.envs, seed)[0]
 
     def send(self, action: np.ndarray) -> None:
         self._action = action
 
     def recv(self) -> Stepped:
+        if self._to_check:
+            self._to_check -= 1
+            return Stepped(*checked_vector_step(self.envs, self._action))
         return Stepped(*self.envs.step(self._action))
 
     def histories(self) -> None:

@@ -8,12 +8,13 @@ instance.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 
 _OBSERVATIONS = "Box, Discrete, MultiDiscrete, MultiBinary, or Dict or Tuple of these"
 
@@ -106,16 +107,105 @@ def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
             return values.reshape(*values.shape[: values.ndim - len(space.shape or ())], -1)
 
 
-def is_batched(space: spaces.Space, obs: Any) -> bool:
-    """Whether `obs` has one leading dimension more than a single observation of the space."""
+def read_observations(
+    space: spaces.Space, obs: Any, *, offset: np.ndarray | None = None
+) -> tuple[np.ndarray, bool]:
+    """One observation of the space, or a batch of them, encoded less an offset: float32 [N, size],
+    and whether it was a batch. Raises `UsageError` for what is neither."""
+    if _is_reset(space, obs):
+        raise UsageError(
+            "the observation is what reset returned, the pair of an observation and an info; "
+            "accepted is the observation alone: obs, info = env.reset()"
+        )
+    arrays, leading = _as_arrays(space, obs, "the observation", space)
+    if len(leading) > 1:
+        raise _unfit("the observation", f"has {len(leading)} leading dimensions", space)
+    if leading == (0,):
+        return np.zeros((0, observation_size(space)), np.float32), True
+    encoded = encode(space, arrays, offset=offset)
+    return (encoded, True) if leading else (encoded[None], False)
+
+
+def _is_reset(space: spaces.Space, obs: Any) -> bool:
+    """Whether it is (observation, info), where no observation of the space looks so."""
+    pair = isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict)
+    return pair and not (isinstance(space, spaces.Tuple) and isinstance(space[-1], spaces.Dict))
+
+
+def _as_arrays(
+    space: spaces.Space, obs: Any, name: str, whole: spaces.Space
+) -> tuple[Any, tuple[int, ...]]:
+    """The observation with arrays for its parts, and the leading dimensions that all have."""
+    parts: dict[Any, spaces.Space]
     match space:
         case spaces.Dict():
-            key = next(iter(space))
-            return is_batched(space[key], obs[key])
+            if not isinstance(obs, Mapping):
+                raise _unfit(name, f"is {in_short(obs)} and no dict", whole)
+            missing = [key for key in space if key not in obs]
+            if missing:
+                raise _unfit(name, f"lacks {', '.join(map(repr, missing))}", whole)
+            parts = dict(space.items())
         case spaces.Tuple():
-            return is_batched(space[0], obs[0])
+            if not isinstance(obs, tuple | list) or len(obs) != len(space):
+                raise _unfit(name, f"is {in_short(obs)} and no tuple of {len(space)}", whole)
+            parts = dict(enumerate(space))
         case _:
-            return np.ndim(obs) > len(space.shape or ())
+            return _as_array(space, obs, name, whole)
+    read = {k: _as_arrays(part, obs[k], f"{name}[{k!r}]", whole) for k, part in parts.items()}
+    if len({leading for _, leading in read.values()}) > 1:
+        sizes = ", ".join(f"{key!r} {list(leading)}" for key, (_, leading) in read.items())
+        raise _unfit(name, f"has parts of several batches ({sizes})", whole)
+    arrays = {key: array for key, (array, _) in read.items()}
+    leading = next((leading for _, leading in read.values()), ())
+    return (arrays if isinstance(space, spaces.Dict) else tuple(arrays.values())), leading
+
+
+def _as_array(
+    space: spaces.Space, obs: Any, name: str, whole: spaces.Space
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    try:
+        array = np.asarray(obs)
+    except (TypeError, ValueError, RuntimeError):
+        raise _unfit(name, f"is {in_short(obs)}, of which NumPy makes no array", whole) from None
+    if not np.can_cast(array.dtype, np.float32, "same_kind"):
+        raise _unfit(name, f"is {in_short(obs)}, of {array.dtype}", whole)
+    shape = space.shape or ()
+    own = array.ndim - len(shape)
+    if own < 0 or array.shape[own:] != shape:
+        raise _unfit(name, f"has the shape {array.shape}", whole)
+    if _unencodable(space, array):
+        raise _unfit(name, f"is {in_short(obs)}, outside of {_one_line(space)}", whole)
+    return array, array.shape[:own]
+
+
+def leading_dimensions(space: spaces.Space, obs: Any) -> tuple[int, ...] | None:
+    """Those that all parts of `obs` have before the dimensions of the space; `None` for what holds
+    no observations of the space. Bounds and dtypes of boxes play no part."""
+    try:
+        return _as_arrays(space, obs, "", space)[1]
+    except UsageError:
+        return None
+
+
+def _unencodable(space: spaces.Space, array: np.ndarray) -> bool:
+    """Whether observations [*batch, *space.shape] have values that no entry of the encoding stands
+    for: an integer outside of a `Discrete` or `MultiDiscrete` space, or a fraction."""
+    if not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return False
+    count = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    value = array - space.start
+    return not bool(((value >= 0) & (value < count) & (value == np.floor(value))).all())
+
+
+def _unfit(name: str, what: str, space: spaces.Space) -> UsageError:
+    return UsageError(
+        f"{name} {what}; accepted is one observation of {_one_line(space)}, or a batch of them"
+    )
+
+
+def _one_line(space: spaces.Space) -> str:
+    """The text of a large box has line breaks."""
+    return " ".join(str(space).split())
 
 
 def alike(one: spaces.Space, other: spaces.Space) -> bool:

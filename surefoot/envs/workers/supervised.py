@@ -161,6 +161,8 @@ class Supervised:
     def _checked(self, answer: Any) -> Any:
         if not isinstance(answer, WorkerError):
             return answer
+        if answer.refused is not None:
+            raise UsageError(answer.refused)
         if answer.missing:
             raise UsageError(f"{self._name} needs a package that is not installed: {answer.what}")
         action = np.asarray(self._action).tolist()

@@ -19,6 +19,8 @@ import cloudpickle
 import gymnasium
 from gymnasium import spaces
 
+from surefoot.common.errors import UsageError
+from surefoot.envs.checking.first_steps import make_checked
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.module_finder import unpickled
 from surefoot.envs.workers.channel import Channel
@@ -54,6 +56,8 @@ class WorkerError(NamedTuple):
     traceback: str
     missing: bool
     """Whether a package is missing."""
+    refused: str | None = None
+    """The message of a `UsageError`: the environment is none that can be learned from."""
 
 
 def work(connected: socket.socket, program: bytes) -> None:
@@ -64,7 +68,7 @@ def work(connected: socket.socket, program: bytes) -> None:
     channel = Channel(connected)
     env: gymnasium.Env | None = None
     try:
-        env = EpisodeHistoryWrapper(unpickled(program)())
+        env = EpisodeHistoryWrapper(make_checked(unpickled(program)))
         # A space's class may be one that only the worker can import by name.
         answer = cloudpickle.dumps(EnvInfo.of(env))
     except Exception as error:
@@ -106,4 +110,5 @@ def _raised(error: Exception) -> bytes:
     what = " ".join(traceback.format_exception_only(error)[-1].split())
     text = "".join(traceback.format_exception(error))
     missing = isinstance(error, ImportError | gymnasium.error.DependencyNotInstalled)
-    return pickle.dumps(WorkerError(what, text, missing))
+    refused = str(error) if isinstance(error, UsageError) else None
+    return pickle.dumps(WorkerError(what, text, missing, refused))

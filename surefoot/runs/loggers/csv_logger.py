@@ -13,6 +13,7 @@ from typing import Any
 
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.atomic import beside
+from surefoot.common.files.regular_file import open_to_read
 from surefoot.runs.folder.flat_row import flat_row
 from surefoot.runs.loggers.base import Entry
 
@@ -54,7 +55,8 @@ class Table:
         """Give the lines that are there these columns, empty. An `OSError` leaves the file as it
         is."""
         self._file.flush()
-        head, _, lines = self.path.read_bytes().partition(b"\n")
+        with open_to_read(self.path) as file:
+            head, _, lines = file.read().partition(b"\n")
         empty = b"," * len(more) + b"\n"
         wide = head + b"," + _line(more) + lines.replace(b"\n", empty)
         with beside(self.path, replace=True) as part:

@@ -109,3 +109,21 @@ class CannotBeMade(Counter):
 class NeedsMore(Counter):
     def __init__(self):
         import no_such_package  # noqa: F401
+
+
+class InPlace(gymnasium.Env):
+    """Halves its action where it lies, as many environments scale theirs, and earns it."""
+
+    observation_space = spaces.Box(-2.0, 2.0, (2,))
+    action_space = spaces.Box(-2.0, 2.0, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._steps = 0
+        return self.np_random.uniform(-1, 1, 2).astype(np.float32), {}
+
+    def step(self, action):
+        self._steps += 1
+        action *= 0.5
+        obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return obs, float(action[0]), False, self._steps == 8, {}
