@@ -57,8 +57,9 @@ class ReproducedUpdate(NamedTuple):
     new: Policy
     """The policy after it."""
     normalizer: Normalizer
-    """What `old` saw its observations through when it collected the batch, and `new` when it was
-    learned: an iteration changes it at its end."""
+    """What the batch was seen through when it was learned from: an iteration changes it at its
+    end. `old` collected it through the same, but of the first iteration, when all observations were
+    alike to it."""
     batch: Batch
     """What the policy's update learned from."""
     discount: float
@@ -247,6 +248,7 @@ def _played(
     with contextlib.closing(run.iterations()) as iterations, contextlib.closing(shown):
         for told in iterations:
             number, before, after = told.number, after, told.state.normalizer
+            before = before.readied(after)
             if not compare_rows.equal(told, rows[number]):
                 exact = False
                 found = compare_rows.difference(told, rows[number])

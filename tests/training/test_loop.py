@@ -234,7 +234,7 @@ class KeyAsReward(sf.DeviceEnv):
 
     def init(self, key, num_envs):
         zero = jnp.zeros(num_envs)
-        return DeviceState(zero, jnp.zeros((num_envs, 4)), zero.astype(int), zero)
+        return DeviceState(zero, jnp.zeros((num_envs, 4)), zero.astype(int), zero, zero)
 
     def step(self, state, action, key):
         reward, no = jnp.full(state.age.shape, word(key)), jnp.zeros(state.age.shape, bool)

@@ -6,7 +6,6 @@ cut back, as `resume` does, is read again from its beginning.
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,8 +46,6 @@ class Tail:
             rest = b""
             while not self._ended and (chunk := file.read(_CHUNK)):
                 *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > LONGEST_LINE:
-                    raise OSError(errno.EFBIG, "a line is too long", str(self._path))
                 for line in lines:
                     self._offset += len(line) + 1
                     self._last = line[-4096:] + b"\n"
