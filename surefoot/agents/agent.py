@@ -32,6 +32,7 @@ from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.make import check_source
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import ActionMapName, action_map
 from surefoot.envs.spaces.observations import read_observations
@@ -250,6 +251,7 @@ class Agent:
             else:
                 why = f"was trained on {name}, which is no Gymnasium id"
             raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
+        check_source(source)
         return source
 
     def save(self, path: str | Path) -> None:

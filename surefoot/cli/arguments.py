@@ -7,16 +7,19 @@ several values, and as the last positional one all that are left.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import decimal
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tyro
 
 from surefoot.common.errors import UsageError, closest
+from surefoot.common.foreign_names import option_hint
 
 T = TypeVar("T")
 
@@ -55,10 +58,43 @@ def _optional(
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar=_METAVARS[kind],
-        instance_from_str=lambda values: kind(values[0]),
+        instance_from_str=lambda values: _READ.get(kind, kind)(values[0]),
         is_instance=lambda x: x is None or isinstance(x, kind),
         str_from_instance=lambda x: ["unset" if x is None else str(x)],
     )
+
+
+@_REGISTRY.primitive_rule
+def _integer(
+    info: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """An integer, which may be written 1e6."""
+    if info.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=_METAVARS[int],
+        instance_from_str=lambda values: _read_integer(values[0]),
+        is_instance=lambda x: isinstance(x, int),
+        str_from_instance=lambda x: [str(x)],
+    )
+
+
+def _read_integer(text: str) -> int:
+    """The integer that is written so, 1e6 and 2.5e5 included. Raises `ValueError` where it is
+    none, or has more than 30 digits."""
+    with contextlib.suppress(ValueError):
+        return int(text)
+    try:
+        number = decimal.Decimal(text)
+    except decimal.InvalidOperation:
+        raise ValueError(f"{text!r} is no number") from None
+    if not number.is_finite() or number.adjusted() > 30 or number != int(number):
+        raise ValueError(f"{text!r} is no integer")
+    return int(number)
+
+
+_READ: dict[type, Callable[[str], Any]] = {int: _read_integer, float: float}
 
 
 def _options(kind: Any, positionals: Sequence[str]) -> dict[str, Any]:
@@ -102,9 +138,9 @@ def _check(
             continue
         if name not in options:
             names = [*options, *(f"no-{flag}" for flag in flags)]
-            near = closest(name, names).replace("'", "").replace("mean ", "mean --")
+            hint = option_hint(name, names, prefix="--")
             raise UsageError(
-                f"unknown option --{name}; '{prog} --help' lists what is accepted.{near}"
+                f"unknown option --{name}; '{prog} --help' lists what is accepted.{hint}"
             )
         hint = options[name]
         if equals:
@@ -159,7 +195,7 @@ def _converts(hint: Any, value: str) -> bool:
     if kind not in _KINDS:
         return True
     try:
-        kind(value)
+        _READ[kind](value)
     except ValueError:
         return False
     return True

@@ -27,6 +27,18 @@ def check_integer(name: str, value: Any, low: int, high: float = math.inf) -> in
     return plain
 
 
+def check_number(name: str, value: Any, accepted: Interval) -> float:
+    """A Python number of the interval, from Python's, NumPy's or JAX's."""
+    kind = str(getattr(value, "dtype", type(value).__name__))
+    try:
+        plain = float(value) if kind.startswith(("int", "uint", "float", "bfloat")) else None
+    except (TypeError, ValueError, OverflowError):
+        plain = None
+    if plain is None or plain not in accepted:
+        raise UsageError(f"{name} is {in_short(value)}; accepted is {accepted}")
+    return plain
+
+
 def check_seed(value: Any, name: str = "seed") -> int:
     """The seed of what is played."""
     return check_integer(name, value, 0, MAX_SEED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
@@ -49,6 +50,11 @@ def _registered(env_id: str, **options: Any) -> Callable[[], Any]:
 def _module(name: str) -> tuple[ModuleType, str]:
     """(module, what is named in it). Modules are also looked for in the working folder."""
     module, _, attribute = name.partition(":")
+    if module.endswith(".py"):
+        dotted = ".".join(PurePath(module.removesuffix(".py")).parts)
+        raise UsageError(
+            f"{name!r} names a file; accepted is MODULE:NAME, here {dotted}:{attribute}"
+        )
     find_here(module)
     try:
         return importlib.import_module(module), attribute

@@ -18,6 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from surefoot.common.errors import UsageError, closest, in_short
 from surefoot.common.settings import Backend, RunSettings, Vectorization
+from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
@@ -73,16 +74,21 @@ def _in_workers(
 def _maker(source: Any) -> EnvMaker:
     if isinstance(source, str):
         return functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
-    if not callable(source):
-        raise UsageError(
-            f"environment {in_short(source)}; accepted are a Gymnasium id, a callable that makes "
-            "an environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
-        )
+    check_source(source)
     call = MakeCall.of(source)
     if call is not None:
         check_env_id(call.env_id)
     make: EnvMaker = source
     return make
+
+
+def check_source(source: Any) -> None:
+    """Raise `UsageError` for what makes no environment, and is none."""
+    if not callable(source) and not isinstance(source, str | VectorEnv | DeviceEnv):
+        raise UsageError(
+            f"environment {in_short(source)}; accepted are a Gymnasium id, a callable that makes "
+            "an environment, a Gymnasium vector environment, or surefoot.DeviceEnv(env)"
+        )
 
 
 def make_groups(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.agents.agent import Agent
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
+from surefoot.common.parameters import check_path
 from surefoot.reporting.data.run_paths import is_folder
 from surefoot.reporting.report import write
 from surefoot.runs.recorder import Result
@@ -37,7 +38,7 @@ def report(runs: RunLike | Sequence[RunLike], *, out: str | Path | None = None) 
     told: Any = [runs] if one else runs
     if not isinstance(told, Sequence) or not told:
         raise UsageError(
-            f"runs is {runs!r}; accepted are folders of runs, and agents of runs with a folder"
+            f"runs is {in_short(runs)}; accepted are folders of runs, and agents of runs with a folder"
         )
     folders = [_folder(run) for run in told]
     return write(folders, default_page(folders) if out is None else out)
@@ -58,6 +59,6 @@ def _folder(run: Any) -> Path:
         return run.run
     if not isinstance(run, str | os.PathLike):
         raise UsageError(
-            f"a run is {run!r}; accepted are a run's folder, and an agent of a run with a folder"
+            f"a run is {in_short(run)}; accepted are a run's folder, and an agent of a run with a folder"
         )
-    return Path(run)
+    return check_path("a run", run)

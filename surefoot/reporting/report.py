@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files.atomic import beside
 from surefoot.common.files.folder_lock import is_held
+from surefoot.common.parameters import check_path
 from surefoot.reporting import page
 from surefoot.reporting.comparison.compare import Comparison, compare
 from surefoot.reporting.comparison.speed_of_learning import registered_threshold
@@ -43,9 +46,10 @@ def write(paths: Sequence[str | Path], out: str | Path) -> Path:
         UsageError: a path is no run's and holds none, the file cannot be written, or neither
             plotly nor matplotlib is installed.
     """
-    out = check_file(Path(out))
+    out = check_file(check_path("out", out))
     picture = _picture()
-    folders = find_runs([Path(path) for path in paths])
+    paths = _as_paths(paths)
+    folders = find_runs(paths)
     # A run may hold infinite numbers, and a difference of two is none: a gap in a figure.
     with np.errstate(invalid="ignore", over="ignore"):
         if len(folders) == 1:
@@ -54,6 +58,19 @@ def write(paths: Sequence[str | Path], out: str | Path) -> Path:
             text = _several(folders, picture, {Path(path).resolve() for path in paths})
     _replace(out, text)
     return out
+
+
+def _as_paths(paths: Any) -> list[Path]:
+    """Several paths, or a single one."""
+    if isinstance(paths, str | os.PathLike):
+        return [check_path("paths", paths)]
+    try:
+        given = list(paths)
+    except TypeError:
+        raise UsageError(f"paths is {in_short(paths)}; accepted are folders of runs") from None
+    if not given:
+        raise UsageError("paths is empty; accepted are folders of runs, one or more")
+    return [check_path("one of the paths", path) for path in given]
 
 
 def check_file(path: Path) -> Path:

@@ -9,9 +9,10 @@ from surefoot.agents.agent import Agent
 from surefoot.agents.export.formats.provenance import Origin, encodable
 from surefoot.agents.export.write import Exported, check_export, write
 from surefoot.agents.playing.policy_spec import EnvLike
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files.json_reading import fields, finite, integer, number, row
 from surefoot.common.files.regular_file import lines, open_to_read
+from surefoot.common.parameters import check_integer, check_path, check_seed
 from surefoot.common.version import __version__
 from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.folder import command_line, config_file
@@ -43,9 +44,12 @@ def export(
         UsageError: the file cannot be written there, or the policy has no such form; nothing has
             been written then.
     """
-    path = Path(path)
+    if not isinstance(agent, Agent):
+        raise UsageError(f"agent is {in_short(agent)}; accepted is an Agent: sf.load(path)")
+    path, seed = check_path("path", path), check_seed(seed)
+    episodes = check_integer("episodes", episodes, 0)
     check_export(path, format, episodes)
-    origin = origin_of(agent, None if run is None else Path(run))
+    origin = origin_of(agent, None if run is None else check_path("run", run))
     return write(agent, path, origin, kind=format, episodes=episodes, seed=seed, env=env)
 
 

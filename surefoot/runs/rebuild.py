@@ -9,7 +9,7 @@ from typing import Any
 
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
@@ -58,6 +58,11 @@ def rebuild_method(
     elif isinstance(algorithm, Learner):
         rest = {k: v for k, v in numbers.items() if k != "learner"}
         recipe = dataclasses.replace(composed(algorithm), **rest)
+    elif not isinstance(algorithm, Recipe):
+        raise UsageError(
+            f"algorithm is {in_short(algorithm)}; accepted are the recipe object or the Learner "
+            f"that {path} was started with"
+        )
     else:
         recipe = algorithm
     theirs = json.loads(json.dumps(recipe.hyperparameters()))

@@ -21,6 +21,7 @@ from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
+from surefoot.common.parameters import check_integer, check_path
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.types import Batch
@@ -117,7 +118,9 @@ def reproduce(
             update was refused, or it does not come out as it did.
     """
     jax_setup.configure_before_compute()
-    folder = _only(Path(folder))
+    folder = _only(check_path("folder", folder))
+    if iteration is not None:
+        iteration = check_integer("iteration", iteration, 0)
     config = _configuration(folder)
     rows = compare_rows.read(folder / "metrics.jsonl", iteration)
     iteration = len(rows) - 1

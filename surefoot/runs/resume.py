@@ -15,6 +15,7 @@ from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.common.files.regular_file import open_to_read
+from surefoot.common.parameters import check_integer, check_path
 from surefoot.common.settings import RunSettings
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
@@ -32,7 +33,7 @@ from surefoot.runs.rebuild import (
 )
 from surefoot.runs.recorder import Result
 from surefoot.runs.run import Run
-from surefoot.runs.train import OnIteration, execute
+from surefoot.runs.train import OnIteration, check_callables, execute
 
 
 class Restored(NamedTuple):
@@ -103,7 +104,7 @@ def resume(
     Raises:
         UsageError: there is nothing to go on with.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if len(run_folders(folder)) > 1:
         raise UsageError(f"{folder} holds several runs: pass it to resume_seeds")
     agents = resume_seeds(
@@ -131,7 +132,10 @@ def resume_seeds(
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
     make = choose_display(progress, display)
-    with restored(Path(folder), steps=steps, env=env, algorithm=algorithm) as runs:
+    folder = check_path("folder", folder)
+    check_callables(display, on_iteration)
+    steps = None if steps is None else check_integer("steps", steps, 1)
+    with restored(folder, steps=steps, env=env, algorithm=algorithm) as runs:
         shown = make(sum(one.total for one in runs))
         return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
 

@@ -15,8 +15,10 @@ import numpy as np
 from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
-from surefoot.common.errors import UsageError, closest
+from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files import array_folder
+from surefoot.common.foreign_names import option_hint
+from surefoot.common.parameters import check_callable, check_integer, check_path
 from surefoot.common.settings import RunSettings
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
@@ -50,6 +52,7 @@ def prepare(
     recipe side by side; one that is neither is a `UsageError` with the closest match. `name` is the
     method's name in the run's records."""
     jax_setup.configure_before_compute()
+    check_algorithm(algorithm)
     setting_fields = {field.name for field in dataclasses.fields(RunSettings)}
     settings = RunSettings(**{k: v for k, v in options.items() if k in setting_fields})
     loggers.check(settings.log)
@@ -67,7 +70,7 @@ def prepare(
             every = sorted(accepted | setting_fields)
             raise UsageError(
                 f"unknown option {option!r} for {name}; accepted are "
-                f"{', '.join(every)}.{closest(option, every)}"
+                f"{', '.join(every)}.{option_hint(option, [*every, 'out', 'on_iteration'])}"
             )
     return Run(name, dataclasses.replace(recipe, **rest), env, settings)
 
@@ -104,7 +107,8 @@ def train(
         UsageError: a name or value is not accepted; nothing has been written then.
     """
     shown = choose_display(progress, display)
-    folder = None if out is None else check_new(Path(out))
+    folder = None if out is None else check_new(check_path("out", out))
+    check_callables(display, on_iteration)
     run = prepare(algorithm, env, options)
     return execute([run], [folder], shown(run.steps), on_iteration=on_iteration)[0].agent
 
@@ -126,7 +130,9 @@ def train_seeds(
     seed, which the agent's provenance names; where it returns False, all of them end after that
     iteration."""
     make = choose_display(progress, display)
-    folder = None if out is None else check_new(Path(out))
+    folder = None if out is None else check_new(check_path("out", out))
+    check_callables(display, on_iteration)
+    seeds = check_seeds(seeds)
     runs = prepare_seeds(algorithm, env, seeds, options)
     shown = make(sum(run.steps for run in runs))
     results = execute(runs, seed_folders(folder, seeds), shown, on_iteration=on_iteration)
@@ -142,8 +148,6 @@ def prepare_seeds(
     name: str | None = None,
 ) -> list[Run]:
     """`prepare` for every seed."""
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"seeds is {list(seeds)}; accepted are one or more that differ")
     if "seed" in options:
         raise UsageError("seed and seeds; accepted is one of them")
     backend = "device" if isinstance(env, DeviceEnv) else options.get("backend", "host")
@@ -154,6 +158,40 @@ def prepare_seeds(
         )
     jax_setup.allow_parallel_runs(len(seeds))
     return [prepare(algorithm, env, {**options, "seed": seed}, name=name) for seed in seeds]
+
+
+def check_seeds(seeds: Any) -> list[int]:
+    """The seeds as Python's integers. Raises `UsageError` where they are none, or the same."""
+    try:
+        given = [] if isinstance(seeds, str) else list(seeds)
+    except TypeError:
+        given = []
+    plain = [check_integer("one of the seeds", seed, 0, 2**32 - 1) for seed in given]
+    if not plain or len(set(plain)) < len(plain):
+        raise UsageError(
+            f"seeds is {in_short(seeds)}; accepted are one or more integers that differ"
+        )
+    return plain
+
+
+def check_algorithm(algorithm: Any) -> None:
+    """Raise `UsageError` for what is no method."""
+    if isinstance(algorithm, str | Recipe | Learner):
+        return
+    made = isinstance(algorithm, type) and issubclass(algorithm, Recipe)
+    fix = f": pass {algorithm.__name__}()" if made else ""
+    raise UsageError(
+        f"algorithm is {in_short(algorithm)}; accepted are a recipe's name, 'trpo' for instance, a "
+        f"recipe object, or a Learner{fix}"
+    )
+
+
+def check_callables(display: Any, on_iteration: Any) -> None:
+    """Raise `UsageError` where what is to be called cannot be."""
+    if display is not None:
+        check_callable("display", display, "of the number of steps")
+    if on_iteration is not None:
+        check_callable("on_iteration", on_iteration, "of a row and an agent")
 
 
 def seed_folders(folder: Path | None, seeds: Sequence[int]) -> list[Path | None]:
@@ -249,10 +287,7 @@ def _check_outputs(
     settings: RunSettings, folders: Sequence[Path | None], on_iteration: OnIteration | None
 ) -> None:
     """Raise `UsageError` where what is to come of a run can come of none."""
-    if on_iteration is not None and not callable(on_iteration):
-        raise UsageError(
-            f"on_iteration is {on_iteration!r}; accepted is a function of a row and an agent"
-        )
+    check_callables(None, on_iteration)
     for option in ("log", "evaluate_every"):
         value = getattr(settings, option)
         if value and folders[0] is None:
@@ -270,7 +305,7 @@ def _all_go_on(
 def load(path: str | Path) -> Agent:
     """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
     jax_setup.configure_before_compute()
-    path = Path(path)
+    path = check_path("path", path)
     try:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import beside
+from surefoot.common.parameters import check_path
 from surefoot.common.printable import one_line
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
 from surefoot.runs.reproduce import ReproducedUpdate, reproduce
+from surefoot.runs.train import check_callables
 from surefoot.theory.interpolation import Interpolation, check_nonnegative, interpolate
 from surefoot.theory.update_figure import SUFFIXES, check_matplotlib, draw_interpolation
 
@@ -52,7 +54,7 @@ class Inspection(NamedTuple):
     def save(self, path: str | Path) -> None:
         """Write the figure, or to a `.csv` the curves, a row a value of α. Raises `UsageError` if
         that cannot be done."""
-        path = check_file(Path(path))
+        path = check_file(check_path("path", path))
         try:
             with beside(path, replace=True) as part:
                 self._write(part, path.suffix)
@@ -106,6 +108,7 @@ def inspect(
     for name, value in (("clip", clip), ("beta", beta)):
         if value is not None:
             check_nonnegative(name, value)
+    check_callables(display, None)
     update = reproduce(folder, iteration, env=env, algorithm=algorithm, display=display)
     curves = interpolate(
         update.old,

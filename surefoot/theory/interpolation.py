@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from surefoot.common.errors import UsageError
+from surefoot.common.fields import Interval
+from surefoot.common.parameters import check_number
 from surefoot.core.data.types import Batch, Params
 from surefoot.core.distributions import Distribution
 from surefoot.core.local_model import weighted_mean
@@ -143,8 +145,7 @@ def _doubled(tree: Any) -> Any:
 
 
 def _check(discount: float, clip: float, beta: float, alphas: Float[np.ndarray, "..."]) -> None:
-    if not 0.0 <= discount <= 1.0:
-        raise UsageError(f"discount is {discount:g}; accepted is a number from 0 to 1")
+    check_number("discount", discount, Interval(0.0, 1.0))
     check_nonnegative("clip", clip)
     check_nonnegative("beta", beta)
     if alphas.ndim != 1 or alphas.size == 0 or not np.isfinite(alphas).all():
@@ -155,5 +156,4 @@ def _check(discount: float, clip: float, beta: float, alphas: Float[np.ndarray, 
 
 def check_nonnegative(name: str, value: float) -> None:
     """Raise `UsageError` where a value is negative or not finite."""
-    if not (math.isfinite(value) and value >= 0.0):
-        raise UsageError(f"{name} is {value}; accepted is a finite number >= 0")
+    check_number(name, value, Interval(0.0))

@@ -100,7 +100,7 @@ MISTAKES = {
         "--no-report takes no value and got 'yes'",
     ),
     "no number": ([*TRPO, "--max-kl", "small"], "--max-kl is 'small'; accepted is a number"),
-    "no integer": ([*TRPO, "--steps", "1e6"], "--steps is '1e6'; accepted is an integer"),
+    "no integer": ([*TRPO, "--steps", "1.5e0"], "--steps is '1.5e0'; accepted is an integer"),
     "none": ([*TRPO, "--out", "run", "--env"], "unknown option --env"),
     "optional": (["resume", "nowhere", "--steps", "None"], "--steps is 'None'; .* an integer"),
     "no integers": ([*TRPO, "--hidden", "64", "big"], "--hidden is 'big'; accepted is an integer"),

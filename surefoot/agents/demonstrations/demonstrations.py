@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Shaped
 
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.envs.spaces.actions import action_head
 from surefoot.envs.spaces.observations import (
     any_wide,
@@ -48,6 +48,10 @@ class Demonstrations:
         return f"<Demonstrations: {len(self.obs):,} transitions{where}, {kinds}>"
 
     def __post_init__(self) -> None:
+        if self.environment is not None and not isinstance(self.environment, str):
+            raise UsageError(
+                f"environment is {in_short(self.environment)}; accepted is a Gymnasium id, or None"
+            )
         check_observation_space(self.observation_space)
         action_head(self.action_space)
         flags = {name: _cast(self, name, bool) for name in ("terminated", "truncated")}
@@ -94,7 +98,11 @@ class Demonstrations:
 
 
 def _cast(demonstrations: Demonstrations, name: str, dtype: Any) -> np.ndarray:
-    array = np.asarray(getattr(demonstrations, name))
+    try:
+        array = np.asarray(getattr(demonstrations, name))
+    except (TypeError, ValueError):
+        value = in_short(getattr(demonstrations, name))
+        raise UsageError(f"{name} is {value}; accepted is an array, a row a transition") from None
     if not np.can_cast(array.dtype, dtype, "same_kind"):
         raise UsageError(f"{name} is of {array.dtype}; accepted is {np.dtype(dtype)}: convert it")
     cast = array.astype(dtype, copy=False)

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from surefoot.agents.demonstrations.demonstrations import Demonstrations
 from surefoot.agents.demonstrations.minari import read_minari
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files import atomic
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
@@ -30,6 +30,11 @@ _ACCEPTED = (
 def save(demonstrations: Demonstrations, path: str | Path) -> None:
     """Write the file. Raises `UsageError` if something is in its place, or it cannot be made."""
     path = check_new_file(path)
+    if not isinstance(demonstrations, Demonstrations):
+        raise UsageError(
+            f"demonstrations is {in_short(demonstrations)}; accepted are Demonstrations, which "
+            "Agent.record returns"
+        )
     metadata = {
         "format": _FORMAT,
         "format_version": str(_FORMAT_VERSION),

@@ -12,8 +12,9 @@ from surefoot.agents.export.formats.onnx_graph import to_onnx
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.export.formats.stablehlo import to_stablehlo
 from surefoot.agents.playing.policy_spec import EnvLike
-from surefoot.common.errors import UsageError, closest
+from surefoot.common.errors import UsageError, closest, in_short
 from surefoot.common.files.atomic import all_beside, check_new_file
+from surefoot.common.parameters import check_integer
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -42,11 +43,11 @@ class Exported(NamedTuple):
 
 def check_export(path: Path, kind: str, episodes: int) -> None:
     """Raise `UsageError` unless `write` can write there."""
-    if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 0:
-        raise UsageError(f"episodes is {episodes!r}; accepted is an integer >= 0")
-    if kind not in FORMATS:
+    check_integer("episodes", episodes, 0)
+    if not isinstance(kind, str) or kind not in FORMATS:
         raise UsageError(
-            f"format is {kind!r}; accepted are {', '.join(FORMATS)}.{closest(str(kind), FORMATS)}"
+            f"format is {in_short(kind)}; accepted are {', '.join(FORMATS)}."
+            f"{closest(str(kind), FORMATS)}"
         )
     suffix = f".{kind}"
     if path.suffix != suffix:

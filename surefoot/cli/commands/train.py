@@ -37,6 +37,10 @@ def main(arguments: Sequence[str]) -> int:
             f"the algorithm comes first and not {name}: surefoot train ALGORITHM ENV [options]; "
             f"accepted are {', '.join(RECIPES)}"
         )
+    if name not in RECIPES and arguments[1:2] and arguments[1] in RECIPES:
+        raise UsageError(
+            f"the algorithm comes first and not {name}: surefoot train {arguments[1]} {name}"
+        )
     kind = find_recipe(name)
     doc = (kind.__doc__ or "").strip()
     command = dataclasses.make_dataclass(

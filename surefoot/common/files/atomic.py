@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from surefoot.common.errors import UsageError
+from surefoot.common.parameters import check_path
 
 
 def check_new_file(path: str | Path, *, purpose: str) -> Path:
     """The path, if nothing is there yet and a file can be made there; `UsageError` otherwise.
     `purpose` says what the file is for: 'the video', for instance."""
-    path = Path(path)
+    path = check_path("path", path)
     try:
         # A link that leads nowhere is something, too.
         if path.exists() or path.is_symlink():

@@ -4,7 +4,8 @@ The dataclasses import no JAX, so that the command line can show its help at onc
 the parts it composes.
 """
 
-from surefoot.common.errors import UsageError, closest
+from surefoot.common.errors import UsageError
+from surefoot.common.foreign_names import algorithm_hint
 from surefoot.methods.recipes.a2c import A2C, A2CTrustRegion
 from surefoot.methods.recipes.acktr import ACKTR, KFACTRPO
 from surefoot.methods.recipes.actor_critic import ActorCritic
@@ -40,7 +41,7 @@ def find_recipe(name: str) -> type[Recipe]:
     if name not in RECIPES:
         raise UsageError(
             f"unknown algorithm {name!r}; accepted are {', '.join(RECIPES)}."
-            f"{closest(name, RECIPES)}"
+            f"{algorithm_hint(name, RECIPES)}"
         )
     return RECIPES[name]
 

@@ -20,6 +20,8 @@ from jaxtyping import Bool, Float
 
 from surefoot.agents.agent import Agent
 from surefoot.common.errors import UsageError
+from surefoot.common.fields import Interval
+from surefoot.common.parameters import check_number
 from surefoot.core.data.types import Trajectory
 from surefoot.theory.sampled.play import play
 from surefoot.theory.sampled.sampling import (
@@ -175,10 +177,10 @@ def gap(
         UsageError: `discount` or `epsilon` is out of range, columns are no whole episodes, or π′
             has other spaces.
     """
-    if not 0.0 <= discount < 1.0:
+    if check_number("discount", discount, Interval(0.0, 1.0)) == 1.0:
         raise UsageError(f"discount is {discount:g}; accepted for a bound is >= 0 and < 1")
-    if epsilon is not None and not (math.isfinite(epsilon) and epsilon >= 0.0):
-        raise UsageError(f"epsilon is {epsilon}; accepted is a finite number >= 0")
+    if epsilon is not None:
+        epsilon = check_number("epsilon", epsilon, Interval(0.0))
     valid = whole(before)
     weights, reward = discounts(valid, discount), _rewards(before, valid)
     advantage = _advantages(reward, valid, discount)

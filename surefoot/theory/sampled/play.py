@@ -15,7 +15,8 @@ from jaxtyping import PRNGKeyArray
 
 from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
+from surefoot.common.parameters import check_integer, check_seed
 from surefoot.core.data.types import Acting, Trajectory
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -45,8 +46,10 @@ def play(
 
     Raises `UsageError` where `episodes` or `horizon` is less than 1, and as `Agent.evaluate` does.
     """
-    if horizon < 1:
-        raise UsageError(f"horizon is {horizon}; accepted is an integer >= 1")
+    if not isinstance(agent, Agent):
+        raise UsageError(f"agent is {in_short(agent)}; accepted is an Agent: sf.load(path)")
+    horizon = check_integer("horizon", horizon, 1)
+    episodes, seed = check_integer("episodes", episodes, 1), check_seed(seed)
     to_env = action_map(agent.action_space, agent.spec.action_map)
     key = jax.random.key(seed)
     with agent.opened(env, episodes) as where:

@@ -11,6 +11,8 @@ from jaxtyping import Array, Bool, Float
 
 from surefoot.agents.agent import Agent
 from surefoot.common.errors import UsageError
+from surefoot.common.fields import Interval
+from surefoot.common.parameters import check_number
 from surefoot.core.data.types import Trajectory
 from surefoot.core.distributions import Distribution
 from surefoot.envs.spaces.observations import observation_size
@@ -78,8 +80,7 @@ def _kind(dist: Any) -> Any:
 
 def discounts(valid: Bool[np.ndarray, "T N"], discount: float) -> Float[np.ndarray, "T N"]:
     """γ^t on valid rows, 0 elsewhere. Raises `UsageError` where γ is not in [0, 1]."""
-    if not 0.0 <= discount <= 1.0:
-        raise UsageError(f"discount is {discount:g}; accepted is a number from 0 to 1")
+    discount = check_number("discount", discount, Interval(0.0, 1.0))
     return np.where(valid, discount ** np.arange(len(valid), dtype=np.float64)[:, None], 0.0)
 
 
