@@ -20,6 +20,7 @@ from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.agents.video import VideoRecorder
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
+from surefoot.common.fields import plain
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
@@ -53,7 +54,7 @@ class Agent:
         self.normalizer = normalizer
         self.spec = spec
         self.environment = environment
-        self.provenance = provenance or {}
+        self.provenance = plain(provenance or {})
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0

@@ -66,9 +66,6 @@ class RunSettings:
     def __post_init__(self) -> None:
         validate(self)
         widths: Any = self.hidden
-        if isinstance(widths, list):
-            widths = tuple(widths)
-            object.__setattr__(self, "hidden", widths)
         self._check_log()
         width = Interval(1, 65_536, integer=True)
         if not isinstance(widths, tuple) or any(w not in width for w in widths):

@@ -225,7 +225,8 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     """Steps that the run goes on to."""
     if steps is None:
         return checkpoint.budget
-    dataclasses.replace(run.settings, steps=steps)  # A `UsageError` for what no run may have.
+    # A `UsageError` for what no run may have.
+    steps = dataclasses.replace(run.settings, steps=steps).steps
     least = max(checkpoint.steps + run.rows, checkpoint.budget)
     if steps < least:
         raise UsageError(

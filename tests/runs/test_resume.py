@@ -199,7 +199,7 @@ def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(algorithm, tra
         sf.resume(folder, steps=700)
     with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
         sf.resume(folder, steps=1280.0)
-    sf.resume(folder, steps=900)
+    sf.resume(folder, steps=np.int64(900))
     told = untimed(folder)
     assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
     assert told[0]["step_scale"] > told[4]["step_scale"] > 0

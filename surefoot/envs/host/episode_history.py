@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 
 from surefoot.common.errors import UsageError
+from surefoot.common.fields import plain
 
 
 class History(NamedTuple):
@@ -79,16 +80,3 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         own, which the last observation tells."""
         generator = getattr(self.unwrapped.np_random, "bit_generator", None)
         return None if generator is None else plain(generator.state)
-
-
-def plain(state: Any) -> Any:
-    """A generator's state in numbers, lists and dicts of Python's, as JSON has them."""
-    match state:
-        case dict():
-            return {key: plain(value) for key, value in state.items()}
-        case np.ndarray():
-            return state.tolist()
-        case np.generic():
-            return state.item()
-        case _:
-            return state

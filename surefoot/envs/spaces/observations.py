@@ -31,6 +31,11 @@ def check_observation_space(space: spaces.Space) -> None:
                 f"observation space {space} is not supported; accepted are {_OBSERVATIONS}: "
                 "wrap the environment so that it returns one of these"
             )
+    if not parts:
+        raise UsageError(
+            f"observation space {space} has no part; accepted is a Dict or Tuple of one or more: "
+            "leave it out"
+        )
     for part in parts:
         check_observation_space(part)
 
