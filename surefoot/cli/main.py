@@ -6,14 +6,14 @@ imported only by the commands that compute, so that help is immediate.
 
 from __future__ import annotations
 
+import errno
 import importlib
-import os
-import select
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from surefoot.common import output
 from surefoot.common.errors import TrainingError, UsageError, closest
 from surefoot.common.version import __version__
 from surefoot.methods.recipes import RECIPES
@@ -28,24 +28,29 @@ class Command(NamedTuple):
     """What follows its name."""
     purpose: str
     """What it is for."""
+    leaves_files: bool = False
+    """Whether it is for the files that it leaves, and not for what it prints."""
 
 
 COMMANDS = {
     "train": Command(
-        "train", "ALGORITHM ENV [options]", "train a policy ('surefoot train ALGORITHM --help')"
+        "train",
+        "ALGORITHM ENV [options]",
+        "train a policy ('surefoot train ALGORITHM --help')",
+        True,
     ),
     "resume": Command(
-        "resume", "RUN [--steps N]", "go on with a run that was interrupted, or further"
+        "resume", "RUN [--steps N]", "go on with a run that was interrupted, or further", True
     ),
     "watch": Command("watch", "RUN|DIR [--once]", "show runs while they are being written"),
     "evaluate": Command("evaluate", "RUN [options]", "play episodes with a run's agent"),
-    "record": Command("record", "RUN [options]", "keep a run's agent's episodes to imitate"),
-    "export": Command("export", "RUN [options]", "write a run's policy to run elsewhere"),
+    "record": Command("record", "RUN [options]", "keep a run's agent's episodes to imitate", True),
+    "export": Command("export", "RUN [options]", "write a run's policy to run elsewhere", True),
     "inspect": Command(
         "inspect", "RUN [--iteration K]", "what one update did, along the line on which it lies"
     ),
     "report": Command(
-        "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared"
+        "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared", True
     ),
     "list": Command("listing", "algorithms|envs", "what there is"),
     "check-env": Command("check_env", "ID|MODULE:NAME", "look for defects of an environment"),
@@ -74,6 +79,15 @@ def usage() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with output.tolerant() as printed:
+        code = _run(arguments)
+        printed.flush()
+        if printed.failure is not None:
+            code = code or _unread(arguments, printed.failure)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
@@ -87,10 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             near = closest(command, COMMANDS)
             raise UsageError(f"unknown command {command!r}; accepted are {accepted}.{near}")
         module = importlib.import_module(f"surefoot.cli.commands.{COMMANDS[command].module}")
-        code = int(module.main(arguments[1:]))
-        # Here, where a pipe that nobody reads is told of, and not when the interpreter ends.
-        sys.stdout.flush()
-        return code
+        return int(module.main(arguments[1:]))
     except UsageError as error:
         print(f"surefoot: {error}", file=sys.stderr)
         return 2
@@ -100,19 +111,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        return 128 + signal.SIGPIPE
 
 
-def _nobody_reads() -> bool:
-    """Whether standard output is a pipe whose other end was closed, by `head` for instance. From
-    then on it leads nowhere, so that the interpreter can end in peace."""
-    output = sys.stdout.fileno()
-    poll = select.poll()
-    poll.register(output, 0)
-    closed = any(event & select.POLLERR for _, event in poll.poll(0))
-    if closed:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return closed
+def _unread(arguments: list[str], failure: OSError) -> int:
+    """The exit code of a command that did what it was to do, but could not print all of it. Whoever
+    closes a pipe, as `head` does, knows that; a command that leaves files says that it did."""
+    closed = failure.errno == errno.EPIPE
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    leaves_files = command is not None and command.leaves_files
+    if leaves_files or not closed:
+        done = f"; 'surefoot {arguments[0]}' did its work all the same" if leaves_files else ""
+        print(
+            f"surefoot: standard output cannot be written: {failure.strerror}{done}",
+            file=sys.stderr,
+        )
+    return 128 + signal.SIGPIPE if closed else 1

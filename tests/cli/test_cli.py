@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 import surefoot as sf
 from support import runs
+from support.suites import cases
 from surefoot.cli.commands import messages
 from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
@@ -519,8 +521,86 @@ def test_seeds_at_once_leave_a_run_each(method, here):
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
 
 
+WAYS = {
+    "list algorithms": "",
+    "list envs": "",
+    "train trpo --help": "",
+    "check-env CartPole-v1": "",
+    "watch RUN": "",
+    "evaluate RUN --episodes 2": "",
+    "export RUN --episodes 1 --out NEW/policy.onnx": "NEW/policy.onnx",
+    "record RUN --episodes 1 --out NEW/steps.safetensors": "NEW/steps.safetensors",
+    "report RUN --out NEW/report.html": "NEW/report.html",
+    "train trpo CartPole-v1 --steps 128 --out NEW/run": "NEW/run/agent/manifest.json",
+}
+
+
+def printed_to(stream, way, finished, new):
+    """A command that prints to this stream, and whether what it is to leave is there."""
+    new.mkdir(exist_ok=True)
+    places = {"RUN": str(finished.folder), "NEW": str(new)}
+    words = way.split()
+    for name, place in places.items():
+        words = [word.replace(name, place) for word in words]
+    if words[:2] == ["train", "trpo"] and "--help" not in words:
+        words += [*TINY, "--no-report"]
+    err = io.StringIO()
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(err):
+        try:
+            code = main(words)
+        except SystemExit as exit_:
+            code = exit_.code
+    left = WAYS[way].replace("NEW", str(new))
+    assert not left or Path(left).is_file()
+    return code, err.getvalue()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_encoding_ends_a_command(way, finished, tmp_path):
+    for encoding in ("ascii", "latin-1", "cp437"):
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding=encoding)
+        assert printed_to(stream, way, finished, tmp_path / encoding) == (0, "")
+        stream.flush()
+        assert written.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("way", cases(WAYS, fast=[*WAYS][-2:] + [*WAYS][:2]))
+def test_a_full_disk_behind_the_output_is_one_line_and_takes_nothing_away(way, finished, tmp_path):
+    with open("/dev/full", "w") as stream:
+        code, told = printed_to(stream, way, finished, tmp_path / "new")
+    if "--help" in way:
+        return
+    assert code == 1
+    assert told.startswith("surefoot: standard output cannot be written: No space left on device")
+    assert told.count("\n") == 1
+    assert ("did its work all the same" in told) == bool(WAYS[way])
+
+
+@pytest.mark.parametrize("way", cases(WAYS, fast=[*WAYS][-2:] + [*WAYS][:2]))
+def test_a_closed_pipe_is_told_where_files_were_written(way, finished, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as stream:
+        code, told = printed_to(stream, way, finished, tmp_path / "new")
+    if "--help" in way:
+        return
+    assert code == 128 + signal.SIGPIPE
+    assert ("Broken pipe; 'surefoot" in told) == bool(WAYS[way])
+    assert told.count("\n") == bool(WAYS[way])
+
+
+def test_a_closed_output_is_no_failure_of_training(finished, tmp_path):
+    stream = io.StringIO()
+    stream.close()
+    code, told = printed_to(stream, [*WAYS][-1], finished, tmp_path)
+    assert code == 1
+    assert "Bad file descriptor" in told
+
+
 def unread(*arguments):
-    """Exit code of a command whose output nobody reads, and which says nothing of it."""
+    """Exit code of a command whose output nobody reads, and what it says of it."""
     with subprocess.Popen(
         [sys.executable, "-m", "surefoot.cli", *arguments],
         stdout=subprocess.PIPE,
@@ -528,16 +608,18 @@ def unread(*arguments):
         text=True,
     ) as program:
         program.stdout.close()
-        assert program.stderr.read() == ""
-    return program.returncode
+        told = program.stderr.read()
+    return program.returncode, told
 
 
 def test_a_run_goes_on_where_nobody_reads_its_progress(here):
-    code = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
-    assert code in (0, 128 + signal.SIGPIPE)
+    code, told = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
+    assert code == 128 + signal.SIGPIPE
+    assert told.count("\n") == 1
+    assert "Broken pipe; 'surefoot train' did its work all the same" in told
     assert [row["steps"] for row in runs.rows(here / "run")] == list(range(64, 641, 64))
     assert (here / "run" / "agent" / "manifest.json").is_file()
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
-    assert unread("list", "envs") == 128 + signal.SIGPIPE
+    assert unread("list", "envs") == (128 + signal.SIGPIPE, "")

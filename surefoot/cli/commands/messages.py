@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +10,10 @@ from surefoot.methods.recipes.base import Offline
 
 
 def make_console() -> Any:
-    """A console that raises `BrokenPipeError` instead of exiting the process, as rich's own does
-    even in the middle of a run."""
+    """What lines are printed on."""
     from rich.console import Console
 
-    class Terminal(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-    return Terminal()
+    return Console()
 
 
 def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
@@ -63,6 +55,4 @@ def print_interrupted(
 
 def print_line(console: Any, text: str) -> None:
     """Print a line as it is."""
-    # What nobody can read any more is no reason to fail.
-    with contextlib.suppress(OSError):
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
