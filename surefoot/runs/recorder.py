@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,12 +64,14 @@ class RunRecorder:
         """Raw returns of all training episodes so far."""
         self._steps = self._skipped = self._in_a_row = 0
         self._env_restarts_at: list[int] = []
+        self._stretched_at: Sequence[int] = ()
         self._critic_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
             self._files = RunFiles.again(run, folder, self._best_effort, resumed)
             self._env_restarts_at, self._steps = list(resumed.env_restarts_at), resumed.steps
+            self._stretched_at = resumed.stretched_at
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
@@ -156,6 +158,7 @@ class RunRecorder:
             budget=run.budget,
             metrics=self._files.mark(),
             env_restarts_at=self._env_restarts_at,
+            stretched_at=self._stretched_at,
             state=to_named_arrays(learner=iteration.state),
             env_snapshot=iteration.env_snapshot,
             best=self._files.best,

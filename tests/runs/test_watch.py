@@ -439,23 +439,24 @@ def test_training_shows_the_dashboard_that_watch_shows(tmp_path):
 
 def test_a_display_that_cannot_print_ends_no_run():
     class Failing(NullDisplay):
+        def __init__(self, error):
+            self._error = error
+
         def show(self, iteration):
             calls.append(iteration)
-            raise error
+            raise self._error
 
     lacking = UnicodeEncodeError("ascii", "±", 0, 1, "no")
     for error in (OSError(5, "Input/output error"), BrokenPipeError(), lacking):
         calls = []
-        shown = FailSafeDisplay(Failing())
+        shown = FailSafeDisplay(Failing(error))
         for number in range(3):
             shown.show(number)
         shown.close()
         assert calls == [0]
-    error = ValueError("mine")
     with pytest.raises(ValueError, match="mine"):
-        FailSafeDisplay(Failing()).show(0)
+        FailSafeDisplay(Failing(ValueError("mine"))).show(0)
     closed = io.StringIO()
     closed.close()
-    error = ValueError("I/O operation on closed file")
     with contextlib.redirect_stdout(closed):
-        FailSafeDisplay(Failing()).show(0)
+        FailSafeDisplay(Failing(ValueError("I/O operation on closed file"))).show(0)

@@ -117,6 +117,11 @@ class Learner(eqx.Module):
         )
 
 
+def stretched(state: TrainState, total_steps: int) -> TrainState:
+    """The state with its schedules measured against so many environment steps of the whole run."""
+    return state._replace(total_steps=jnp.asarray(total_steps, state.total_steps.dtype))
+
+
 def progress(state: TrainState) -> Float[Array, ""]:
     """Fraction of the run that lies behind, in [0, 1]."""
     return jnp.minimum(state.steps / state.total_steps, 1.0)
