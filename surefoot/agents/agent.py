@@ -3,7 +3,10 @@ action map — that predicts, is evaluated, saved and loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import typing
+import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,13 +18,14 @@ from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.playing.episodes import Actor, act, opened
-from surefoot.agents.playing.evaluation import Evaluation, evaluate
+from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.agents.video import VideoRecorder
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
-from surefoot.common.errors import UsageError
-from surefoot.common.fields import plain
+from surefoot.common.errors import Notice, UsageError
+from surefoot.common.fields import Interval, plain
 from surefoot.common.files import array_folder
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
@@ -99,11 +103,14 @@ class Agent:
         *,
         env: EnvLike | None = None,
         deterministic: bool = True,
+        max_episode_steps: int = MAX_EPISODE_STEPS,
         video: str | Path | None = None,
         video_episodes: int = 1,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
-        Environments are made anew, but a vector environment is reset and used.
+        Environments are made anew, but a vector environment is reset and used. An episode on the
+        host that has not ended after `max_episode_steps` steps is cut there, which a warning says;
+        of a vector environment it is a `UsageError`.
 
         `video` is a new .mp4 file that shows the first `video_episodes` of them, one after another,
         at the environment's own frame rate; results are the same with and without it. It needs
@@ -111,16 +118,17 @@ class Agent:
         is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
         were played, the `UsageError` has their `evaluation`.
         """
-        actor = self._actor(deterministic)
-        if video is None:
-            with self.opened(env, episodes) as where:
-                return evaluate(actor, where, episodes=episodes, seed=seed)
-        source = self._source(env)
-        with (
-            VideoRecorder(video, source, episodes=video_episodes) as film,
-            self.opened(env, episodes) as where,
-        ):
-            return film.evaluate(actor, where, episodes=episodes, seed=seed)
+        actor, most = self._actor(deterministic), max_episode_steps
+        with contextlib.ExitStack() as closing:
+            play: Callable[..., Evaluation] = evaluate
+            if video is not None:
+                film = VideoRecorder(video, self._source(env), episodes=video_episodes)
+                play = closing.enter_context(film).evaluate
+            where = closing.enter_context(self.opened(env, episodes, max_steps=most))
+            result = play(actor, where, episodes=episodes, seed=seed, max_steps=most)
+        if result.cut:
+            warnings.warn(cut_episodes(result.cut, episodes, most), Notice, stacklevel=2)
+        return result
 
     def record(
         self,
@@ -129,11 +137,12 @@ class Agent:
         *,
         env: EnvLike | None = None,
         deterministic: bool = True,
+        max_episode_steps: int = MAX_EPISODE_STEPS,
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
-        actor = self._actor(deterministic)
-        with self.opened(env, episodes) as where:
-            return record(actor, where, episodes=episodes, seed=seed)
+        actor, most = self._actor(deterministic), max_episode_steps
+        with self.opened(env, episodes, max_steps=most) as where:
+            return record(actor, where, episodes=episodes, seed=seed, max_steps=most)
 
     def _actor(self, deterministic: bool) -> Actor:
         return lambda obs, key: self._act(
@@ -141,14 +150,21 @@ class Agent:
         )
 
     def opened(
-        self, env: EnvLike | None, episodes: int
+        self, env: EnvLike | None, episodes: int, *, max_steps: int | None = None
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
-        """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
-        `UsageError` if there is nothing, or its spaces are not the agent's."""
+        """What `episodes` episodes of this agent, of at most `max_steps` steps, are played on, for
+        a `with` statement. Raises `UsageError` if there is nothing, or its spaces are not the
+        agent's."""
         if episodes < 1:
             raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
+        if max_steps is not None and max_steps not in Interval(1, integer=True):
+            raise UsageError(f"max_episode_steps is {max_steps!r}; accepted is an integer >= 1")
         return opened(
-            self._source(env), self.observation_space, self.action_space, episodes=episodes
+            self._source(env),
+            self.observation_space,
+            self.action_space,
+            episodes=episodes,
+            max_steps=max_steps,
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:

@@ -6,15 +6,17 @@ imported only by the commands that compute, so that help is immediate.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from surefoot.common import output
-from surefoot.common.errors import TrainingError, UsageError, closest
+from surefoot.common.errors import Notice, TrainingError, UsageError, closest
 from surefoot.common.version import __version__
 from surefoot.methods.recipes import RECIPES
 
@@ -79,7 +81,7 @@ def usage() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with output.tolerant() as printed:
+    with output.tolerant() as printed, _notices():
         code = _run(arguments)
         printed.flush()
         if printed.failure is not None:
@@ -113,16 +115,34 @@ def _run(arguments: list[str]) -> int:
         return 130
 
 
+@contextlib.contextmanager
+def _notices() -> Iterator[None]:
+    """Print a `Notice` as one line; other warnings as Python does."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, Notice):
+            print(f"surefoot: {message}", file=sys.stderr)
+        else:
+            before(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def _unread(arguments: list[str], failure: OSError) -> int:
-    """The exit code of a command that did what it was to do, but could not print all of it. Whoever
-    closes a pipe, as `head` does, knows that; a command that leaves files says that it did."""
-    closed = failure.errno == errno.EPIPE
+    """The exit code of a command that did what it was to do, but could not print all of it. Where
+    that is to leave files, nothing has failed, and it is said. Whoever closes the pipe of another,
+    as `head` does, knows it."""
     command = COMMANDS.get(arguments[0]) if arguments else None
-    leaves_files = command is not None and command.leaves_files
-    if leaves_files or not closed:
-        done = f"; 'surefoot {arguments[0]}' did its work all the same" if leaves_files else ""
-        print(
-            f"surefoot: standard output cannot be written: {failure.strerror}{done}",
-            file=sys.stderr,
-        )
-    return 128 + signal.SIGPIPE if closed else 1
+    unwritten = f"surefoot: standard output cannot be written: {failure.strerror}"
+    if command is not None and command.leaves_files:
+        print(f"{unwritten}; 'surefoot {arguments[0]}' did its work", file=sys.stderr)
+        return 0
+    if failure.errno == errno.EPIPE:
+        return 128 + signal.SIGPIPE
+    print(unwritten, file=sys.stderr)
+    return 1

@@ -94,14 +94,19 @@ class Output:
 
     def end(self) -> None:
         """Flush. Where that fails, the interpreter would try once more at its end, and complain:
-        what is left goes nowhere."""
+        what is left is sent nowhere."""
         self.flush()
         if self.failure is None or self._stream is None:
             return
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as closing:
+            number = self._stream.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            closing.callback(os.close, nowhere)
+            where = os.dup(number)
+            closing.callback(os.close, where)
+            os.dup2(nowhere, number)
+            closing.callback(os.dup2, where, number)
+            self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

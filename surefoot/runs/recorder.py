@@ -19,6 +19,7 @@ from surefoot.common.arrays import to_named_arrays
 from surefoot.common.errors import TrainingError, UsageError
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
+from surefoot.envs.host.episode_history import MAX_KEPT
 from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
@@ -65,7 +66,7 @@ class RunRecorder:
         self._steps = self._skipped = self._in_a_row = 0
         self._env_restarts_at: list[int] = []
         self._stretched_at: Sequence[int] = ()
-        self._critic_told = False
+        self._critic_told = self._length_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
@@ -105,6 +106,12 @@ class RunRecorder:
         # While updates are skipped, environments may stand where they never come back from.
         if self._folder is None or iteration.env_snapshot is None or iteration.metrics["refused"]:
             return
+        if iteration.env_snapshot.metadata.get("too_long") and not self._length_told:
+            self._length_told = True
+            self._note(
+                f"an episode is longer than {MAX_KEPT:,} steps, and is not kept: a resumed run "
+                "begins new ones; a time limit (gymnasium.wrappers.TimeLimit) ends them"
+            )
         self._best_effort(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
         self._write_agent()
 

@@ -521,6 +521,32 @@ def test_seeds_at_once_leave_a_run_each(method, here):
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
 
 
+ENDLESS = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Forever(CartPoleEnv):
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return self.reset()[0], reward, False, False, {}
+"""
+
+
+@pytest.mark.filterwarnings("default")
+def test_episodes_that_never_end_are_one_line(finished, here):
+    (here / "forever.py").write_text(ENDLESS)
+    options = [str(finished.folder), "--env", "forever:Forever", "--episodes", "2"]
+    options += ["--max-episode-steps", "20"]
+    line = "surefoot: 2 of 2 episodes had not ended after 20 steps and were cut there: "
+    for command in ("evaluate", "record", "export"):
+        out = {"record": ["--out", "a.safetensors"], "export": ["--out", "p.onnx"]}
+        ran = run(command, *options, *out.get(command, []))
+        assert ran.code == 0
+        assert ran.err.startswith(line)
+        assert ran.err.count("\n") == 1
+    assert "2 of them cut after 20 steps" in (here / "card.md").read_text()
+
+
 WAYS = {
     "list algorithms": "",
     "list envs": "",
@@ -572,10 +598,10 @@ def test_a_full_disk_behind_the_output_is_one_line_and_takes_nothing_away(way, f
         code, told = printed_to(stream, way, finished, tmp_path / "new")
     if "--help" in way:
         return
-    assert code == 1
+    assert code == (0 if WAYS[way] else 1)
     assert told.startswith("surefoot: standard output cannot be written: No space left on device")
     assert told.count("\n") == 1
-    assert ("did its work all the same" in told) == bool(WAYS[way])
+    assert ("did its work" in told) == bool(WAYS[way])
 
 
 @pytest.mark.parametrize("way", cases(WAYS, fast=[*WAYS][-2:] + [*WAYS][:2]))
@@ -586,7 +612,7 @@ def test_a_closed_pipe_is_told_where_files_were_written(way, finished, tmp_path)
         code, told = printed_to(stream, way, finished, tmp_path / "new")
     if "--help" in way:
         return
-    assert code == 128 + signal.SIGPIPE
+    assert code == (0 if WAYS[way] else 128 + signal.SIGPIPE)
     assert ("Broken pipe; 'surefoot" in told) == bool(WAYS[way])
     assert told.count("\n") == bool(WAYS[way])
 
@@ -595,8 +621,8 @@ def test_a_closed_output_is_no_failure_of_training(finished, tmp_path):
     stream = io.StringIO()
     stream.close()
     code, told = printed_to(stream, [*WAYS][-1], finished, tmp_path)
-    assert code == 1
-    assert "Bad file descriptor" in told
+    assert code == 0
+    assert "Bad file descriptor; 'surefoot train' did its work" in told
 
 
 def unread(*arguments):
@@ -614,9 +640,9 @@ def unread(*arguments):
 
 def test_a_run_goes_on_where_nobody_reads_its_progress(here):
     code, told = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
-    assert code == 128 + signal.SIGPIPE
+    assert code == 0
     assert told.count("\n") == 1
-    assert "Broken pipe; 'surefoot train' did its work all the same" in told
+    assert "Broken pipe; 'surefoot train' did its work" in told
     assert [row["steps"] for row in runs.rows(here / "run")] == list(range(64, 641, 64))
     assert (here / "run" / "agent" / "manifest.json").is_file()
 

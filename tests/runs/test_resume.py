@@ -22,6 +22,7 @@ from support.suites import cases
 from surefoot.cli.main import main
 from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
+from surefoot.envs.host import episode_history
 from surefoot.methods.recipes import find_recipe
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.folder import checkpoints, step_budget
@@ -301,6 +302,33 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
     assert len(last.env_restarts_at) == 1
     assert 1 <= last.env_restarts_at[0] <= 2
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
+
+
+class Endless(Hidden):
+    def step(self, action):
+        seen, reward, *_ = super().step(action)
+        return seen, reward, False, False, {}
+
+
+def test_an_episode_that_is_too_long_to_be_kept_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(episode_history, "MAX_KEPT", 40)
+    folder = tmp_path / "run"
+    shown = Notes()
+    sf.train("trpo", Endless, out=folder, display=lambda _: shown, **SMALL)
+    told = [note for note in shown.notes if "an episode is longer than" in note]
+    assert len(told) == 1
+    last = checkpoints.paths(folder / "checkpoints")[-1]
+    saved = checkpoints.read(last).env_snapshot
+    assert saved.metadata == {"episodes": None, "too_long": True}
+    assert not any(name.startswith("actions") for name in saved.arrays)
+    checkpoints.remove(last)
+    shown = Notes()
+    sf.resume(folder, env=Endless, display=lambda _: shown)
+    assert any(
+        "episodes begin anew" in note and "an episode was longer than" in note
+        for note in shown.notes
+    )
     assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 

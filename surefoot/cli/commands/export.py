@@ -12,6 +12,7 @@ import tyro
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.messages import print_line
 from surefoot.common.fields import at_least, validate
+from surefoot.common.settings import MAX_EPISODE_STEPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Export:
     """Episodes to play for the card; 0: none."""
     seed: int = at_least(0, 1, high=2**31 - 1)
     """Seed of these episodes."""
+    max_episode_steps: int = at_least(1, MAX_EPISODE_STEPS)
+    """Steps after which an episode on the host that has not ended is cut."""
     env: str | None = None
     """Gymnasium id or MODULE:NAME to play them on, if not the id that the agent was trained on."""
 
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         seed=options.seed,
         env=options.env and find_env(options.env),
         run=_run_of(options.run),
+        max_episode_steps=options.max_episode_steps,
     )
     taken = ", ".join(map(str, inputs(agent.observation_space)))
     console = Console()
