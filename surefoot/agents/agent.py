@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
+from surefoot.agents.earlier_formats import from_format_1
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
@@ -26,7 +27,7 @@ from surefoot.common.errors import Notice, UsageError
 from surefoot.common.fields import Interval, plain
 from surefoot.common.files import array_folder
 from surefoot.common.settings import MAX_EPISODE_STEPS
-from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -35,7 +36,7 @@ from surefoot.envs.spaces.observations import encode, is_batched, observation_si
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
 _FORMAT = "surefoot agent"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 
 class Agent:
@@ -83,7 +84,7 @@ class Agent:
         follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
         recurrent policies and are not used."""
         batched = is_batched(self.observation_space, observation)
-        obs = encode(self.observation_space, observation)
+        obs = encode(self.observation_space, observation, offset=offset_of(self.normalizer))
         size = observation_size(self.observation_space)
         if obs.ndim != 1 + batched or obs.shape[-1] != size:
             raise UsageError(
@@ -165,6 +166,7 @@ class Agent:
             self.action_space,
             episodes=episodes,
             max_steps=max_steps,
+            offset=offset_of(self.normalizer),
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:
@@ -217,6 +219,8 @@ class Agent:
                 raise ValueError(f"its format is {manifest['format']!r}")
             if manifest["format_version"] > _FORMAT_VERSION:
                 raise ValueError("it was written by a newer version of surefoot")
+            if manifest["format_version"] == 1:
+                arrays = from_format_1(arrays)
             spec = PolicySpec(
                 observation_space=space_from_json(manifest["observation_space"]),
                 action_space=space_from_json(manifest["action_space"]),

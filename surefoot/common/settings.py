@@ -24,8 +24,8 @@ MAX_EPISODE_STEPS = 100_000
 class RunSettings:
     """What a run is, beside its method."""
 
-    # The step counter is a 32-bit integer on every device.
-    steps: int = at_least(1, 1_000_000, high=2**31 - 1)
+    # Half of what `core.data.count.Count` holds.
+    steps: int = at_least(1, 1_000_000, high=2**60)
     """Environment steps at most; rounded down to whole batches."""
     seed: int = at_least(0, 0, high=2**32 - 1)
     """Seed of everything random in the run."""
@@ -48,7 +48,7 @@ class RunSettings:
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)
     """Seconds between two checkpoints of a run that has a folder; 0: after every iteration."""
-    evaluate_every: int = at_least(0, 0, high=2**31 - 1)
+    evaluate_every: int = at_least(0, 0, high=2**60)
     """Environment steps between two evaluations of a run that has a folder, by whole deterministic
     episodes on environments of their own; 0: none."""
     evaluation_episodes: int = at_least(1, 10)

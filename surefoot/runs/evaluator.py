@@ -26,7 +26,9 @@ from surefoot.agents.playing.episodes import (
 from surefoot.agents.playing.evaluation import Evaluation, evaluate, kept_on_device, of_rows
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import MAX_EPISODE_STEPS
+from surefoot.core.data.normalization import offset_of
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import action_map
 from surefoot.runs.run import Run
 from surefoot.training.iteration import Iteration
@@ -76,10 +78,12 @@ class Evaluator:
                 max_steps=MAX_EPISODE_STEPS,
             )
         )
+        assert isinstance(env, HostEnv)
         to_env = action_map(spec.action_space, spec.action_map)
 
         def play(run: Run) -> Evaluation:
             policy, normalizer = run.state.policy, run.state.normalizer
+            env.offset = offset_of(normalizer)
 
             def actor(obs: Any, key: PRNGKeyArray) -> Any:
                 return _act(policy, normalizer, to_env, obs, key, deterministic=True)

@@ -120,7 +120,7 @@ class Run:
         """Go on from there, up to `budget` steps: why the environments are not where they were, if
         they are not. Raises `ValueError` where `env_snapshot` is of other environments."""
         seed = np.random.SeedSequence([self._seeds.environment, iterations]).generate_state(1)
-        environments, reason = self._loop.restore(env_snapshot, seed=int(seed[0] >> 1))
+        environments, reason = self._loop.restore(env_snapshot, state, seed=int(seed[0] >> 1))
         self.state, self.budget, self.trained = state, budget, steps
         self._start = ResumePoint(iterations, steps, environments)
         return reason

@@ -229,7 +229,9 @@ class DeviceLoop(TrainingLoop):
                 return
             compiling = 0.0
 
-    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+    def restore(
+        self, snapshot: Snapshot, state: TrainState, *, seed: int
+    ) -> tuple[Any, str | None]:
         template = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
         return from_named_arrays(snapshot.arrays, env=template)["env"], None
 

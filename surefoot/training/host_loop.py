@@ -19,6 +19,7 @@ from jaxtyping import PRNGKeyArray
 
 from surefoot.common.arrays import Snapshot
 from surefoot.common.compile_cache import compile_cached
+from surefoot.core.data.normalization import offset_of, with_offset
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners import finite_guard
@@ -147,7 +148,11 @@ class HostLoop(TrainingLoop):
         rows = self.rows
         number, done, env_states = start
         if env_states is None:
-            env_states = rollout.init(seeds.environment)
+            # An offset is the normalizer's business: without one, observations stay as they are.
+            env_states = rollout.init(
+                seeds.environment, new_offset=state.normalizer.offset is not None
+            )
+            state = state._replace(normalizer=with_offset(state.normalizer, groups[0].offset))
         unfinished: Unfinished | None = None
         then = Control.CONTINUE
         clock = time.perf_counter
@@ -214,7 +219,11 @@ class HostLoop(TrainingLoop):
                     timing=last.timing._replace(total=total, steps_per_s=taken / total)
                 )
 
-    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+    def restore(
+        self, snapshot: Snapshot, state: TrainState, *, seed: int
+    ) -> tuple[Any, str | None]:
+        for group in self.groups:
+            group.offset = offset_of(state.normalizer)
         return restore_groups(self.groups, snapshot, seed=seed)
 
     def close(self) -> None:

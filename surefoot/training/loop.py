@@ -45,10 +45,12 @@ class TrainingLoop(abc.ABC):
         """Iterations until another one might exceed `steps`, or `control` returns STOP."""
 
     @abc.abstractmethod
-    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
-        """(`ResumePoint.environments` for an `Iteration.env_snapshot`, why the environments are not
-        where they were). If they cannot be, they begin episodes of this seed. Raises `ValueError`
-        if the snapshot is of something else."""
+    def restore(
+        self, snapshot: Snapshot, state: TrainState, *, seed: int
+    ) -> tuple[Any, str | None]:
+        """(`ResumePoint.environments` for an `Iteration.env_snapshot` and its state, why the
+        environments are not where they were). If they cannot be, they begin episodes of this seed.
+        Raises `ValueError` if the snapshot is of something else."""
 
     @abc.abstractmethod
     def close(self) -> None:

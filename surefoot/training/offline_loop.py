@@ -13,10 +13,12 @@ from surefoot.agents.demonstrations import Demonstrations
 from surefoot.agents.playing.episodes import check_spaces
 from surefoot.common.arrays import Snapshot
 from surefoot.common.compile_cache import compile_cached
+from surefoot.core.data.normalization import offset_of, with_offset
 from surefoot.core.data.types import OfflineData
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
+from surefoot.envs.spaces.observations import offset_of_encoded
 from surefoot.methods.learners import finite_guard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
@@ -61,11 +63,16 @@ class OfflineLoop(TrainingLoop):
         control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
-        obs = jnp.asarray(self.demonstrations.obs)
+        normalizer, recorded = state.normalizer, self.demonstrations.obs
+        if start.number == 0 and recorded.dtype == np.float64:
+            first = offset_of_encoded(self.observation_space, recorded[0])
+            normalizer = with_offset(normalizer, first)
+        offset = offset_of(normalizer)
+        obs = jnp.asarray(recorded if offset is None else recorded - offset, jnp.float32)
         data = OfflineData(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
         # All that will be seen is there already: the policy never meets another normalizer.
         if start.number == 0:
-            seen = state.normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
+            seen = normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
             state = state._replace(normalizer=seen)
         rows, cache_program = self.rows, self.cache_program
         update: Callable[..., Any] | None = None
@@ -95,7 +102,9 @@ class OfflineLoop(TrainingLoop):
             if then is Control.STOP:
                 return
 
-    def restore(self, snapshot: Snapshot, *, seed: int) -> tuple[Any, str | None]:
+    def restore(
+        self, snapshot: Snapshot, state: TrainState, *, seed: int
+    ) -> tuple[Any, str | None]:
         return None, None
 
     def close(self) -> None:

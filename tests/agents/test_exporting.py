@@ -35,6 +35,7 @@ from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.cli.main import main
 from surefoot.common.files.atomic import beside
 from surefoot.common.statistics import t_interval
+from surefoot.core.data.count import Count
 from surefoot.core.networks import Policy
 from surefoot.runs.export import origin_of
 from surefoot.runs.train import prepare
@@ -107,7 +108,7 @@ def make_agent(observation_space, action_space, options=PLAIN, **more):
     policy, normalizer = jax.tree.map(drawn, blank)
     if options["normalize_observations"]:
         moments = normalizer.moments
-        moments = moments._replace(seen=jnp.asarray(30.0), var=0.1 + jnp.abs(moments.var))
+        moments = moments._replace(seen=Count.of(30), var=0.1 + jnp.abs(moments.var))
         normalizer = eqx.tree_at(lambda n: n.moments, normalizer, moments)
     return sf.Agent(policy, normalizer, shape, **more)
 
@@ -265,9 +266,12 @@ def test_recipes_without_a_gradient_of_returns_are_exported_too(recipe, run, tmp
         options = {"data": tmp_path / "data"}
     # Training would compile for seconds and change numbers alone.
     started = prepare(recipe, "CartPole-v1", {"steps": 1000, "hidden": (8,), **options})
-    agent = started.agent()
-    started.close()
     batch = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
+    agent = started.agent()
+    agent.normalizer = agent.normalizer.update(
+        jnp.asarray(batch[:, None]), jnp.ones((ROWS, 1), bool)
+    )
+    started.close()
     data = to_onnx(agent, origin_of(agent, None))
     check_equal(run_onnx(data, agent.observation_space, batch), agent, batch)
 

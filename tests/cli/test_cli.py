@@ -108,7 +108,10 @@ MISTAKES = {
     "value is an option": ([*TRPO, "--out", "--seed", "1"], "--out needs a value"),
     "steps 0": ([*TRPO, "--steps", "0"], "steps is 0; accepted is an integer >= 1"),
     "steps -1": ([*TRPO, "--steps", "-1"], "steps is -1; accepted is an integer >= 1"),
-    "steps beyond integers": ([*TRPO, "--steps", "9" * 30], "steps is 9+; .* <= 2,147,483,647"),
+    "steps beyond integers": (
+        [*TRPO, "--steps", "9" * 30],
+        "steps is 9+; .* <= 1,152,921,504,606,846,976",
+    ),
     "seed beyond integers": ([*TRPO, "--seed", "9" * 30], "seed is 9+; .* <= 4,294,967,295"),
     "steps too few": ([*TRPO, *TINY, "--steps", "63"], "at least one batch .* 32 × 2 = 64 steps"),
     "negative KL": ([*TRPO, "--max-kl", "-0.01"], "max_kl is -0.01; accepted is .* > 0"),

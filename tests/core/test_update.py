@@ -13,6 +13,7 @@ from scipy import stats
 
 from support.oracles import finished_by_hand, gae_by_hand, kl_by_hand, log_prob_by_hand, support
 from support.problems import KEY, OBS, drawn, forward, make_batch, make_policy, stream, vector
+from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import (
     NoNormalizer,
     NoScaler,
@@ -21,13 +22,21 @@ from surefoot.core.data.normalization import (
 )
 from surefoot.core.data.types import Trajectory, take
 from surefoot.core.distributions import Categorical
-from surefoot.core.geometry import CG, FirstOrderInfo, Fisher, Geometry, Optax
+from surefoot.core.geometry import CG, KFAC, Euclidean, FirstOrderInfo, Fisher, Geometry, Optax
 from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import Critic
 from surefoot.core.objectives import Clipped, Likelihood, Surrogate
 from surefoot.core.step_size import Backtrack, Fixed, KLBall
 from surefoot.core.step_size.schedules import linear
-from surefoot.core.updates import Epochs, MoveInfo, Step, Update, measure
+from surefoot.core.updates import (
+    AdaptKL,
+    AveragePolicy,
+    Epochs,
+    MoveInfo,
+    Step,
+    Update,
+    measure,
+)
 from surefoot.core.updates.shuffle import shuffled
 from surefoot.methods.learners.algorithm import Algorithm
 
@@ -358,7 +367,7 @@ def test_without_a_critic_only_rows_of_finished_episodes_count_and_earn_their_re
         assert critic_batch is None
         np.testing.assert_array_equal(batch.weight, ended.reshape(-1))
         kept = returns[ended]
-        shift, scale = (kept.mean(), kept.std() + 1e-8) if standardized else (0.0, 1.0)
+        shift, scale = (kept.mean(), kept.std()) if standardized else (0.0, 1.0)
         expected = np.where(ended, (returns - shift) / scale, 0.0)
         np.testing.assert_allclose(batch.advantage, expected.reshape(-1), rtol=1e-9, atol=1e-12)
         assert int(metrics.learned_rows) == ended.sum()
@@ -387,7 +396,7 @@ def test_with_a_critic_its_batch_has_targets_value_plus_advantage_and_the_old_va
     policy, critic = make_policy("categorical"), make_critic()
     trajectory = make_trajectory(policy)
     algorithm = Algorithm(Keep(), FIT, discount=0.9, gae_lambda=0.7)
-    state = start(algorithm, policy, critic, steps=jnp.asarray(50, jnp.int32))
+    state = start(algorithm, policy, critic, steps=Count.of(50))
     new, critic_batch, metrics = improve(algorithm, state, trajectory)
     batch, _ = new.policy_state
 
@@ -406,7 +415,7 @@ def test_with_a_critic_its_batch_has_targets_value_plus_advantage_and_the_old_va
     np.testing.assert_array_equal(batch.weight, valid.reshape(-1))
     np.testing.assert_allclose(batch.progress, 50 / 200)
     kept = advantage[valid]
-    expected = np.where(valid, (advantage - kept.mean()) / (kept.std() + 1e-8), 0.0)
+    expected = np.where(valid, (advantage - kept.mean()) / kept.std(), 0.0)
     np.testing.assert_allclose(batch.advantage, expected.reshape(-1), rtol=1e-9, atol=1e-12)
 
     np.testing.assert_array_equal(critic_batch.weight, batch.weight)
@@ -515,3 +524,54 @@ def test_invalid_rows_change_nothing_whatever_they_hold(x64):
     np.testing.assert_allclose(metrics.effective_sample_size, share, rtol=1e-9)
     std = np.broadcast_to(np.exp(new.log_std), action.shape)[counts].mean(axis=0)
     np.testing.assert_allclose(metrics.distribution["std"], std, rtol=1e-9)
+
+
+EMPTY = {
+    "optimizer": Step(Surrogate(), Optax(optax.adam(1.0)), Fixed(0.01)),
+    "natural gradient": Step(Surrogate(), Fisher(CG(10)), Backtrack(KLBall(0.01), max_kl=0.01)),
+    "kfac": Step(Surrogate(), KFAC(), KLBall(0.01)),
+    "minibatches": Epochs(
+        Step(Surrogate(), Optax(optax.adam(1.0)), Fixed(0.01)), epochs=2, minibatch_size=5
+    ),
+    "average": AveragePolicy(Step(Surrogate(), Euclidean(), Fixed(0.1)), 0.5),
+    "adapted": AdaptKL(
+        Step(Surrogate(), Euclidean(), Fixed(0.1)),
+        lambda update: update.step_size.rate,
+        target=0.01,
+        factor=2.0,
+        low=1e-3,
+        high=1.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_batch_without_weight_changes_nothing_bit_for_bit(name):
+    """Parameters, momentum, averages, counters: after a batch that was learned from."""
+    update, policy = EMPTY[name], make_policy("gaussian")
+    batch = make_batch(policy)
+    run = eqx.filter_jit(lambda update, *args: update(KEY, *args))
+    policy, state, _ = run(update, policy, update.init(policy), batch)
+    none = batch._replace(weight=jnp.zeros_like(batch.weight))
+    after, after_state, info = run(update, policy, state, none)
+    for a, b in zip(*map(jax.tree.leaves, ((after, after_state), (policy, state))), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+    assert float(info.kl_mean) == 0
+
+
+def test_a_minibatch_without_weight_counts_in_no_average():
+    """Of two minibatches one has weight: all is that of one step, and the report is its report."""
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)
+    rows = batch.weight.shape[0]
+    first = jnp.zeros(rows).at[0].set(1.0)
+    step = Step(Surrogate(), Optax(optax.adam(1.0)), Fixed(0.01))
+    run = eqx.filter_jit(lambda update, *args: update(KEY, *args))
+    alone = batch._replace(weight=first)
+    epochs = Epochs(step, epochs=1, minibatch_size=-(-rows // 2))
+    new, _, info = run(epochs, policy, epochs.init(policy), alone)
+    expected, _, whole = run(step, policy, step.init(policy), alone)
+    np.testing.assert_allclose(vector(new), vector(expected), rtol=1e-5)
+    np.testing.assert_allclose(
+        info.move.direction.grad_norm, whole.move.direction.grad_norm, rtol=1e-5
+    )

@@ -1,5 +1,7 @@
 """CartPole and Pendulum in JAX against Gymnasium's, and what `DeviceEnv` adds to any function."""
 
+import dataclasses
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -253,3 +255,22 @@ def test_an_observation_space_without_an_encoding_is_refused():
 
     with pytest.raises(sf.UsageError, match="Text"):
         sf.DeviceEnv(Words())
+
+
+def test_a_long_episode_loses_no_reward():
+    """CartPole earns 1 a step, of which a return of 2²⁴ in float32 sees every second one."""
+    env = dataclasses.replace(DEVICE_ENVS["CartPole-v1"], time_limit=None)
+    start = env.init(jax.random.key(0), 2)
+    state = start._replace(episode_return=jnp.full(2, 2.0**24))
+
+    @jax.jit
+    def earned(state, key):
+        after, row = env.step(state, jnp.zeros(2, jnp.int32), key)
+        # Back to the start, so that no episode ends.
+        return after._replace(inner=start.inner, obs=start.obs), row.episode_return
+
+    for step in range(1, 8):
+        state, total = earned(state, jax.random.key(step))
+        assert (np.abs(np.asarray(total, float) - 2.0**24 - step) <= 1).all()
+    together = np.float64(state.episode_return) + np.float64(state.return_rest)
+    np.testing.assert_array_equal(together, 2.0**24 + 7)

@@ -4,7 +4,8 @@ them. A new format gets new runs beside the old ones, which are left alone.
     python tests/golden/make.py FOLDER
 
 Those in `STOPPED` end after three of five iterations. `NAME-FORMAT.jsonl` has the rows of the run
-that goes on to its end, without their seconds, and `machine.json` says where they were made.
+that goes on to its end, without their seconds, and `machine.json` says where those of the newest
+format were made.
 """
 
 import hashlib
@@ -32,6 +33,8 @@ STOPPED = {
     "bc": ("bc", "CartPole-v1", {"data": "demonstrations.safetensors"}),
 }
 AFTER = 3
+#: Of agents and checkpoints.
+FORMAT = 2
 
 
 def main(folder: Path) -> None:
@@ -39,14 +42,18 @@ def main(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     for name, (algorithm, env, options) in RUNS.items():
-        train(f"{name}-1", algorithm, env, {**SMALL, "steps": 96, **options})
+        train(f"{name}-{FORMAT}", algorithm, env, {**SMALL, "steps": 96, **options})
     for name, (algorithm, env, options) in STOPPED.items():
         options = sized(algorithm, env, options)
         train(
-            f"{name}-1", algorithm, env, options, stop=lambda row, _: row["iteration"] + 1 < AFTER
+            f"{name}-{FORMAT}",
+            algorithm,
+            env,
+            options,
+            stop=lambda row, _: row["iteration"] + 1 < AFTER,
         )
-        if not Path(f"{name}-1.jsonl").exists():
-            Path(f"{name}-1.jsonl").write_text(whole(algorithm, env, options))
+        if not Path(f"{name}-{FORMAT}.jsonl").exists():
+            Path(f"{name}-{FORMAT}.jsonl").write_text(whole(algorithm, env, options))
             Path("machine.json").write_text(json.dumps(machine(), indent=2) + "\n")
 
 

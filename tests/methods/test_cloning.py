@@ -6,7 +6,6 @@ from pathlib import Path
 import equinox as eqx
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -92,7 +91,7 @@ def test_the_clones_normalizer_has_seen_the_data_once_and_all_of_it(recorded):
     demonstrations, path = recorded
     run, _ = clone(path, steps=3 * len(demonstrations), hidden=HIDDEN)
     moments = run.state.normalizer.moments
-    assert moments.seen == len(demonstrations)
+    assert int(moments.seen) == len(demonstrations)
     np.testing.assert_allclose(moments.mean, demonstrations.obs.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(moments.var, demonstrations.obs.var(axis=0), rtol=1e-3)
 
@@ -164,7 +163,7 @@ def test_the_cloning_learner_weighs_all_rows_alike_and_leaves_its_input(recorded
     assert len(iterations) == 1
     metrics = iterations[0].metrics
     assert metrics["valid_rows"] == metrics["learned_rows"] == len(demonstrations)
-    assert jnp.asarray(run.state.steps) == len(demonstrations)
+    assert int(run.state.steps) == len(demonstrations)
 
 
 def test_a_learner_composed_by_hand_clones_too_and_a_path_is_as_good_as_text(recorded, tmp_path):

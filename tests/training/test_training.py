@@ -5,6 +5,7 @@ import json
 import math
 from typing import NamedTuple
 
+import equinox as eqx
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -17,10 +18,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import surefoot as sf
 from support.runs import BATCH, TINY
 from support.suites import cases
+from surefoot.core.data.count import Count
+from surefoot.methods.learners.learner import progress
 from surefoot.runs.display.progress import WarningDisplay
 from surefoot.runs.run import Run
 from surefoot.runs.train import execute, prepare
-from surefoot.training.iteration import Iteration
+from surefoot.training.iteration import Control, Iteration
 
 STEPS = BATCH * 6 + 100
 MAX_KL = 0.01
@@ -224,8 +227,8 @@ def test_an_accepted_step_keeps_its_promises_and_a_refused_one_moves_nothing(trp
 def test_the_normalizer_and_the_scaler_saw_every_step_once(trpo, ppo):
     for trained in (trpo, ppo):
         state = trained.run.state
-        assert state.normalizer.moments.seen == trained.run.steps
-        assert state.scaler.moments.seen == trained.run.steps
+        assert int(state.normalizer.moments.seen) == trained.run.steps
+        assert int(state.scaler.moments.seen) == trained.run.steps
 
 
 ACTION_SPACES = {
@@ -314,7 +317,7 @@ MISTAKES = [
     ("trpo", "CartPole-v1", {"seed": -1}, "seed is -1;"),
     ("trpo", "CartPole-v1", {"hidden": (64, 0)}, r"hidden is \(64, 0\)"),
     ("trpo", "CartPole-v1", {"hidden": 64}, "hidden is 64; accepted is a tuple of integers"),
-    ("trpo", "CartPole-v1", {"steps": 10**30}, "steps is 10+; .* <= 2,147,483,647"),
+    ("trpo", "CartPole-v1", {"steps": 10**30}, "steps is 10+; .* <= 1,152,921,504,606,846,976"),
     ("trpo", "CartPole-v1", {"seed": 10**30}, "seed is 10+; .* <= 4,294,967,295"),
     ("trpo", "CartPole-v1", {"log_std": 9.0}, "log_std is 9.0; .* >= -5 and <= 5"),
     (
@@ -435,3 +438,26 @@ def test_seeds_that_cannot_be_side_by_side_are_refused(seeds, options, message, 
             "trpo", "CartPole-v1", seeds, out=tmp_path / "runs", **{**SIDE_BY_SIDE, **options}
         )
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("backend", "done"), [("host", 2**31), ("host", 2**53), ("device", 2**31)])
+def test_steps_are_counted_exactly_however_many_there_are(backend, done):
+    done -= BATCH
+
+    def run():
+        options = {**TINY, "backend": backend, "steps": done + 2 * BATCH + 1}
+        return prepare("trpo", "CartPole-v1", options)
+
+    first = next(run().iterations(lambda: Control.STOP))
+    moments = first.state.normalizer.moments._replace(seen=Count.of(done))
+    state = first.state._replace(
+        steps=Count.of(done),
+        normalizer=eqx.tree_at(lambda n: n.moments, first.state.normalizer, moments),
+    )
+    later = run()
+    budget = done + 2 * BATCH
+    number = min(done // BATCH, 2**24)
+    later.restore(state, first.env_snapshot, iterations=number, steps=done, budget=budget)
+    assert [one.steps for one in later.iterations()] == [done + BATCH, done + 2 * BATCH]
+    assert int(later.state.steps) == int(later.state.normalizer.moments.seen) == done + 2 * BATCH
+    assert 0.99 < float(progress(later.state)) <= 1

@@ -91,8 +91,8 @@ FAULTS = (
     Fault(
         "groups-share-their-seeds",
         "training/rollout/host_rollout.py",
-        "else seed + before)",
-        "else seed)",
+        "else seed + before\n",
+        "else seed\n",
         "The second group of environments plays the same episodes as the first.",
         (
             "test_rollout.py::test_environments_are_seeded_one_after_another_through_all_groups",
@@ -153,5 +153,13 @@ FAULTS = (
         "old=policy(transitions.obs)",
         "The old policy's distribution is not the one that acted: ratios begin anywhere.",
         ("test_rollout.py",),
+    ),
+    Fault(
+        "groups-with-offsets-of-their-own",
+        "training/rollout/host_rollout.py",
+        "group.offset = groups[0].offset",
+        "pass",
+        "The second group's observations lack nothing: the policy sees numbers far from zero.",
+        ("test_offset.py",),
     ),
 )

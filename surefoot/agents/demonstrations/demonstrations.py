@@ -11,7 +11,11 @@ from jaxtyping import Bool, Float, Shaped
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.spaces.actions import action_head
-from surefoot.envs.spaces.observations import check_observation_space, observation_size
+from surefoot.envs.spaces.observations import (
+    any_wide,
+    check_observation_space,
+    observation_size,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,7 +28,8 @@ class Demonstrations:
     """
 
     obs: Float[np.ndarray, "B obs"]
-    """Encoded observation that the action answers to, not normalized, float32."""
+    """Encoded observation that the action answers to, not normalized, float32; float64 if it is
+    given so and the observation space has types that float32 cannot hold."""
     action: Shaped[np.ndarray, "B ..."]
     """What the environment received, in the action space's dtype."""
     reward: Float[np.ndarray, " B"]
@@ -40,8 +45,9 @@ class Demonstrations:
         check_observation_space(self.observation_space)
         action_head(self.action_space)
         flags = {name: _cast(self, name, bool) for name in ("terminated", "truncated")}
+        wide = any_wide(self.observation_space) and np.asarray(self.obs).dtype == np.float64
         arrays = {
-            "obs": _cast(self, "obs", np.float32),
+            "obs": _cast(self, "obs", np.float64 if wide else np.float32),
             "action": _cast(self, "action", self.action_space.dtype),
             "reward": _cast(self, "reward", np.float64),
             **flags,

@@ -58,6 +58,8 @@ def record(
             warnings.warn(cut_episodes(cut, episodes, max_steps), Notice, stacklevel=3)
 
     obs, action, reward, terminated, truncated = columns
+    if isinstance(env, HostEnv) and env.offset is not None:
+        obs = obs + env.offset
     return Demonstrations(
         obs=obs,
         action=action,

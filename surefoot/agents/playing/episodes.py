@@ -160,10 +160,12 @@ def opened(
     *,
     episodes: int,
     max_steps: int | None,
+    offset: np.ndarray | None = None,
 ) -> Iterator[HostEnv | DeviceEnv]:
-    """What `episodes` episodes are played on, for an agent that knows these spaces. Environments
-    are made anew and closed, and their episodes are truncated after `max_steps` steps; a vector
-    environment is used and left open. Raises `UsageError` if the spaces are others."""
+    """What `episodes` episodes are played on, for an agent that knows these spaces and, on the
+    host, observations less this offset. Environments are made anew and closed, and their episodes
+    are truncated after `max_steps` steps; a vector environment is used and left open. Raises
+    `UsageError` if the spaces are others."""
     if isinstance(source, DeviceEnv):
         check_spaces(source, observation_space, action_space, _TRAINED)
         yield source
@@ -171,6 +173,7 @@ def opened(
     given = isinstance(source, VectorEnv)
     copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
     host = make_host(source, copies, max_steps=max_steps)
+    host.offset = offset
     try:
         check_spaces(host, observation_space, action_space, _TRAINED)
         yield host

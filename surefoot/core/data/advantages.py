@@ -62,7 +62,7 @@ def finished(done: Bool[Array, "T N"], valid: Bool[Array, "T N"]) -> Bool[Array,
 
 
 def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, " B"]:
-    """(x − mean)/(std + ε) over the rows with weight; zero elsewhere.
+    """(x − mean)/std over the rows with weight; zero elsewhere.
 
     Where all values agree up to rounding the result is zero, not amplified rounding.
     """
@@ -73,4 +73,5 @@ def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Arra
     centered = jnp.where(weight > 0, x - mean, 0.0)
     std = jnp.sqrt(jnp.sum(weight * centered**2) / total)
     rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(jnp.where(weight > 0, x, 0.0)))
-    return jnp.where(std > rounding, centered / (std + 1e-8), 0.0)
+    varies = std > rounding
+    return jnp.where(varies, centered / jnp.where(varies, std, 1.0), 0.0)

@@ -5,6 +5,9 @@ collected and learned from, so that the stored observation is the one the policy
 the agent. `RewardScaler` divides rewards by the running standard deviation of the discounted
 return; only the learner sees scaled rewards. Both merge batches by the parallel algorithm of Chan,
 Golub & LeVeque (1979) and skip rows that are no transition.
+
+Observations of 64 bits lose digits when they become float32, all of them where they lie far from
+zero. Their `Offset` is subtracted before; the normalizer holds it, and sees what is left.
 """
 
 from __future__ import annotations
@@ -15,44 +18,93 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
-_EPS = 1e-8
+from surefoot.core.data.count import Count
 
 
 class Moments(NamedTuple):
-    """Number, mean and (biased) variance of everything seen so far."""
+    """Number, mean and (biased) variance of everything seen so far.
 
-    seen: Float[Array, ""]
+    Late in a long run a batch moves the mean by less than a floating-point number resolves: what
+    rounding left out of it and of the variance is kept, and added with the next batch (Kahan 1965).
+    """
+
+    seen: Count
     mean: Float[Array, "*shape"]
     var: Float[Array, "*shape"]
+    mean_rest: Float[Array, "*shape"]
+    var_rest: Float[Array, "*shape"]
+
+    @property
+    def varies(self) -> Bool[Array, "*shape"]:
+        """Whether the values seen differ by more than rounding."""
+        rounding = 8 * jnp.finfo(self.mean.dtype).eps * self.mean
+        return self.var > rounding**2
 
 
 def initial_moments(shape: tuple[int, ...]) -> Moments:
-    """Nothing seen: mean 0 and variance 1, so that normalizing changes nothing."""
-    return Moments(jnp.zeros(()), jnp.zeros(shape), jnp.ones(shape))
+    """Nothing seen."""
+    return Moments(Count.of(0), *(jnp.zeros(shape) for _ in range(4)))
 
 
 def merge(moments: Moments, x: Float[Array, "B *shape"], valid: Bool[Array, " B"]) -> Moments:
     """The moments of what was seen before together with the valid rows of `x`."""
     mask = valid.reshape(valid.shape + (1,) * (x.ndim - 1))
-    n = jnp.sum(valid, dtype=x.dtype)
-    mean = jnp.sum(jnp.where(mask, x, 0), axis=0) / jnp.maximum(n, 1)
-    var = jnp.sum(jnp.where(mask, (x - mean[None]) ** 2, 0), axis=0) / jnp.maximum(n, 1)
+    number = jnp.sum(valid, dtype=jnp.int32)
+    n = jnp.maximum(number, 1).astype(x.dtype)
 
-    total = jnp.maximum(moments.seen + n, 1)
+    def mean_of(x: Array) -> Array:
+        return jnp.sum(jnp.where(mask, x, 0), axis=0) / n
+
+    mean = mean_of(x)
+    # A second pass takes out the rounding that a sum over a large batch leaves in the mean.
+    mean = mean + mean_of(x - mean[None])
+    var = mean_of((x - mean[None]) ** 2)
+
+    seen = moments.seen.plus(number)
+    share = n / jnp.maximum(seen.rounded(), 1).astype(x.dtype)
     delta = mean - moments.mean
-    spread = delta**2 * (moments.seen * n / total)
-    merged = Moments(
-        seen=moments.seen + n,
-        mean=moments.mean + delta * (n / total),
-        var=(moments.var * moments.seen + var * n + spread) / total,
+    new_mean, mean_rest = _add(moments.mean, moments.mean_rest, delta * share)
+    new_var, var_rest = _add(
+        moments.var, moments.var_rest, (var - moments.var + delta**2 * (1 - share)) * share
     )
-    return jax.tree.map(lambda new, old: jnp.where(n > 0, new, old), merged, moments)
+    merged = Moments(seen, new_mean, new_var, mean_rest, var_rest)
+    return jax.tree.map(lambda new, old: jnp.where(number > 0, new, old), merged, moments)
+
+
+def _add(total: Array, rest: Array, x: Array) -> tuple[Array, Array]:
+    """(total + x, what rounding left out of it)."""
+    x = x + rest
+    after = total + x
+    return after, x - (after - total)
+
+
+class Offset(NamedTuple):
+    """What is subtracted from encoded observations before they are rounded to float32: the sum of
+    two float32 numbers, of 48 bits."""
+
+    high: Float[Array, " obs"]
+    low: Float[Array, " obs"]
+
+    @classmethod
+    def of(cls, value: np.ndarray) -> Offset:
+        """The nearest one to float64 numbers."""
+        high = value.astype(np.float32)
+        return cls(jnp.asarray(high), jnp.asarray((value - high).astype(np.float32)))
+
+    def value(self) -> np.ndarray | None:
+        """In float64; `None` where all of it is zero."""
+        value = np.asarray(self.high, np.float64) + np.asarray(self.low, np.float64)
+        return value if value.any() else None
 
 
 class Normalizer(eqx.Module):
     """A map of observations that learns from them between iterations."""
+
+    offset: Offset | None = eqx.field(default=None, kw_only=True)
+    """What the observations that it is given lack; `None` if they lack nothing."""
 
     @abc.abstractmethod
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
@@ -62,18 +114,35 @@ class Normalizer(eqx.Module):
     def update(self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]) -> Normalizer:
         """The normalizer for the next iteration."""
 
+    @property
+    @abc.abstractmethod
+    def ready(self) -> Bool[Array, ""] | bool:
+        """Whether it has seen what it needs to know."""
+
+    def readied(self, updated: Normalizer) -> Normalizer:
+        """Itself if it is ready, `updated` otherwise: what the first batch is learned with. That
+        batch was collected by a policy to which all observations were alike, and its statistics are
+        the first there are."""
+        return jax.tree.map(lambda a, b: jnp.where(self.ready, a, b), self, updated)
+
 
 class ObservationNormalizer(Normalizer):
-    """(s − mean)/std, clipped to ±`clip` standard deviations; before it has seen anything, the
-    identity but for the clip."""
+    """(s − mean)/std, clipped to ±`clip` standard deviations. An entry that has not varied is 0,
+    and so is every entry before anything was seen: under any affine map of the observations, the
+    networks see the same numbers."""
 
     moments: Moments
     clip: float = eqx.field(static=True, default=10.0)
 
     @property
     def inverse_std(self) -> Float[Array, " obs"]:
-        """1/std of every entry."""
-        return jax.lax.rsqrt(self.moments.var + _EPS)
+        """1/std of every entry; 0 where it has not varied."""
+        varies = self.moments.varies
+        return jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, self.moments.var, 1.0)), 0.0)
+
+    @property
+    def ready(self) -> Bool[Array, ""]:
+        return (self.moments.seen.high > 0) | (self.moments.seen.low > 0)
 
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
         ahead = range(obs.ndim - 1)
@@ -85,7 +154,8 @@ class ObservationNormalizer(Normalizer):
         self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]
     ) -> ObservationNormalizer:
         rows = obs.reshape(-1, obs.shape[-1])
-        return ObservationNormalizer(merge(self.moments, rows, valid.reshape(-1)), self.clip)
+        moments = merge(self.moments, rows, valid.reshape(-1))
+        return ObservationNormalizer(moments, self.clip, offset=self.offset)
 
 
 class NoNormalizer(Normalizer):
@@ -97,11 +167,15 @@ class NoNormalizer(Normalizer):
     def update(self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]) -> NoNormalizer:
         return self
 
+    @property
+    def ready(self) -> bool:
+        return True
+
 
 class RewardScaler(eqx.Module):
     """Divides rewards by the running standard deviation of R_t = γ R_{t−1} + r_t, which starts
-    anew with every episode and after every row that is no transition. While that deviation is zero,
-    rewards are left alone."""
+    anew with every episode and after every row that is no transition. Where those returns do not
+    vary it divides by their size |R|, and where they are zero, by 1."""
 
     moments: Moments
     running_return: Float[Array, " N"]
@@ -124,8 +198,9 @@ class RewardScaler(eqx.Module):
         return RewardScaler(merge(self.moments, returns.reshape(-1), valid.reshape(-1)), running)
 
     def __call__(self, reward: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-        varies = self.moments.var > _EPS * (1.0 + self.moments.mean**2)
-        return reward * jax.lax.rsqrt(jnp.where(varies, self.moments.var, 1.0))
+        mean, var, varies = self.moments.mean, self.moments.var, self.moments.varies
+        size = jnp.where(mean == 0, 1.0, jnp.abs(mean))
+        return reward / jnp.where(varies, jnp.sqrt(jnp.where(varies, var, 1.0)), size)
 
 
 class NoScaler(eqx.Module):
@@ -147,7 +222,20 @@ class NoScaler(eqx.Module):
 
 def observation_normalizer(obs_size: int) -> ObservationNormalizer:
     """A normalizer that has seen nothing."""
-    return ObservationNormalizer(initial_moments((obs_size,)))
+    offset = Offset(jnp.zeros((obs_size,)), jnp.zeros((obs_size,)))
+    return ObservationNormalizer(initial_moments((obs_size,)), offset=offset)
+
+
+def offset_of(normalizer: Normalizer) -> np.ndarray | None:
+    """What observations are to lack for this normalizer, float64 [obs]; `None`: nothing."""
+    return None if normalizer.offset is None else normalizer.offset.value()
+
+
+def with_offset(normalizer: Normalizer, value: np.ndarray | None) -> Normalizer:
+    """The normalizer for observations that lack this."""
+    if normalizer.offset is None or value is None:
+        return normalizer
+    return eqx.tree_at(lambda n: n.offset, normalizer, Offset.of(value))
 
 
 def reward_scaler(num_envs: int) -> RewardScaler:

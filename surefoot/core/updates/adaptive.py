@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Params, Scalar
-from surefoot.core.updates.base import Update, UpdateInfo
+from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
 
 class AdaptKLState(NamedTuple):
@@ -50,6 +50,4 @@ class AdaptKL(Update):
         near = info.kl_mean <= self.target / 1.5
         change = jnp.where(far, self.factor, jnp.where(near, 1.0 / self.factor, 1.0))
         value = jnp.clip(state.value * change, self.low, self.high)
-        # A batch without weight tells nothing of the KL.
-        value = jnp.where(jnp.sum(batch.weight) > 0, value, state.value)
-        return params, AdaptKLState(value, inner), info
+        return params, AdaptKLState(unless_empty(batch, value, state.value), inner), info

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Params, Scalar
-from surefoot.core.updates.base import Update, UpdateInfo
+from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
 
 class AveragePolicyState(NamedTuple):
@@ -40,4 +40,5 @@ class AveragePolicy(Update):
         old, static = eqx.partition(state.average, eqx.is_inexact_array)
         new = eqx.filter(params, eqx.is_inexact_array)
         mixed = jax.tree.map(lambda a, b: self.decay * a + (1.0 - self.decay) * b, old, new)
-        return params, AveragePolicyState(eqx.combine(mixed, static), inner), info
+        average = unless_empty(batch, eqx.combine(mixed, static), state.average)
+        return params, AveragePolicyState(average, inner), info

@@ -59,6 +59,17 @@ class Update(eqx.Module):
         """(new parameters, next state, info)."""
 
 
+def unless_empty(batch: Batch, new: Any, old: Any) -> Any:
+    """`new`, or `old` if no row of the batch has weight: rows without weight count in nothing, not
+    in an optimizer's momentum either. Both are trees of the same structure."""
+    counts = jnp.any(batch.weight > 0)
+    arrays, rest = eqx.partition(new, eqx.is_array)
+    chosen = jax.tree.map(
+        lambda a, b: jnp.where(counts, a, b), arrays, eqx.filter(old, eqx.is_array)
+    )
+    return eqx.combine(chosen, rest)
+
+
 def measure(
     objective: Objective, old: Params, new: Params, batch: Batch, move: MoveInfo
 ) -> UpdateInfo:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Params, take
-from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
+from surefoot.core.updates.base import Update, UpdateInfo, measure
 from surefoot.core.updates.shuffle import shuffled
 from surefoot.core.updates.step import Step
 
@@ -37,24 +37,31 @@ class Epochs(Update):
         fill = count * size - rows
         theta, static = eqx.partition(params, eqx.is_inexact_array)
 
-        def minibatch(carry: Any, inputs: tuple[PRNGKeyArray, Array]) -> tuple[Any, MoveInfo]:
+        def minibatch(carry: Any, inputs: tuple[PRNGKeyArray, Array]) -> tuple[Any, Any]:
             theta, state = carry
             step_key, index = inputs
             chosen = take(batch, index)
             if fill:
                 chosen = chosen._replace(weight=jnp.where(index >= 0, chosen.weight, 0.0))
             new, state, info = self.step.move(step_key, eqx.combine(theta, static), state, chosen)
-            return (eqx.filter(new, eqx.is_inexact_array), state), info
+            counts = jnp.any(chosen.weight > 0)
+            return (eqx.filter(new, eqx.is_inexact_array), state), (info, counts)
 
-        def epoch(carry: Any, epoch_key: PRNGKeyArray) -> tuple[Any, MoveInfo]:
+        def epoch(carry: Any, epoch_key: PRNGKeyArray) -> tuple[Any, Any]:
             shuffle_key, step_key = jax.random.split(epoch_key)
             order = shuffled(shuffle_key, rows)
             order = jnp.pad(order, (0, fill), constant_values=-1).reshape(size, count).T
             return jax.lax.scan(minibatch, carry, (jax.random.split(step_key, count), order))
 
-        (theta, state), moves = jax.lax.scan(
+        (theta, state), (moves, counts) = jax.lax.scan(
             epoch, (theta, state), jax.random.split(key, self.epochs)
         )
         new = eqx.combine(theta, static)
-        average = jax.tree.map(lambda x: jnp.mean(x, dtype=jnp.result_type(float)), moves)
-        return new, state, measure(self.step.objective, params, new, batch, average)
+        steps = jnp.maximum(jnp.sum(counts), 1).astype(jnp.result_type(float))
+
+        def average(x: Array) -> Array:
+            """Over the minibatches that were learned from."""
+            return jnp.sum(jnp.where(counts, x.astype(steps.dtype), 0)) / steps
+
+        moves = jax.tree.map(average, moves)
+        return new, state, measure(self.step.objective, params, new, batch, moves)

@@ -12,7 +12,7 @@ from surefoot.core.geometry import Geometry
 from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Objective, as_objective
 from surefoot.core.step_size import StepSize
-from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
+from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure, unless_empty
 
 
 class Step(Update):
@@ -28,11 +28,13 @@ class Step(Update):
     def move(
         self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
     ) -> tuple[Params, Any, MoveInfo]:
-        """The step alone, without measuring what it did."""
+        """The step alone, without measuring what it did. A batch without weight changes neither
+        parameters nor state."""
         local = LocalModel(self.objective, params, batch)
-        direction, state, direction_info = self.geometry.direction(key, local, state)
-        params, length_info = self.step_size(local, direction)
-        return params, state, MoveInfo(direction_info, length_info)
+        direction, new_state, direction_info = self.geometry.direction(key, local, state)
+        new, length_info = self.step_size(local, direction)
+        new, new_state = unless_empty(batch, (new, new_state), (params, state))
+        return new, new_state, MoveInfo(direction_info, length_info)
 
     def __call__(
         self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch

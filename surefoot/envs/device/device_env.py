@@ -56,6 +56,8 @@ class DeviceState(NamedTuple):
     """Steps since the episode began."""
     episode_return: Float[Array, " N"]
     """Raw reward since the episode began."""
+    return_rest: Float[Array, " N"]
+    """What rounding has left out of it, which a later step adds (Kahan 1965)."""
 
 
 class DeviceTransition(NamedTuple):
@@ -107,7 +109,7 @@ class DeviceEnv:
         inner = jax.vmap(self.env.initial)(jax.random.split(start, num_envs))
         obs = self._observe(inner, jax.random.split(observe, num_envs))
         zeros = jnp.zeros(num_envs)
-        return DeviceState(inner, obs, zeros.astype(jnp.int32), zeros)
+        return DeviceState(inner, obs, zeros.astype(jnp.int32), zeros, zeros)
 
     def step(
         self, state: DeviceState, action: Array, key: PRNGKeyArray
@@ -124,16 +126,19 @@ class DeviceEnv:
             truncated = jnp.zeros_like(terminated)
         else:
             truncated = age >= self.time_limit
+        earned = reward + state.return_rest
+        total = state.episode_return + earned
         transition = DeviceTransition(
             next_obs=self._observe(inner, jax.random.split(observe, n)),
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            episode_return=state.episode_return + reward,
+            episode_return=total,
             episode_length=age,
         )
         done = terminated | truncated
-        continued = DeviceState(inner, transition.next_obs, age, transition.episode_return)
+        rest = earned - (total - state.episode_return)
+        continued = DeviceState(inner, transition.next_obs, age, total, rest)
         next_state = jax.tree.map(
             lambda fresh, old: jnp.where(
                 done.reshape(done.shape + (1,) * (old.ndim - 1)), fresh, old

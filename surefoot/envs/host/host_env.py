@@ -25,7 +25,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.stepper import Blocking, Resimulated, Stepper
-from surefoot.envs.spaces.observations import check_observation_space, encode
+from surefoot.envs.spaces.observations import check_observation_space, encode, offset_of_first
 
 
 class HostTransition(NamedTuple):
@@ -71,6 +71,8 @@ class HostEnv:
         self.observation_space = observation_space
         self.action_space = action_space
         self.stepper = stepper
+        #: What encoded observations lack, float64 [obs]; `None`: nothing.
+        self.offset: np.ndarray | None = None
         self._same_step = autoreset == AutoresetMode.SAME_STEP
         self._resetting = np.zeros(num_envs, bool)
 
@@ -89,7 +91,18 @@ class HostEnv:
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Start an episode everywhere; sub-environment i is seeded with seed + i."""
         self._resetting = np.zeros(self.num_envs, bool)
-        return encode(self.observation_space, self.stepper.reset(seed))
+        return self._encoded(self.stepper.reset(seed))
+
+    def reset_with_offset(self, seed: int | None = None) -> np.ndarray:
+        """`reset`, with an offset that makes the first environment's observation zero."""
+        self._resetting = np.zeros(self.num_envs, bool)
+        raw = self.stepper.reset(seed)
+        self.offset = offset_of_first(self.observation_space, raw)
+        return self._encoded(raw)
+
+    def _encoded(self, raw: Any) -> np.ndarray:
+        encoded: np.ndarray = encode(self.observation_space, raw, offset=self.offset)
+        return encoded
 
     def send(self, action: np.ndarray) -> None:
         """Ask every environment for a step."""
@@ -98,7 +111,7 @@ class HostEnv:
     def recv(self) -> HostTransition:
         """The step asked for."""
         raw, reward, terminated, truncated, info, stepped, notices = self.stepper.recv()
-        obs = encode(self.observation_space, raw)
+        obs = self._encoded(raw)
         done = terminated | truncated
         if self._same_step:
             valid = np.ones(self.num_envs, bool)
@@ -126,12 +139,12 @@ class HostEnv:
         """Play these episodes again, instead of a reset; observations are encoded."""
         self._resetting = np.zeros(self.num_envs, bool)
         played = self.stepper.resimulate(histories)
-        return played._replace(obs=encode(self.observation_space, played.obs))
+        return played._replace(obs=self._encoded(played.obs))
 
     def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         next_obs = obs.copy()
         for i in np.flatnonzero(done):
-            next_obs[i] = encode(self.observation_space, info["final_obs"][i])
+            next_obs[i] = self._encoded(info["final_obs"][i])
         return next_obs
 
     def close(self) -> None:

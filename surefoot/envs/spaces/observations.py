@@ -1,7 +1,9 @@
 """How an observation becomes a vector.
 
 `encode` works on batches with any leading dimensions, in NumPy or JAX, and gives what
-`gymnasium.spaces.flatten` gives for each entry, as float32.
+`gymnasium.spaces.flatten` gives for each entry, as float32. An offset that is subtracted before
+they are rounded keeps the digits of what lies far from zero, a time in seconds since 1970 for
+instance.
 """
 
 from __future__ import annotations
@@ -47,18 +49,56 @@ def observation_size(space: spaces.Space) -> int:
     return int(size)
 
 
-def encode(space: spaces.Space, obs: Any, xp: Any = np) -> Any:
-    """Flatten a batch of observations to float32 [*batch, size]; `xp` is numpy or jax.numpy."""
+def encode(space: spaces.Space, obs: Any, xp: Any = np, *, offset: np.ndarray | None = None) -> Any:
+    """Flatten a batch of observations to float32 [*batch, size], less an offset, float64 [size];
+    `xp` is numpy or jax.numpy."""
+    if offset is None:
+        return _flat(space, obs, xp, xp.float32)
+    return (_flat(space, obs, xp, xp.float64) - offset).astype(xp.float32)
+
+
+def offset_of_first(space: spaces.Space, obs: Any) -> np.ndarray | None:
+    """The offset that makes the first of a batch of observations zero where float32 cannot hold
+    what the space can, float64 [size]; `None` if it holds all."""
+    if not any_wide(space):
+        return None
+    return offset_of_encoded(space, _flat(space, obs, np, np.float64)[0])
+
+
+def offset_of_encoded(space: spaces.Space, obs: np.ndarray) -> np.ndarray:
+    """The same of one observation that is encoded in float64, [size]."""
+    return np.where(_wide(space) & np.isfinite(obs), obs, 0.0)
+
+
+def any_wide(space: spaces.Space) -> bool:
+    """Whether a part of the space has a type that float32 cannot hold."""
+    return bool(_wide(space).any())
+
+
+def _wide(space: spaces.Space) -> np.ndarray:
+    """Entries, [size], of a type that float32 cannot hold."""
+    match space:
+        case spaces.Dict() | spaces.Tuple():
+            parts = space.values() if isinstance(space, spaces.Dict) else space
+            return np.concatenate([_wide(part) for part in parts])
+        case _:
+            wide = isinstance(space, spaces.Box) and not np.can_cast(space.dtype, np.float32)
+            return np.full(observation_size(space), wide)
+
+
+def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
+    """[*batch, size] in that type."""
 
     def one_hot(x: Any, n: int) -> Any:
-        return (x[..., None] == xp.arange(n)).astype(xp.float32)
+        return (x[..., None] == xp.arange(n)).astype(dtype)
 
     match space:
         case spaces.Dict():
-            return xp.concatenate([encode(s, obs[k], xp) for k, s in space.items()], axis=-1)
+            parts = [_flat(s, obs[k], xp, dtype) for k, s in space.items()]
+            return xp.concatenate(parts, axis=-1)
         case spaces.Tuple():
-            pairs = zip(space, obs, strict=True)
-            return xp.concatenate([encode(s, o, xp) for s, o in pairs], axis=-1)
+            parts = [_flat(s, o, xp, dtype) for s, o in zip(space, obs, strict=True)]
+            return xp.concatenate(parts, axis=-1)
         case spaces.Discrete():
             return one_hot(xp.asarray(obs) - space.start, int(space.n))
         case spaces.MultiDiscrete():
@@ -67,7 +107,7 @@ def encode(space: spaces.Space, obs: Any, xp: Any = np) -> Any:
             hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
             return xp.concatenate(hot, axis=-1)
         case _:
-            values = xp.asarray(obs, dtype=xp.float32)
+            values = xp.asarray(obs, dtype=dtype)
             return values.reshape(*values.shape[: values.ndim - len(space.shape or ())], -1)
 
 

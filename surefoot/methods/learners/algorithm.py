@@ -29,8 +29,12 @@ from surefoot.methods.learners.learner import Learner, TrainState, progress
 class Algorithm(Learner):
     """Policy optimization by `policy_update`, with a critic fitted by `critic_update`.
 
+    The first batch is seen through its own statistics; it was collected before there were any, by
+    a policy to which all observations were alike, and its `old` is that policy's.
+
     Without a critic the value is zero, returns are Monte Carlo (λ = 1 whatever `gae_lambda` is),
-    and rows of episodes that do not end within the batch get weight 0.
+    and rows of episodes that do not end within the batch get weight 0. A time limit then counts as
+    a termination: there is no value to put in the place of what would have come.
     """
 
     policy_update: Update
@@ -56,7 +60,9 @@ class Algorithm(Learner):
         done = (data.terminated | data.truncated) & valid
 
         scaler = state.scaler.update(data.reward, done, valid, self.discount)
-        obs = state.normalizer(data.obs)
+        updated = state.normalizer.update(data.obs, valid)
+        normalizer = state.normalizer.readied(updated)
+        obs = normalizer(data.obs)
         if state.critic is None:
             value = next_value = jnp.zeros_like(data.reward)
             gae_lambda: Scalar = 1.0
@@ -64,7 +70,7 @@ class Algorithm(Learner):
         else:
             gae_lambda = self.gae_lambda
             value = state.critic.value(obs)
-            next_value = state.critic.value(state.normalizer(data.next_obs))
+            next_value = state.critic.value(normalizer(data.next_obs))
             weight = valid.astype(value.dtype)
 
         advantage = gae(
@@ -126,9 +132,9 @@ class Algorithm(Learner):
         state = state._replace(
             policy=policy,
             policy_state=policy_state,
-            normalizer=state.normalizer.update(data.obs, valid),
+            normalizer=updated,
             scaler=scaler,
             key=key,
-            steps=state.steps + metrics.valid_rows,
+            steps=state.steps.plus(metrics.valid_rows),
         )
         return state, critic_batch, metrics

@@ -57,6 +57,6 @@ class Cloning(Learner):
         )
         rows = jnp.asarray(obs.shape[0], jnp.int32)
         state = state._replace(
-            policy=policy, policy_state=policy_state, key=key, steps=state.steps + rows
+            policy=policy, policy_state=policy_state, key=key, steps=state.steps.plus(rows)
         )
         return state, None, CloningMetrics(info, rows, rows)

@@ -109,6 +109,12 @@ class CrossEntropy(Learner):
         static = eqx.filter(state.policy, eqx.is_inexact_array, inverse=True)
         extra = self.extra_std * (1.0 - progress(state))
         mean, std, elite = self.refit(state.policy_state.members, returns, extra)
+        # To members that saw all observations alike, the ranking owes nothing but their biases.
+        ranked = state.normalizer.ready
+        theta = eqx.filter(state.policy, eqx.is_inexact_array)
+        mean, std = jax.tree.map(
+            lambda a, b: jnp.where(ranked, a, b), (mean, std), (theta, state.policy_state.std)
+        )
         policy = eqx.combine(mean, static)
 
         rows = state.normalizer(data.obs)
@@ -131,7 +137,7 @@ class CrossEntropy(Learner):
             policy_state=CrossEntropyState(std, self.sample(sample_key, mean, std)),
             normalizer=state.normalizer.update(data.obs, data.valid),
             key=key,
-            steps=state.steps + valid,
+            steps=state.steps.plus(valid),
         )
         return state, None, metrics
 

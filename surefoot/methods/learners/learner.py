@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
 from surefoot.core.data.types import Batch, Behavior
 from surefoot.core.networks import Critic, Policy
@@ -32,9 +33,9 @@ class TrainState(NamedTuple):
     normalizer: Normalizer
     scaler: RewardScaler | NoScaler
     key: PRNGKeyArray
-    steps: Int[Array, ""]
+    steps: Count
     """Environment steps (valid rows) learned from so far."""
-    total_steps: Int[Array, ""]
+    total_steps: Count
     """Environment steps of the whole run: what schedules are measured against."""
 
 
@@ -112,16 +113,16 @@ class Learner(eqx.Module):
             normalizer=normalizer,
             scaler=scaler,
             key=key,
-            steps=jnp.zeros((), jnp.int32),
-            total_steps=jnp.asarray(total_steps, jnp.int32),
+            steps=Count.of(0),
+            total_steps=Count.of(total_steps),
         )
 
 
 def stretched(state: TrainState, total_steps: int) -> TrainState:
     """The state with its schedules measured against so many environment steps of the whole run."""
-    return state._replace(total_steps=jnp.asarray(total_steps, state.total_steps.dtype))
+    return state._replace(total_steps=Count.of(total_steps))
 
 
 def progress(state: TrainState) -> Float[Array, ""]:
     """Fraction of the run that lies behind, in [0, 1]."""
-    return jnp.minimum(state.steps / state.total_steps, 1.0)
+    return jnp.minimum(state.steps.rounded() / state.total_steps.rounded(), 1.0)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from surefoot.agents.earlier_formats import from_format_1
 from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
@@ -20,7 +21,7 @@ from surefoot.runs.folder import metrics_file
 from surefoot.runs.folder.metrics_file import FilePosition
 
 FORMAT = "surefoot checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: How many are kept.
 KEPT = 3
 
@@ -59,7 +60,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     snapshot, best = checkpoint.env_snapshot, checkpoint.best
     arrays = {f"state.{name}": value for name, value in checkpoint.state.items()}
     arrays |= {f"place.{name}": value for name, value in snapshot.arrays.items()}
-    # The keys are those of format 1, whatever the fields are called.
+    # The keys are those of formats 1 and 2, whatever the fields are called.
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -93,6 +94,8 @@ def read(path: Path) -> Checkpoint:
         for name, value in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
+        if manifest["format_version"] == 1:
+            parts = {part: from_format_1(its) for part, its in parts.items()}
         return Checkpoint(
             **{name: manifest[name] for name in ("config", "iterations", "steps", "budget")},
             metrics=FilePosition(**manifest["metrics"]),

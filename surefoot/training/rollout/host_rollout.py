@@ -50,13 +50,21 @@ class RolloutInfo(NamedTuple):
     """A line for every environment that was restarted."""
 
 
-def fresh_episodes(groups: Sequence[HostEnv], seed: int | None) -> list[GroupState]:
+def fresh_episodes(
+    groups: Sequence[HostEnv], seed: int | None, *, new_offset: bool = False
+) -> list[GroupState]:
     """All environments at the start of an episode, environment i seeded with seed + i; without a
-    seed their generators go on."""
+    seed their generators go on. `new_offset`: what observations lack from now on makes the first
+    of these zero."""
     states, before = [], 0
     for group in groups:
         n = group.num_envs
-        obs = group.reset(None if seed is None else seed + before)
+        first = None if seed is None else seed + before
+        if new_offset and before == 0:
+            obs = group.reset_with_offset(first)
+        else:
+            group.offset = groups[0].offset
+            obs = group.reset(first)
         states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
         before += n
     return states
@@ -82,9 +90,9 @@ class HostRollout:
         self._act: dict[int, Any] = {}
         self._raw: Any = None
 
-    def init(self, seed: int | None) -> list[GroupState]:
+    def init(self, seed: int | None, *, new_offset: bool = False) -> list[GroupState]:
         """`fresh_episodes`."""
-        return fresh_episodes(self.groups, seed)
+        return fresh_episodes(self.groups, seed, new_offset=new_offset)
 
     def compile(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray

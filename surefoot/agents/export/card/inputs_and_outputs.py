@@ -10,7 +10,7 @@ from gymnasium import spaces
 from surefoot.agents.export.card.markdown import code, table
 from surefoot.agents.export.formats.ports import Port, inputs, output
 from surefoot.agents.export.formats.provenance import Origin
-from surefoot.core.data.normalization import ObservationNormalizer
+from surefoot.core.data.normalization import ObservationNormalizer, offset_of
 from surefoot.envs.spaces.observations import component, observation_size
 
 if TYPE_CHECKING:
@@ -70,12 +70,14 @@ def limits(agent: Agent, origin: Origin) -> str:
     normalizer = agent.normalizer
     if not isinstance(normalizer, ObservationNormalizer):
         return f"{lines[0]} It keeps no statistics of the observations of its training."
-    seen, mean, var = (np.asarray(x) for x in normalizer.moments)
+    seen, mean = int(normalizer.moments.seen), np.asarray(normalizer.moments.mean, np.float64)
+    offset = offset_of(normalizer)
+    mean = mean if offset is None else mean + offset
     if not seen:
         return f"{lines[0]} Its normalizer has seen no observation."
-    std, clip = np.sqrt(var), normalizer.clip
+    std, clip = np.sqrt(normalizer.moments.var), normalizer.clip
     lines.append(
-        f"In training it saw {seen:,.0f} observations. Inside, every entry is standardized by "
+        f"In training it saw {seen:,} observations. Inside, every entry is standardized by "
         f"their mean and standard deviation, and cut off at {clip:g} deviations on either side."
     )
     space = agent.observation_space

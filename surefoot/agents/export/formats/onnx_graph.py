@@ -20,7 +20,12 @@ from gymnasium import spaces
 from surefoot.agents.export.formats.ports import BATCH, Port, inputs, output
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.common.errors import UsageError
-from surefoot.core.data.normalization import NoNormalizer, Normalizer, ObservationNormalizer
+from surefoot.core.data.normalization import (
+    NoNormalizer,
+    Normalizer,
+    ObservationNormalizer,
+    offset_of,
+)
 from surefoot.core.networks import (
     MLP,
     BernoulliHead,
@@ -52,7 +57,7 @@ def to_onnx(agent: Agent, origin: Origin) -> bytes:
 
     observation, action = inputs(agent.observation_space), output(agent.action_space)
     graph = _Graph()
-    x = _encoded(graph, observation)
+    x = _encoded(graph, observation, offset_of(agent.normalizer))
     x = _normalized(graph, agent.normalizer, x)
     x = _mode(graph, agent.policy, x)
     _to_environment(graph, action_map(agent.action_space, agent.spec.action_map), action, x)
@@ -121,13 +126,18 @@ def _value(port: Port) -> Any:
     return onnx.helper.make_tensor_value_info(port.name, kind, [BATCH, *port.shape])
 
 
-def _encoded(graph: _Graph, ports: list[Port]) -> str:
+def _encoded(graph: _Graph, ports: list[Port], offset: np.ndarray | None) -> str:
     """float32 [batch, size]: what `envs.observations.encode` gives."""
-    parts = [_encoded_part(graph, port) for port in ports]
-    return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    dtype = np.float32 if offset is None else np.float64
+    parts = [_encoded_part(graph, port, dtype) for port in ports]
+    x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    if offset is None:
+        return x
+    offset_name = graph.constant("observation_offset", offset, np.float64)
+    return graph.cast(graph.add("Sub", x, offset_name), np.float32)
 
 
-def _encoded_part(graph: _Graph, port: Port) -> str:
+def _encoded_part(graph: _Graph, port: Port, dtype: Any) -> str:
     match port.space:
         case spaces.Discrete():
             starts, choices = [int(port.space.start)], [int(port.space.n)]
@@ -135,7 +145,7 @@ def _encoded_part(graph: _Graph, port: Port) -> str:
             starts = port.space.start.reshape(-1).tolist()
             choices = port.space.nvec.reshape(-1).tolist()
         case _:
-            return graph.add("Flatten", graph.cast(port.name, np.float32), axis=1)
+            return graph.add("Flatten", graph.cast(port.name, dtype), axis=1)
     # Every entry once for each of its choices, beside that choice: a one where they are equal.
     flat = graph.add("Flatten", graph.cast(port.name, np.int64), axis=1)
     which = np.repeat(np.arange(len(choices)), choices)
@@ -144,7 +154,7 @@ def _encoded_part(graph: _Graph, port: Port) -> str:
         "Gather", flat, graph.constant(f"entry_{port.name}", which, np.int64), axis=1
     )
     equal = graph.add("Equal", entries, graph.constant(f"choice_{port.name}", every, np.int64))
-    return graph.cast(equal, np.float32)
+    return graph.cast(equal, dtype)
 
 
 def _normalized(graph: _Graph, normalizer: Normalizer, x: str) -> str:

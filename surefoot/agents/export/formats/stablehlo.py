@@ -12,6 +12,7 @@ from gymnasium import spaces
 from surefoot.agents.export.formats.ports import BATCH, inputs
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.playing.episodes import act
+from surefoot.core.data.normalization import offset_of
 from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import encode
 
@@ -33,7 +34,7 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
             agent.policy,
             agent.normalizer,
             to_env,
-            encode(space, observation, jnp),
+            encode(space, observation, jnp, offset=offset_of(agent.normalizer)),
             jax.random.key(0),  # Of no use: nothing is sampled.
             deterministic=True,
         )
