@@ -15,14 +15,14 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # The numeric core, a run of each kind, the command line, and exported policies.
 SAMPLE := tests/core tests/cli tests/agents/test_exporting.py tests/training/test_training.py
 
-.PHONY: demo docs test test-rest test-all test-sample lint bench-speed clean clean-tests
+.PHONY: demo docs pages pictures dist test test-rest test-all test-sample lint bench-speed clean clean-tests
 
 # Dependencies are installed again only when pyproject.toml changed; the package itself every time,
 # so that what runs and what is tested is the installed package.
 $(VENV)/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet '.[mujoco]'
+	$(BIN)/python -m pip install --quiet '.[mujoco,report]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml
@@ -35,12 +35,13 @@ define install
 $(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
 endef
 
-# Train TRPO on HalfCheetah-v5 (MuJoCo) for 1,000,000 steps, then evaluate the policy.
+# Train TRPO on HalfCheetah-v5 (MuJoCo) for 1,000,000 steps, then evaluate the policy. The run's
+# report is written at its end.
 demo: $(VENV)/.demo
 	$(install)
 	$(BIN)/surefoot train trpo HalfCheetah-v5 --steps 1000000 --out $(RUN)
 	$(BIN)/surefoot evaluate $(RUN)
-	@echo "the run lies in $(RUN)"
+	@echo "the run is in $(RUN); open $(RUN)/report.html in a browser"
 
 $(VENV)/.docs: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,6 +54,16 @@ docs: $(VENV)/.docs
 	$(install)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "the site begins at build/site/index.html"
+
+# What is generated within the pages, from the code and from README.md.
+pages: $(VENV)/.dev
+	$(BIN)/python docs/regenerate.py
+
+# Those of README.md, from a run of a million steps: minutes. They need Chromium.
+pictures: $(VENV)/.dev
+	$(install)
+	test -d runs/cheetah || $(BIN)/surefoot train trpo HalfCheetah-v5 --steps 1000000 --out runs/cheetah
+	$(BIN)/python docs/pictures.py runs/cheetah
 
 lint: $(VENV)/.dev
 	$(install)
@@ -89,6 +100,12 @@ bench-speed: $(VENV)/.dev .venv-peers/.done .venv-rejax/.done
 	$(install)
 	$(BIN)/python -m benchmarks.speed run
 	$(BIN)/python -m benchmarks.speed table
+
+# A wheel and an sdist in dist/, checked as a package index checks them.
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -m twine check --strict dist/*
 
 # Programs that the tests have compiled.
 clean-tests:

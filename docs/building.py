@@ -1,9 +1,9 @@
 """What mkdocs does to pages, beyond Markdown.
 
 A page is written to be read where it lies in the repository: its links are those of files. On the
-site `<!-- generated: NAME -->` becomes what `generated.py` makes of the code,
-`<!-- include: FILE#HEADING -->` becomes a file of the repository or one section of it, and a file
-outside `docs/` that a link leads to becomes a page.
+site a file outside `docs/` that a link leads to becomes a page, the reference is mkdocstrings', and
+`<!-- include: FILE -->` becomes a file of the repository. What else is generated stands in the
+pages already (`regenerate.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-import generated  # noqa: E402  # It lies beside this file.
+import generated  # noqa: E402  # They lie beside this file.
+from regenerate import BLOCK, LINK, included, outside_fences  # noqa: E402
 
 #: Files that have their place on the site under another name.
 _PLACES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 
-_FENCE = re.compile(r"^ *(```|~~~)", re.MULTILINE)
-_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
-_MARK = re.compile(r"^<!-- (generated|include): ([^#\n]+?)(?:#(.+?))? -->$", re.MULTILINE)
+_INCLUDE = re.compile(r"^<!-- include: ([^#\n]+?) -->$", re.MULTILINE)
 
 #: Files of the repository that are pages beside those in docs/, by their place on the site.
 _outside: dict[str, str] = {}
@@ -75,26 +73,16 @@ def _resolved(text: str, uri: str) -> str:
     source = _outside.get(uri, f"docs/{uri}")
     folder = source if (ROOT / source).is_dir() else posixpath.dirname(source)
 
-    def filled(mark: re.Match[str]) -> str:
-        kind, name, heading = mark.groups()
-        if kind == "generated":
-            return generated.GENERATED[name]()
-        path = posixpath.normpath(posixpath.join(folder, name))
-        included = (ROOT / path).read_text()
-        if heading:
-            included = _section(included, heading)
-        return _relinked(included, posixpath.dirname(path), uri)
+    def of_site(block: re.Match[str]) -> str:
+        kind, name, _, content = block.groups()
+        if kind == "generated" and name == "reference":
+            return generated.reference(site=True)
+        return content.strip()
 
-    return _MARK.sub(filled, _relinked(text, folder, uri))
+    def whole(mark: re.Match[str]) -> str:
+        return included(ROOT / folder / mark[1], None, ROOT / folder)
 
-
-def _section(text: str, heading: str) -> str:
-    """From that heading to the next one of its level."""
-    start = re.search(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
-    if not start:
-        raise ValueError(f"there is no heading {heading!r}")
-    end = re.search(rf"^#{{1,{len(start[1])}}} ", text[start.end() :], re.MULTILINE)
-    return text[start.start() : start.end() + end.start() if end else None]
+    return _relinked(_INCLUDE.sub(whole, BLOCK.sub(of_site, text)), folder, uri)
 
 
 def _relinked(text: str, folder: str, uri: str) -> str:
@@ -105,16 +93,7 @@ def _relinked(text: str, folder: str, uri: str) -> str:
         place = _place(posixpath.normpath(posixpath.join(folder, target)))
         return f"]({posixpath.relpath(place, posixpath.dirname(uri) or '.')}{anchor})"
 
-    return _outside_fences(text, lambda part: _LINK.sub(link, part))
-
-
-def _outside_fences(text: str, change: Callable[[str], str]) -> str:
-    parts, inside = [], False
-    for line in text.splitlines(keepends=True):
-        fence = _FENCE.match(line)
-        parts.append(line if inside or fence else change(line))
-        inside ^= bool(fence)
-    return "".join(parts)
+    return outside_fences(text, lambda part: LINK.sub(link, part))
 
 
 def _place(path: str) -> str:

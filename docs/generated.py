@@ -1,10 +1,11 @@
-"""Tables and the reference, made of the code when the site is built."""
+"""Tables and the reference, made of the code."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import inspect
+import re
 import textwrap
 import typing
 from collections.abc import Iterable
@@ -34,14 +35,15 @@ def setup_table() -> str:
     return _fields(RunSettings)
 
 
-def reference() -> str:
-    """Every public name, a section for each module, as Markdown for mkdocstrings."""
+def reference(*, site: bool = False) -> str:
+    """Every public name, a section for each module, as Markdown: of the site for mkdocstrings."""
+    entry, package = (_site_entry, _site_package) if site else (_entry, _package)
     parts = []
     for module, names in surefoot._WHERE.items():
         parts += [f"## {GROUPS.get(module, module)}"]
-        parts += [_entry(name) for name in names]
+        parts += [entry(name) for name in names]
     parts += ["## Packages"]
-    parts += [_package(name) for name in surefoot._PACKAGES]
+    parts += [package(name) for name in surefoot._PACKAGES]
     return "\n\n".join(parts)
 
 
@@ -50,8 +52,10 @@ GROUPS = {
     "surefoot.runs.train": "Train",
     "surefoot.runs.resume": "Resume",
     "surefoot.runs.export": "Export",
+    "surefoot.reporting.entry": "Report",
     "surefoot.theory.inspection": "Inspect",
     "surefoot.agents.agent": "Agent",
+    "surefoot.agents.history": "History",
     "surefoot.agents.playing.evaluation": "Evaluation",
     "surefoot.agents.export.write": "An exported policy",
     "surefoot.core.objectives": "What to improve: objectives",
@@ -124,21 +128,25 @@ def _accepted(field: dataclasses.Field[Any], hint: Any) -> str:
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """The strings below the fields of a class and of its bases; the nearest wins."""
+    """The strings below the fields of a class and of its bases of ours; the nearest wins."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
-        if not dataclasses.is_dataclass(base):
+        if not base.__module__.startswith("surefoot"):
             continue
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
         assert isinstance(tree, ast.ClassDef)
         for field, text in zip(tree.body, tree.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-                assert isinstance(field.target, ast.Name)
-                found[field.target.id] = ast.literal_eval(text.value)
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+            ):
+                found[field.target.id] = str(text.value.value)
     return found
 
 
-def _entry(name: str) -> str:
+def _site_entry(name: str) -> str:
     value = getattr(surefoot, name)
     lines = [f"### {name} {{ #surefoot.{name} }}"]
     if callable(value) and not inspect.isabstract(value):
@@ -146,17 +154,17 @@ def _entry(name: str) -> str:
     return "\n\n".join([*lines, f"::: surefoot.{name}\n    options:\n      heading_level: 4"])
 
 
-def _signature(name: str, value: Any) -> str:
+def _signature(name: str, value: Any, *, method: bool = False) -> str:
     try:
         signature = inspect.signature(value)
     except ValueError:
         return name
     plain = [
         parameter.replace(annotation=inspect.Parameter.empty, default=_default(parameter.default))
-        for parameter in signature.parameters.values()
+        for parameter in list(signature.parameters.values())[1 if method else 0 :]
     ]
     inside = str(inspect.Signature(plain))
-    return f"{name}{inside}" if len(inside) < 80 else f"{name}(\n    {inside[1:-1]},\n)"
+    return f"{name}{inside}" if method or len(inside) < 80 else f"{name}(\n    {inside[1:-1]},\n)"
 
 
 class _Text(str):
@@ -170,7 +178,7 @@ def _default(value: Any) -> Any:
     return _Text(getattr(value, "__name__", "…"))
 
 
-def _package(name: str) -> str:
+def _site_package(name: str) -> str:
     package = getattr(surefoot, name)
     lines = [f"### {name} {{ #surefoot.{name} }}", inspect.getdoc(package) or ""]
     inner = [
@@ -179,3 +187,64 @@ def _package(name: str) -> str:
         for each in SHOWN.get(name, ())
     ]
     return "\n\n".join([*lines, *inner])
+
+
+def _entry(name: str) -> str:
+    return _described(name, getattr(surefoot, name), "###")
+
+
+def _package(name: str) -> str:
+    package = getattr(surefoot, name)
+    inner = [
+        _described(f"{name}.{each}", getattr(package, each), "####") for each in SHOWN.get(name, ())
+    ]
+    return "\n\n".join(filter(None, [f"### {name}", _doc(package), *inner]))
+
+
+def _described(name: str, value: Any, level: str) -> str:
+    """A name with its signature, its docstring, its fields and its methods."""
+    parts = [f"{level} {name}"]
+    if callable(value) and not inspect.isabstract(value):
+        parts.append(f"```text\n{_signature(name.rpartition('.')[2], value)}\n```")
+    parts.append(_doc(value))
+    if inspect.isclass(value):
+        fields, members = _docstrings(value), []
+        members += [f"- `{field}`: {_words(text)}" for field, text in fields.items()]
+        for each, member in vars(value).items():
+            if each.startswith("_") or each in fields:
+                continue
+            plain = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+            told = _words((getattr(plain, "__doc__", None) or "").split("\n\n")[0])
+            if told and isinstance(member, property):
+                members.append(f"- `{each}`: {told}")
+            elif told and inspect.isfunction(plain):
+                members.append(f"- `{_signature(each, plain, method=True)}`: {told}")
+        parts.append("\n".join(members))
+    return "\n\n".join(filter(None, parts))
+
+
+_SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes):")
+
+
+def _doc(value: Any) -> str:
+    """A docstring as Markdown: its sections of arguments and errors become lists."""
+    if not (getattr(value, "__module__", None) or getattr(value, "__name__", "")).startswith(
+        "surefoot"
+    ):
+        return ""
+    lines, inside = [], False
+    for line in (inspect.getdoc(value) or "").splitlines():
+        heading = _SECTION.fullmatch(line)
+        if heading:
+            lines += ["", f"**{heading[1]}**", ""]
+            inside = True
+        elif inside and re.match(r" {4}\S", line):
+            name, colon, rest = line.strip().partition(": ")
+            plain = colon and re.fullmatch(r"[\w*, .]+", name)
+            lines.append(f"- `{name}`: {rest}" if plain else f"- {line.strip()}")
+        elif inside and line.startswith("     "):
+            lines.append(f"  {line.strip()}")
+        else:
+            inside = inside and not line.strip()
+            lines.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from surefoot.agents import demonstrations as demonstrations
     from surefoot.agents.agent import Agent as Agent
     from surefoot.agents.export.write import Exported as Exported
+    from surefoot.agents.history import History as History
     from surefoot.agents.playing.evaluation import Evaluation as Evaluation
     from surefoot.common.errors import TrainingError as TrainingError
     from surefoot.common.errors import UsageError as UsageError
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from surefoot.methods.learners.cross_entropy import CrossEntropy as CrossEntropy
     from surefoot.methods.learners.learner import Learner as Learner
     from surefoot.methods.learners.learner import TrainState as TrainState
+    from surefoot.reporting.entry import report as report
     from surefoot.runs.export import export as export
     from surefoot.runs.resume import resume as resume
     from surefoot.runs.resume import resume_seeds as resume_seeds
@@ -81,8 +83,10 @@ _WHERE = {
     "surefoot.runs.train": ("train", "train_seeds", "load"),
     "surefoot.runs.resume": ("resume", "resume_seeds"),
     "surefoot.runs.export": ("export",),
+    "surefoot.reporting.entry": ("report",),
     "surefoot.theory.inspection": ("inspect", "Inspection"),
     "surefoot.agents.agent": ("Agent",),
+    "surefoot.agents.history": ("History",),
     "surefoot.agents.playing.evaluation": ("Evaluation",),
     "surefoot.agents.export.write": ("Exported",),
     "surefoot.core.objectives": (

@@ -17,6 +17,7 @@ from surefoot.methods.recipes import RECIPES
 
 sys.path.append(str(pages.ROOT / "docs"))
 import generated
+import regenerate
 
 #: Options of commands that are not surefoot's, and the two that only show how options look.
 FOREIGN = {"--strict", "--logdir", "--name-with-dashes", "--name", "--no-name"}
@@ -117,6 +118,41 @@ def test_the_readmes_recipe_table_is_the_generated_one():
     assert generated.recipe_table() in (pages.ROOT / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", regenerate.PAGES)
+def test_a_page_has_what_is_generated_of_the_code_of_today(name):
+    page = pages.ROOT / "docs" / name
+    assert regenerate.fresh(page) == page.read_text(), "run: make pages"
+
+
+def test_every_page_with_something_generated_is_kept_fresh():
+    marked = {
+        p.name for p in (pages.ROOT / "docs").glob("*.md") if regenerate.BLOCK.search(p.read_text())
+    }
+    assert marked == set(regenerate.PAGES)
+
+
+def test_regenerating_changes_what_is_between_the_marks_alone(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "other.md").write_text("# A\n\n## B\n\n[x](docs/y.md#z), [w](a.py)\n\n## C\n\nno\n")
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("before\n<!-- include: ../other.md#B -->\nold\n<!-- end -->\nafter\n")
+    text = regenerate.fresh(page)
+    expected = "## B\n\n[x](y.md#z), [w](../a.py)"
+    mark = "<!-- include: ../other.md#B -->"
+    assert text == f"before\n{mark}\n\n{expected}\n\n<!-- end -->\nafter\n"
+    page.write_text(text)
+    assert regenerate.fresh(page) == text
+
+
+def test_every_public_name_is_in_the_reference_of_the_repository():
+    text = (pages.ROOT / "docs" / "reference.md").read_text()
+    assert {name for name in sf.__all__ if f"\n### {name}\n" not in text} <= {"__version__"}
+    # Methods and fields with their meaning, arguments as a list.
+    assert "- `predict(observation, state=None, episode_start=None, deterministic=True)`: " in text
+    assert "- `returns`: " in text
+    assert "- `algorithm`: a recipe's name" in text
+
+
 def test_every_hyperparameter_is_explained():
     for table in (generated.setup_table(), generated.hyperparameter_tables()):
         rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
@@ -149,7 +185,7 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing(site):
         text = page.read_text()
         assert not re.search(r'<(script|img|iframe)[^>]*src="(https?:)?//', text), page
         assert not re.search(r'<link[^>]*href="(https?:)?//', text), page
-        assert "<!-- generated" not in text
+        assert not re.search("<!-- (generated|include|end)", text)
     assert (site / "examples" / "new_method.py.html").is_file()
 
 

@@ -10,8 +10,11 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from benchmarks.learning.rows import RANDOM, Row, differences, read, settings, value_text
 from surefoot.common.errors import UsageError
+from surefoot.runs.score import POINTS
 
 
 class Line(NamedTuple):
@@ -27,9 +30,16 @@ class Line(NamedTuple):
     rows: list[Row]
 
     @property
+    def measure(self) -> str:
+        """What its seeds are scored by: `score`; `last_100` where a row was made before there was
+        one, and of the random policy, which is the same from its first episode to its last."""
+        scored = self.recipe != RANDOM and all("score" in row for row in self.rows)
+        return "score" if scored else "last_100"
+
+    @property
     def scores(self) -> list[float] | None:
-        """Mean return of each seed's last 100 episodes; `None` if a seed has none."""
-        scores = [row["last_100"] for row in self.rows]
+        """Each seed's score; `None` if a seed has none."""
+        scores = [row[self.measure] for row in self.rows]
         return None if None in scores else scores
 
     @property
@@ -37,6 +47,16 @@ class Line(NamedTuple):
         """Mean over seeds of a line that has scores."""
         assert self.scores, "a seed finished no episode"
         return sum(self.scores) / len(self.scores)
+
+
+def curve(row: Row) -> tuple[np.ndarray, np.ndarray]:
+    """A row's learning curve as `surefoot.runs.score.learning_curve` has it: (steps at the end of
+    each part, mean return)."""
+    steps, means = row["steps"], np.full(POINTS, np.nan)
+    for at, value in row["curve"]:
+        # The steps of a point are rounded down.
+        means[-(-at * POINTS // steps) - 1] = np.nan if value is None else value
+    return np.arange(1, POINTS + 1) * steps / POINTS, means
 
 
 def load(

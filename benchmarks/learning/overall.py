@@ -26,6 +26,15 @@ class Overall(NamedTuple):
     """Scaled scores of the seeds, an array a task."""
 
 
+def best_means(lines: Sequence[Line]) -> dict[str, float]:
+    """The highest mean on each task; −∞ where no line has scores."""
+    best = {line.task: -np.inf for line in lines}
+    for line in lines:
+        if line.scores:
+            best[line.task] = max(best[line.task], line.mean)
+    return best
+
+
 def over_tasks(lines: Sequence[Line], random: dict[str, float]) -> tuple[list[Overall], list[str]]:
     """The scores of trained lines, from the random policy's mean on each task, and the reasons for
     those that are not there."""
@@ -35,10 +44,7 @@ def over_tasks(lines: Sequence[Line], random: dict[str, float]) -> tuple[list[Ov
         tasks = sorted({line.task for line in rivals})
         if len(tasks) < 2:
             continue
-        best = {
-            task: max([x.mean for x in rivals if x.task == task and x.scores], default=-np.inf)
-            for task in tasks
-        }
+        best = best_means(rivals)
         for label, name in sorted({(line.label, line.name) for line in rivals}):
             own = {x.task: x for x in rivals if (x.label, x.name) == (label, name)}
             reason = _obstacle(own, tasks, random, best)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from benchmarks.learning import rows
 from benchmarks.learning.matrix import RANDOM_EPISODES, Entry
+from surefoot.runs.score import POINTS, Returns, learning_curve, score
 
+#: Episodes of `last_100`, which papers and earlier rows have.
 WINDOW = 100
-POINTS = 50
 Ended = Sequence[tuple[int, float]]
 """(environment steps so far, return) of every episode, in the order in which they ended."""
 
@@ -89,16 +90,18 @@ def play_at_random(entry: Entry) -> rows.Row:
 
 
 def summary(ended: Ended, steps: int) -> rows.Row:
-    """Number of episodes, mean return of the last 100, and the learning curve: [steps, mean return
-    of the episodes that ended since the point before], a point for every fiftieth of the run in
-    which an episode ended."""
-    slices: dict[int, list[float]] = {}
-    for when, total in ended:
-        slices.setdefault(-(-when * POINTS // steps), []).append(total)
+    """The score (`surefoot.runs.score`), the mean return of the last 100 episodes, the number of
+    episodes, and the learning curve: [steps, mean return of the episodes that ended since the point
+    before], a point for every fiftieth of the run in which an episode ended; `None` where none of
+    its returns is finite."""
+    episodes = Returns.of([when for when, _ in ended], [total for _, total in ended])
+    _, means = learning_curve(steps, episodes)
+    there = sorted({-(-when * POINTS // steps) for when, _ in ended})
     return {
+        "score": rows.rounded(score(steps, episodes).value),
         "last_100": _mean([total for _, total in ended[-WINDOW:]]),
         "episodes": len(ended),
-        "curve": [[number * steps // POINTS, _mean(part)] for number, part in slices.items()],
+        "curve": [[k * steps // POINTS, rows.rounded(float(means[k - 1]))] for k in there],
     }
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.learning.lines import Line
-from benchmarks.learning.overall import Overall, over_tasks
+from benchmarks.learning.lines import Line, curve
+from benchmarks.learning.overall import Overall, best_means, over_tasks
 from benchmarks.learning.rows import RANDOM
 from surefoot.common import statistics
+from surefoot.runs.score import area, steps_to
 
 TASKS = (
     "label",
@@ -22,12 +23,15 @@ TASKS = (
     "task",
     "steps",
     "seeds",
-    "last 100 episodes: mean",
+    "score: mean",
     "95 % interval (Student's t)",
     "interquartile mean",
     "95 % interval (bootstrap)",
     "standard errors above random",
     "single seeds",
+    "last 100 episodes: mean",
+    "area under the curve",
+    "steps to halfway",
     "20 deterministic episodes: mean",
 )
 OVERALL = (
@@ -45,8 +49,24 @@ OVERALL = (
 def table(lines: Sequence[Line]) -> str:
     """Both tables, and what is missing of the second."""
     random = {line.task: line.mean for line in lines if line.recipe == RANDOM and line.scores}
-    text = _markdown(TASKS, [_cells(line, random.get(line.task)) for line in lines])
-    overall, notes = over_tasks([line for line in lines if line.recipe != RANDOM], random)
+    trained = [line for line in lines if line.recipe != RANDOM]
+    halfway = {
+        task: (random[task] + best) / 2
+        for task, best in best_means(trained).items()
+        if np.isfinite(best) and task in random
+    }
+    cells = [_cells(line, random.get(line.task), halfway.get(line.task)) for line in lines]
+    text = _markdown(TASKS, cells)
+    levels = ", ".join(f"{number(level)} on {task}" for task, level in sorted(halfway.items()))
+    if levels:
+        text += f"\nHalfway from the random policy to the best mean: {levels}.\n"
+    before = dict.fromkeys(f"{x.label}, {x.name}" for x in trained if x.measure == "last_100")
+    if before:
+        text += (
+            "\nScored by their last 100 episodes, for their rows were made before there was a "
+            f"score: {'; '.join(before)}.\n"
+        )
+    overall, notes = over_tasks(trained, random)
     if overall:
         text += "\nOver tasks, scores scaled per task: random policy 0, the best mean 1.\n\n"
         text += _markdown(OVERALL, [_overall_cells(scores) for scores in overall])
@@ -61,8 +81,14 @@ def _commits(lines: Sequence[Line]) -> str:
     return ", ".join(f"{commit} ({count})" for commit, count in sorted(commits.items()))
 
 
-def _cells(line: Line, random: float | None) -> list[str]:
-    singles = [row["last_100"] for row in line.rows]
+def _cells(line: Line, random: float | None, halfway: float | None) -> list[str]:
+    singles = [row[line.measure] for row in line.rows]
+    last = [row["last_100"] for row in line.rows]
+    areas, steps = [], []
+    if line.recipe != RANDOM:
+        curves = [curve(row) for row in line.rows]
+        areas = [area(means) for _, means in curves]
+        steps = [steps_to(halfway, *each) for each in curves] if halfway is not None else []
     final = [row["deterministic_20"] for row in line.rows]
     average = middle = t = bootstrap = above = "–"
     if line.scores is not None:
@@ -85,6 +111,10 @@ def _cells(line: Line, random: float | None) -> list[str]:
         bootstrap,
         above,
         ", ".join(number(score) for score in singles),
+        number(None if None in last else float(np.mean(last))),
+        number(float(np.mean(areas)) if areas and np.isfinite(areas).all() else None),
+        # A seed that is never there is later than all.
+        f"{np.median(steps):,.0f}" if steps and np.isfinite(np.median(steps)) else "–",
         number(None if None in final else float(np.mean(final))),
     ]
 

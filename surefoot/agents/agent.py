@@ -18,14 +18,16 @@ from gymnasium import spaces
 
 from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.earlier_formats import from_format_1
+from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
-from surefoot.agents.video import VideoRecorder
+from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import Notice, UsageError
 from surefoot.common.fields import Interval, plain
 from surefoot.common.files import array_folder
+from surefoot.common.files.json_reading import integer
 from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
@@ -34,6 +36,7 @@ from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_map
 from surefoot.envs.spaces.observations import encode, is_batched, observation_size
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
+from surefoot.envs.spaces.space_text import space_text
 
 _FORMAT = "surefoot agent"
 _FORMAT_VERSION = 2
@@ -60,9 +63,23 @@ class Agent:
         self.spec = spec
         self.environment = environment
         self.provenance = plain(provenance or {})
+        #: The folder of the run that made the agent, if there is one.
+        self.run: Path | None = None
+        self._history: History | Callable[[], History] | None = None
         self._to_env = action_map(spec.action_space, spec.action_map)
         self._act = eqx.filter_jit(act)
         self._samples = 0
+
+    def __repr__(self) -> str:
+        told, kinds = self.provenance, map(space_text, (self.observation_space, self.action_space))
+        text = " → ".join(kinds)
+        made = [repr(told[key]) for key in ("algorithm", "environment") if key in told]
+        if made:
+            text = f"{' on '.join(made)}, {text}"
+        steps = integer(told.get("trained_steps"))
+        if steps is not None:
+            text += f", trained for {steps:,} steps"
+        return f"<Agent: {text}>"
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -71,6 +88,25 @@ class Agent:
     @property
     def action_space(self) -> spaces.Space:
         return self.spec.action_space
+
+    def attach_run(self, folder: Path | None, history: History | Callable[[], History]) -> None:
+        """Know the run that made the agent: its folder, if there is one, and its metrics, or what
+        reads them."""
+        self.run = folder and folder.absolute()
+        self._history = history
+
+    @property
+    def history(self) -> History:
+        """The metrics of the run that made the agent, a column a number: read when it is first
+        asked for. Raises `UsageError` where they are not known."""
+        if self._history is None:
+            raise UsageError(
+                "this agent knows no history; accepted is one that train or resume returned, or "
+                "load read from a run's folder"
+            )
+        if not isinstance(self._history, History):
+            self._history = self._history()
+        return self._history
 
     def predict(
         self,
@@ -107,6 +143,7 @@ class Agent:
         max_episode_steps: int = MAX_EPISODE_STEPS,
         video: str | Path | None = None,
         video_episodes: int = 1,
+        render: bool = False,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
         Environments are made anew, but a vector environment is reset and used. An episode on the
@@ -118,14 +155,24 @@ class Agent:
         an environment that Gymnasium can make with `render_mode="rgb_array"` (of a callable: that
         is made so), and `pip install 'surefoot[video]'`. Where it is refused after the episodes
         were played, the `UsageError` has their `evaluation`.
+
+        `render` shows them in a window while they are played, one after another in one environment,
+        at the speed that the environment is watched at. It needs a display.
         """
         actor, most = self._actor(deterministic), max_episode_steps
         with contextlib.ExitStack() as closing:
             play: Callable[..., Evaluation] = evaluate
-            if video is not None:
+            copies, source = episodes, env
+            if render and video is not None:
+                raise UsageError("render and video; accepted is one of them")
+            if render:
+                window = open_window(self._source(env))
+                closing.callback(window.close)
+                copies, source = min(episodes, 1), lambda: window
+            elif video is not None:
                 film = VideoRecorder(video, self._source(env), episodes=video_episodes)
                 play = closing.enter_context(film).evaluate
-            where = closing.enter_context(self.opened(env, episodes, max_steps=most))
+            where = closing.enter_context(self.opened(source, copies, max_steps=most))
             result = play(actor, where, episodes=episodes, seed=seed, max_steps=most)
         if result.cut:
             warnings.warn(cut_episodes(result.cut, episodes, most), Notice, stacklevel=2)

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from surefoot.cli.typed_command import runnable
 from surefoot.common import output
 from surefoot.common.errors import Notice, TrainingError, UsageError, closest
 from surefoot.common.version import __version__
@@ -54,7 +55,7 @@ COMMANDS = {
     "report": Command(
         "report", "RUN [RUN ...] [-o FILE]", "a page of a run, or of several compared", True
     ),
-    "list": Command("listing", "algorithms|envs", "what there is"),
+    "list": Command("listing", "[algorithms|envs]", "what there is"),
     "check-env": Command("check_env", "ID|MODULE:NAME", "look for defects of an environment"),
     "doctor": Command("doctor", "", "versions, devices, and whether they compute correctly"),
 }
@@ -105,10 +106,10 @@ def _run(arguments: list[str]) -> int:
         module = importlib.import_module(f"surefoot.cli.commands.{COMMANDS[command].module}")
         return int(module.main(arguments[1:]))
     except UsageError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 2
     except TrainingError as error:
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {runnable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("surefoot: interrupted", file=sys.stderr)

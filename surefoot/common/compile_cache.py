@@ -59,6 +59,44 @@ def compile_cached(
     return program
 
 
+def attributes(value: Any) -> Hashable:
+    """All that an object has and its classes have, as a hashable key: as long as it is equal, the
+    object's methods do the same. Numbers, texts and arrays count by what they are, and anything
+    else by its identity."""
+    held = [(name, _fixed(x)) for name, x in sorted(vars(value).items())]
+    kinds = [
+        (kind, tuple((name, _fixed(x)) for name, x in sorted(vars(kind).items())))
+        for kind in type(value).__mro__
+        if kind is not object
+    ]
+    return tuple(held), tuple(kinds)
+
+
+def _fixed(value: Any) -> Hashable:
+    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
+        # 0.0 and -0.0 are equal, and nan is not equal to itself.
+        return type(value), repr(value)
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        array = np.asarray(value)
+        return type(value), array.dtype.str, array.shape, array.tobytes()
+    if isinstance(value, tuple | list):
+        return type(value), tuple(map(_fixed, value))
+    return _Same(value)
+
+
+class _Same:
+    """Equal to itself and to nothing else, as long as it is kept."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
 def constants(tree: Any) -> Hashable:
     """The static part of a pytree, as a hashable key."""
     leaves, structure = jax.tree.flatten(eqx.filter(tree, eqx.is_array, inverse=True))

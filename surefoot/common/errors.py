@@ -12,14 +12,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from surefoot.common.printable import one_line, printable
+
 
 class UsageError(Exception):
     """A mistake that the caller can fix."""
+
+    def __str__(self) -> str:
+        # Names of folders and what their files say may be of another hand.
+        return one_line(super().__str__())
 
 
 class TrainingError(Exception):
     """A run that cannot go on, through no mistake in how it was started. Its message says where it
     began."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class FailedEnvironmentError(TrainingError):

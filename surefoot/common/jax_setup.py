@@ -1,8 +1,9 @@
 """How JAX is set up for training: for many small calls, and so that nothing is compiled twice.
 
-The settings hold for the whole process, and for processes that it starts. They are made when
-surefoot is imported; a variable that is set stands, and where JAX has been imported before, nothing
-is touched.
+The settings hold for the whole process, JAX programs that are not surefoot's included. They are
+made when surefoot is imported; a variable that is set stands, and where JAX has been imported
+before, nothing is touched. Processes that it starts do not inherit them once the first run has been
+built: JAX has read them then, and they are taken back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ CACHE_SIZE = 2**30
 
 _untouched = "jax" in sys.modules
 _one_core = False
+# Variables that were set here, and what a run's programs were told of cores when it was taken back.
+_ours: dict[str, str] = {}
+_told_cores: str | None = None
 
 
 def configure_before_import() -> None:
@@ -32,39 +36,62 @@ def configure_before_import() -> None:
     # threads they take three times as long, and wait for whatever else runs there. Run in the
     # thread that asks, they take their own time, and no result depends on the number of cores.
     _one_core = "NPROC" not in os.environ
-    os.environ.setdefault("NPROC", "1")
+    _default("NPROC", "1")
 
     folder = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else _cache_folder()
     if folder is None:
         return
     _sweep(folder)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_SIZE))
+    _default("JAX_COMPILATION_CACHE_DIR", str(folder))
+    _default("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_SIZE))
     # By default JAX keeps only what took a second to compile; a run is made of smaller programs.
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    _default("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     # XLA takes two of its own compiler flags for features that this processor lacks, and says so at
     # length for every program that it finds.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _default("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _default(name: str, value: str) -> None:
+    if name not in os.environ:
+        _set(name, value)
+
+
+def _set(name: str, value: str) -> None:
+    os.environ[name] = _ours[name] = value
+
+
+def take_back() -> None:
+    """Take the variables away that were set here, if JAX has read them: other processes are not
+    meant."""
+    global _told_cores
+    if not _ours or not _computed():
+        return
+    if "NPROC" in _ours:
+        _told_cores = os.environ.get("NPROC")
+    for name, value in _ours.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]
+    _ours.clear()
 
 
 def allow_parallel_runs(runs: int) -> None:
     """Let several runs' programs run at once, each on a core. JAX reads it when it first computes;
     later it changes nothing."""
     if _one_core and not _computed():
-        os.environ["NPROC"] = str(min(runs, os.cpu_count() or 1))
+        _set("NPROC", str(min(runs, os.cpu_count() or 1)))
 
 
 def cores() -> str:
     """The number of cores that a call may be shared out over, "all" where nothing limits it. How
     large products are summed depends on it."""
-    return os.environ.get("NPROC", "all")
+    return _told_cores or os.environ.get("NPROC", "all")
 
 
 def use_cores(cores: str) -> None:
     """Compute as a process did in which `cores` said that, unless the user has chosen another
     number, or JAX has computed already."""
     if _one_core and cores.isdecimal() and not _computed():
-        os.environ["NPROC"] = cores
+        _set("NPROC", cores)
 
 
 def _computed() -> bool:

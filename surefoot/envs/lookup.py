@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 
 from surefoot.common.errors import UsageError, closest
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.make import check_env_id
+from surefoot.envs.module_finder import find_here
 from surefoot.envs.registered import make_registered
 
 
@@ -48,8 +49,7 @@ def _registered(env_id: str, **options: Any) -> Callable[[], Any]:
 def _module(name: str) -> tuple[ModuleType, str]:
     """(module, what is named in it). Modules are also looked for in the working folder."""
     module, _, attribute = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    find_here(module)
     try:
         return importlib.import_module(module), attribute
     except (Exception, SystemExit) as error:
@@ -62,6 +62,9 @@ def _module(name: str) -> tuple[ModuleType, str]:
 
 def _factory(name: str, module: ModuleType, attribute: str, **options: Any) -> Callable[[], Any]:
     if attribute in gymnasium.registry:
+        # Gymnasium imports what is named there when the environment is made.
+        for named in _entry_points(gymnasium.spec(attribute)):
+            find_here(named)
         return _registered(attribute, **options)
     factory: Callable[[], Any] | None = getattr(module, attribute, None)
     if not callable(factory):
@@ -72,6 +75,13 @@ def _factory(name: str, module: ModuleType, attribute: str, **options: Any) -> C
             f"function of the module, or an id that it registers with Gymnasium.{near}"
         )
     return factory
+
+
+def _entry_points(spec: EnvSpec) -> list[str]:
+    """The modules that an id names."""
+    wrappers = [wrapper.entry_point for wrapper in spec.additional_wrappers]
+    named = [spec.entry_point, *wrappers]
+    return [point.partition(":")[0] for point in named if isinstance(point, str)]
 
 
 def _is_its_own(value: Any, module: ModuleType) -> bool:

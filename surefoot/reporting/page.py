@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from html import escape
 from importlib import resources
 from typing import NamedTuple
 
 from surefoot.common.version import __version__
 from surefoot.reporting.drawing import plotly_figures, tables
-from surefoot.reporting.drawing.figures import Figure
+from surefoot.reporting.drawing.figures import Figure, Finding
+from surefoot.reporting.drawing.html_text import escape
 from surefoot.reporting.drawing.tables import Table
-from surefoot.reporting.single_run.checks import Finding
 
 #: plotly's WebGL writes its own functions, and saves pictures by way of these addresses.
 _POLICY = (
@@ -103,10 +102,11 @@ def figures(drawn: Sequence[Figure], picture: Callable[[Figure], str]) -> str:
 
 def _figure(figure: Figure, picture: Callable[[Figure], str]) -> str:
     wide = ' class="wide"' if figure.wide else ""
+    says = " ".join(filter(None, (figure.says, figure.cut_off)))
     return (
         f'<figure id="{figure.name}"{wide} aria-labelledby="{figure.name}-title">\n<figcaption>'
         f'<h3 id="{figure.name}-title">{escape(figure.title)}</h3>\n'
-        f'<p class="summary">{escape(figure.summary)}</p>\n<p>{escape(figure.says)}</p>'
+        f'<p class="summary">{escape(figure.summary)}</p>\n<p>{escape(says)}</p>'
         f"</figcaption>\n{picture(figure)}</figure>\n"
     )
 

@@ -12,10 +12,10 @@ from surefoot.common.files.atomic import beside
 from surefoot.common.files.folder_lock import is_held
 from surefoot.reporting import page
 from surefoot.reporting.comparison.compare import Comparison, compare
+from surefoot.reporting.comparison.speed_of_learning import registered_threshold
 from surefoot.reporting.data.read_run import read
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.data.run_paths import find_runs, is_folder
-from surefoot.reporting.data.scores import best_mean, diverged, final_score
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures
 from surefoot.reporting.drawing.figures import Figure
 from surefoot.reporting.drawing.formatting import duration, number, percent
@@ -25,6 +25,7 @@ from surefoot.reporting.single_run import figures
 from surefoot.reporting.single_run.checks import checks
 from surefoot.reporting.single_run.timing import time_parts
 from surefoot.runs.folder import command_line
+from surefoot.runs.score import area, steps_to
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -95,7 +96,7 @@ def _one(log: Log, picture: Callable[[Figure], str]) -> str:
     title = f"{config['algorithm']} on {config['environment']}"
     drawn = figures(log)
     sections = []
-    found = checks(log)
+    found = checks(log, drawn)
     if found:
         sections.append(Section("What stands out", page.checks(found)))
     if drawn:
@@ -128,12 +129,19 @@ def _state(log: Log) -> str:
 
 def _facts(log: Log) -> list[Fact]:
     facts = []
-    if len(log.returns):
-        last = min(len(log.returns), 100)
+    score = log.score
+    if score.ended:
+        ends, means = log.curve
         facts += [
-            Fact("Return", number(final_score(log)), f"mean of the last {last} episodes"),
-            Fact("Best", number(best_mean(log)), "running mean of 100 episodes"),
+            Fact("Score", number(score.value), score.words),
+            Fact("Best", number(_best(means)), "mean of a fiftieth of the steps"),
+            Fact("Area", number(area(means)), "mean return over the whole run"),
         ]
+        level = registered_threshold(log)
+        if level is not None:
+            steps = steps_to(level, ends, means)
+            told = f"{steps:,.0f}" if np.isfinite(steps) else "–"
+            facts.append(Fact(f"Steps to {number(level)}", told, "Gymnasium's threshold"))
     if log.evaluations is not None:
         at = log.evaluations
         facts.append(Fact("Evaluation", number(at.mean[-1]), f"the last of {len(at.mean)}"))
@@ -148,6 +156,11 @@ def _facts(log: Log) -> list[Fact]:
         if len(middle):
             facts.append(Fact("KL of a step", f"{np.median(middle):.2g}", "nats, median"))
     return facts
+
+
+def _best(means: np.ndarray) -> float:
+    known = means[np.isfinite(means)]
+    return float(known.max()) if len(known) else float("nan")
 
 
 def _provenance(log: Log) -> str:
@@ -240,17 +253,17 @@ def _runs(shown: Comparison) -> Table:
             _say(log.config["setup"].get("seed")),
             f"{log.total:,}" + ("" if log.complete else f" of {log.planned:,}"),
             f"{len(log.returns):,}",
-            "diverged" if diverged(log) else number(final_score(log)),
-            number(best_mean(log)),
+            "diverged" if log.score.diverged else number(log.score.value),
+            number(_best(log.curve[1])),
             f"{len(log.refused):,}",
         )
         for one in shown.groups
         for log in one.runs
     ]
-    header = ("run", "method", "task", "seed", "steps", "episodes", "last 100", "best 100")
+    header = ("run", "method", "task", "seed", "steps", "episodes", "score", "best")
     return Table(
-        "Every run: mean return of the last 100 episodes, highest running mean of 100, refused "
-        "updates",
+        "Every run: mean return in the last tenth of its steps, highest mean return in a fiftieth "
+        "of them, refused updates",
         (*header, "refused"),
         rows,
         folded=len(rows) > _FEW,

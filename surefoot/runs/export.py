@@ -11,6 +11,7 @@ from surefoot.agents.export.write import Exported, check_export, write
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import fields, finite, integer, number, row
+from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.common.version import __version__
 from surefoot.runs.display.summary import WINDOW
@@ -95,8 +96,8 @@ def _training(path: Path, *, upto: int | None) -> tuple[int | None, list[float]]
     steps: int | None = None
     returns: list[float] = []
     try:
-        with path.open("rb") as file:
-            for line in file:
+        with open_to_read(path) as file:
+            for line in lines(file):
                 if line.endswith(b"\n"):
                     after, ended = _progress(line)
                     if upto is not None and after > upto:

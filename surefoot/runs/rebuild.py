@@ -16,7 +16,7 @@ from surefoot.envs.lookup import find_env
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs.folder import config_file
-from surefoot.runs.folder.find_runs import find
+from surefoot.runs.folder.find_runs import runs_inside
 from surefoot.runs.run import composed, versions
 
 T = TypeVar("T")
@@ -28,11 +28,9 @@ def run_folders(folder: Path) -> list[Path]:
         return [folder]
     seeds = _seed_folders(folder)
     if not seeds:
-        inside = find(folder)
-        held = f"; it holds runs, {inside[0]} for instance" if inside else ""
         raise UsageError(
             f"{folder} is no run: it has no config.json; accepted is a folder that "
-            f"'surefoot train' wrote{held}"
+            f"'surefoot train' wrote{runs_inside(folder)}"
         )
     return seeds
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,14 +18,17 @@ from surefoot.common.arrays import to_named_arrays
 from surefoot.common.errors import TrainingError, UsageError
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
+from surefoot.common.files.json_reading import number
 from surefoot.envs.host.episode_history import MAX_KEPT
 from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.history_columns import HistoryColumns, history_of
 from surefoot.runs.folder.metrics_file import as_row, read_rows
 from surefoot.runs.run import Run
 from surefoot.runs.run_files import RunFiles
+from surefoot.runs.score import Score, Scoring
 from surefoot.training.iteration import Iteration
 
 #: Updates in a row that may be skipped.
@@ -39,10 +41,16 @@ class Result(NamedTuple):
     agent: Agent
     returns: list[float]
     """Raw returns of all training episodes, in the order in which they ended."""
+    score: Score
+    """How good it was."""
     steps: int
     """Environment steps done."""
     skipped: int
     """Updates that were skipped."""
+
+    def __repr__(self) -> str:
+        episodes = f"{len(self.returns):,} episodes"
+        return f"<Result: {self.steps:,} steps, {episodes}, {self.skipped:,} skipped updates>"
 
 
 class RunRecorder:
@@ -56,14 +64,19 @@ class RunRecorder:
         folder: Path | None,
         note: Callable[[str], None],
         *,
+        command: Sequence[str] | None = None,
         resumed: Checkpoint | None = None,
     ) -> None:
-        self._run, self._folder, self._note = run, folder, note
+        self._run, self._folder, self._note, self._command = run, folder, note, command
         self._best_effort = BestEffortWriter(note)
         self._files: RunFiles | None = None
         self.returns = array("d")
         """Raw returns of all training episodes so far."""
+        self.scoring = Scoring()
+        """How good it is so far."""
         self._steps = self._skipped = self._in_a_row = 0
+        # Of a run without a folder alone.
+        self._columns = HistoryColumns()
         self._env_restarts_at: list[int] = []
         self._stretched_at: Sequence[int] = ()
         self._critic_told = self._length_told = False
@@ -76,17 +89,29 @@ class RunRecorder:
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
-                self.returns.extend(float(x) for x in row["episode_returns"])
+                returns = [float(x) for x in row["episode_returns"]]
+                self.returns.extend(returns)
+                self.scoring.add(row["steps"], returns)
                 self._count(bool(row["refused"]))
+            for steps, line in self._files.evaluated.items():
+                mean = number(line.get("mean"))
+                if mean is not None:
+                    self.scoring.add_evaluation(steps, mean)
 
     def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
         """One more iteration, with a checkpoint if that is to be and where the environments stand
         is known: its row. Raises `TrainingError` if too many updates in a row were skipped."""
-        self.returns.extend(iteration.episode_returns.tolist())
+        returns = iteration.episode_returns.tolist()
+        self.returns.extend(returns)
+        self.scoring.add(iteration.steps, returns)
+        if iteration.evaluation is not None:
+            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
         self._steps = iteration.steps
         skipped = self._count(bool(iteration.metrics["refused"]))
         row = as_row(iteration)
-        if self._folder is not None:
+        if self._folder is None:
+            self._columns.add(row)
+        else:
             files = self._files = self._files or self._begin(self._folder)
             files.add(iteration, row)
             if save:
@@ -135,7 +160,10 @@ class RunRecorder:
             )
 
     def _begin(self, folder: Path) -> RunFiles:
-        text = json.dumps({**self._run.config(), "command": sys.argv}, indent=2)
+        config = self._run.config()
+        if self._command is not None:
+            config["command"] = list(self._command)
+        text = json.dumps(config, indent=2)
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -183,7 +211,13 @@ class RunRecorder:
             self._write_agent()
         if self._files is not None:
             self._files.finish()
-        return Result(self._run.agent(), self.returns.tolist(), self._steps, self._skipped)
+        agent = self._run.agent()
+        if self._folder is None:
+            agent.attach_run(None, self._columns.history())
+        else:
+            agent.attach_run(self._folder, history_of(self._folder))
+        returns, score = self.returns.tolist(), self.scoring.score
+        return Result(agent, returns, score, self._steps, self._skipped)
 
     def close(self) -> None:
         """Close the folder's files."""

@@ -17,9 +17,10 @@ from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.methods.learners.learner import Learner, stretched
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.display.progress import Display, WarningDisplay
+from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.own_files import check_own
 from surefoot.runs.rebuild import (
     match_cores,
     rebuild_environment,
@@ -78,6 +79,7 @@ def resume(
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     stretch_schedule: bool = False,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
 ) -> Agent:
@@ -99,7 +101,8 @@ def resume(
         stretch_schedule: whether schedules are spread over all of the run's steps from here on,
             and not only over those that it was planned with: a rate that falls to 0 does so at
             the new end.
-        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        progress: as in `train`.
+        display: as in `train`.
         on_iteration: as in `train`; a run that it ended is gone on with in the same way.
 
     Raises:
@@ -114,6 +117,7 @@ def resume(
         env=env,
         algorithm=algorithm,
         stretch_schedule=stretch_schedule,
+        progress=progress,
         display=display,
         on_iteration=on_iteration,
     )
@@ -127,15 +131,17 @@ def resume_seeds(
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
     stretch_schedule: bool = False,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
 ) -> list[Agent]:
     """`resume` for a folder that `train_seeds` wrote: all of its runs at once, from the newest
     checkpoint that all of them have."""
+    make = choose_display(progress, display)
     with restored(
         Path(folder), steps=steps, env=env, algorithm=algorithm, stretch_schedule=stretch_schedule
     ) as runs:
-        shown = WarningDisplay() if display is None else display(sum(one.total for one in runs))
+        shown = make(sum(one.total for one in runs))
         return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
 
 
@@ -147,6 +153,7 @@ def continue_runs(
     on_iteration: OnIteration | None = None,
 ) -> list[Result]:
     """Train runs that were restored, to their end or until `stopping` or the callback says so."""
+    display = FailSafeDisplay(display)
     for one in runs:
         for warning in one.warnings:
             display.note(f"{one.folder}: {warning}")
@@ -177,6 +184,7 @@ def restored(
     with contextlib.ExitStack() as closing:
         # Before anything is read: what a process still writes is not where the run will stand.
         for path in folders:
+            check_own(path, within=folder)
             closing.callback(acquire_lock(path).release)
         found = _found(folders)
         match_cores(found[0][0].config, folders[0])

@@ -113,6 +113,7 @@ class Run:
             self.trained = 0
             self.budget = settings.steps
             self._closing = on_error.pop_all()
+        jax_setup.take_back()
 
     def restore(
         self, state: TrainState, env_snapshot: Snapshot, *, iterations: int, steps: int, budget: int

@@ -54,14 +54,18 @@ class RunFiles:
         path = folder / "metrics.jsonl"
         files = cls(run, folder, best_effort, JsonLines.at(path, resumed.metrics), resumed=resumed)
         if run.settings.log:
-            kept = {} if files._evaluations is None else files._evaluations.kept
             # Of the wall clock, rows know only how long they took.
             took = (_seconds(row) for row in read_rows(path, resumed.metrics))
             ended = time.time() - sum(took)
             for row in read_rows(path, resumed.metrics):
                 ended += _seconds(row)
-                files._sinks.write(Entry(row, kept.get(row["steps"]), ended))
+                files._sinks.write(Entry(row, files.evaluated.get(row["steps"]), ended))
         return files
+
+    @property
+    def evaluated(self) -> dict[int, dict[str, Any]]:
+        """Lines of the evaluations that there were before, by their steps."""
+        return {} if self._evaluations is None else self._evaluations.kept
 
     @property
     def best(self) -> Snapshot | None:

@@ -16,20 +16,25 @@ from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, closest
+from surefoot.common.files import array_folder
 from surefoot.common.settings import RunSettings
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.checkpoint_schedule import CheckpointSchedule
-from surefoot.runs.display.progress import Display, FailSafeDisplay, WarningDisplay
-from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
 from surefoot.runs.evaluator import Evaluator
 from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.find_runs import is_run, runs_inside
+from surefoot.runs.folder.history_columns import history_of
 from surefoot.runs.recorder import Result, RunRecorder
 from surefoot.runs.run import Run, composed
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration, merged
 
+#: Characters of an environment's name that are in the name of its run's folder.
+_LONGEST_NAME = 48
 #: Called after an iteration with its row and the agent of that moment; False ends the run.
 OnIteration = Callable[[dict[str, Any], Agent], object]
 
@@ -72,6 +77,7 @@ def train(
     env: EnvLike,
     *,
     out: str | Path | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
     **options: Any,
@@ -84,7 +90,10 @@ def train(
         env: a Gymnasium id, a callable that makes an environment, a Gymnasium vector environment,
             or a `DeviceEnv`.
         out: a new folder for the run: `config.json`, `metrics.jsonl`, and the agent in `agent/`.
-        display: makes what shows the progress, from the number of steps; nothing is shown without.
+        progress: whether a bar on standard error shows how far the run is and how long it will
+            take; by default where that is a terminal, and in a notebook. Where it is neither,
+            `True` prints a line now and then. Without, what happens becomes a Python warning.
+        display: makes what shows the progress instead, from the number of steps.
         on_iteration: is called after every iteration with its row, as in `metrics.jsonl`, and the
             agent of that moment; where it returns False, the run ends after that iteration, with a
             checkpoint if it has a folder.
@@ -94,10 +103,10 @@ def train(
     Raises:
         UsageError: a name or value is not accepted; nothing has been written then.
     """
+    shown = choose_display(progress, display)
     folder = None if out is None else check_new(Path(out))
     run = prepare(algorithm, env, options)
-    shown = WarningDisplay() if display is None else display(run.steps)
-    return execute([run], [folder], shown, on_iteration=on_iteration)[0].agent
+    return execute([run], [folder], shown(run.steps), on_iteration=on_iteration)[0].agent
 
 
 def train_seeds(
@@ -106,6 +115,7 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     out: str | Path | None = None,
+    progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
     **options: Any,
@@ -115,9 +125,10 @@ def train_seeds(
     which each run has one of its own, `seed-0` for instance. `on_iteration` is called for every
     seed, which the agent's provenance names; where it returns False, all of them end after that
     iteration."""
+    make = choose_display(progress, display)
     folder = None if out is None else check_new(Path(out))
     runs = prepare_seeds(algorithm, env, seeds, options)
-    shown = WarningDisplay() if display is None else display(sum(run.steps for run in runs))
+    shown = make(sum(run.steps for run in runs))
     results = execute(runs, seed_folders(folder, seeds), shown, on_iteration=on_iteration)
     return [result.agent for result in results]
 
@@ -167,7 +178,8 @@ def check_new(folder: Path) -> Path:
 
 def default_run_folder(algorithm: str, env: str, seed: int) -> Path:
     """runs/ALGORITHM-ENV-SEED-TIME, with characters that a folder name cannot hold replaced."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env)
+    # A file system takes 255 bytes, of which a character may be four.
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in env[:_LONGEST_NAME])
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path("runs") / f"{algorithm}-{safe}-{seed}-{stamp}"
     # Two runs may be started in the same second.
@@ -182,10 +194,12 @@ def execute(
     resumed: Sequence[Checkpoint | None] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     on_iteration: OnIteration | None = None,
+    command: Sequence[str] | None = None,
 ) -> list[Result]:
     """Run the loop to its end, or until `stopping` or the callback says so, of one run or of
     several side by side, and write each one's folder if there is one. Those that are `resumed` have
-    been restored."""
+    been restored. `command` are the words of surefoot's own command line, if that is what began the
+    run: another program's may hold what is nobody's business."""
     resumed = resumed or [None] * len(runs)
     settings = runs[0].settings
     called = on_iteration is not None
@@ -207,12 +221,12 @@ def execute(
             run.set_sync_every(1 if called else 0 if evaluator is None else evaluator.sync_every)
         records = []
         for run, folder, checkpoint in zip(runs, folders, resumed, strict=True):
-            records.append(RunRecorder(run, folder, shown.note, resumed=checkpoint))
+            records.append(
+                RunRecorder(run, folder, shown.note, command=command, resumed=checkpoint)
+            )
             closing.callback(records[-1].close)
         if any(resumed):
-            # Of each of several as many as make the mean of all.
-            recent = max(1, WINDOW // len(records))
-            shown.resumed([x for record in records for x in record.returns[-recent:]])
+            shown.resumed(Scoring.together([record.scoring for record in records]))
         if len(runs) == 1:
             alone = closing.enter_context(contextlib.closing(runs[0].iterations(pace)))
             turns: Iterator[list[Iteration]] = ([told] for told in alone)
@@ -262,4 +276,11 @@ def load(path: str | Path) -> Agent:
         inner = path / "agent" if (path / "agent").is_dir() else path
     except OSError as error:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
-    return Agent.load(inner)
+    if inner == path and not array_folder.is_one(path) and (inside := runs_inside(path)):
+        raise UsageError(f"{path} is no run and no saved agent: pass one of its runs{inside}")
+    agent = Agent.load(inner)
+    # That of the run, or the best of its evaluations.
+    folder = inner.parent
+    if is_run(folder):
+        agent.attach_run(folder, history_of(folder))
+    return agent

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
+from surefoot.common.files.atomic import beside
+from surefoot.common.printable import one_line
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
@@ -25,6 +27,9 @@ class Inspection(NamedTuple):
 
     update: ReproducedUpdate
     curves: Interpolation
+
+    def __repr__(self) -> str:
+        return f"<Inspection: {self.update}>"
 
     def __str__(self) -> str:
         """The curves at every fifth α, as text."""
@@ -49,19 +54,23 @@ class Inspection(NamedTuple):
         that cannot be done."""
         path = check_file(Path(path))
         try:
-            if path.suffix == ".csv":
-                with path.open("w", newline="", encoding="utf-8") as file:
-                    writer = csv.writer(file)
-                    writer.writerow(CURVES)
-                    writer.writerows(zip(*(self.curves[:7]), strict=True))
-            else:
-                title = f"{self.update.method} on {self.update.environment}"
-                title = f"{title}, update of iteration {self.update.iteration}"
-                draw_interpolation(self.curves, title=title).savefig(path)
+            with beside(path, replace=True) as part:
+                self._write(part, path.suffix)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror}; pass another path"
             ) from None
+
+    def _write(self, path: Path, suffix: str) -> None:
+        if suffix == ".csv":
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(CURVES)
+                writer.writerows(zip(*(self.curves[:7]), strict=True))
+        else:
+            title = f"{self.update.method} on {self.update.environment}"
+            title = one_line(f"{title}, update of iteration {self.update.iteration}")
+            draw_interpolation(self.curves, title=title).savefig(path, format=suffix[1:])
 
 
 def check_file(path: Path) -> Path:

@@ -49,7 +49,8 @@ def draw_interpolation(curves: Interpolation, *, title: str = "") -> Figure:
             panel.axvline(alpha, color="gray", linewidth=0.8, linestyle=":")
     for panel in (outside, bound):
         panel.set_xlabel("α   (0: before the update, 1: after it)")
-    figure.suptitle(title)
+    # A name is no formula.
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
-from surefoot.common.compile_cache import compile_cached, constants
+from surefoot.common.compile_cache import attributes, compile_cached, constants
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.types import Trajectory
@@ -180,7 +180,9 @@ class DeviceLoop(TrainingLoop):
             ((state, env_state),) = arrays
             state, keys, parts = (_put(tree, copied) for tree in (state, keys, parts))
             arrays = [(state, _put(env_state, NamedSharding(mesh, shared)))]
-        fixed = env, num_envs, horizon, per_call, devices, constants(static)
+        # By what decides the dynamics, and not by the object, whose attributes may be others now.
+        dynamics = attributes(env), attributes(env.env)
+        fixed = dynamics, num_envs, horizon, per_call, devices, constants(static)
         args = parts, arrays[0], keys[0], np.int32(0)
         program = compile_cached(all_runs, *args, cache_program=cache_program, closed_over=fixed)
         compiling = clock() - begin

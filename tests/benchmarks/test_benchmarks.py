@@ -27,7 +27,7 @@ def an_entry(folder, recipe="trpo", task="Hopper-v5", seed=0, steps=4096, **chos
     return matrix.Entry(recipe, task, seed, steps, chosen, folder)
 
 
-def a_row(entry, score, curve=((2048, 1.0), (4096, 2.0)), final=None, **more):
+def a_row(entry, last_100, curve=((2048, 1.0), (4096, 2.0)), final=None, **more):
     flat = entry.settings()
     setup = {name: flat.pop(name) for name in ("steps", "log_std") if name in flat}
     row = {
@@ -35,7 +35,7 @@ def a_row(entry, score, curve=((2048, 1.0), (4096, 2.0)), final=None, **more):
         "task": flat.pop("task"),
         "seed": entry.seed,
         "steps": entry.steps,
-        "last_100": score,
+        "last_100": last_100,
         "deterministic_20": final,
         "hyperparameters": flat,
         "setup": {**setup, "seed": entry.seed},
@@ -242,7 +242,8 @@ def test_curves_carry_the_steps_at_which_slices_end():
 
 
 def test_without_an_episode_there_is_no_score():
-    assert single.summary([], 4096) == {"last_100": None, "episodes": 0, "curve": []}
+    nothing = {"score": None, "last_100": None, "episodes": 0, "curve": []}
+    assert single.summary([], 4096) == nothing
     assert rows.rounded(math.nan) is None
 
 
@@ -361,7 +362,8 @@ def test_a_line_of_the_table(tmp_path):
     low, high = statistics.t_interval(np.array([100.0, 200, 300, 400, 900]))
     assert line["steps"] == "4,096"
     assert line["seeds"] == "0, 1, 2, 3, 4"
-    assert line["last 100 episodes: mean"] == "**380**"
+    assert line["score: mean"] == "**380**"
+    assert line["last 100 episodes: mean"] == "380"
     assert line["95 % interval (Student's t)"] == f"{low:.2f} – {high:.0f}"
     assert line["interquartile mean"] == "300"
     assert line["single seeds"] == "100, 200, 300, 400, 900"
@@ -377,16 +379,35 @@ def test_rows_of_other_settings_have_lines_of_their_own(tmp_path):
     entry = an_entry(tmp_path / "defaults", seed=7, max_kl=0.02)
     a_row(entry, 50.0)
     text = table(lines.load(tmp_path))
-    assert cells(text, "defaults", "trpo (max_kl=0.01)")[-2] == "1, 2"
-    assert cells(text, "defaults", "trpo (max_kl=0.02)")[-2] == "50"
+    assert cells(text, "defaults", "trpo (max_kl=0.01)")[10] == "1, 2"
+    assert cells(text, "defaults", "trpo (max_kl=0.02)")[10] == "50"
 
 
 def test_a_seed_without_episodes_leaves_its_line_without_statistics(tmp_path):
     fill(tmp_path, "trpo", "Hopper-v5", [1, None])
     assert cells(table(lines.load(tmp_path)), "defaults", "trpo")[5:] == [
         *["**–**", "–", "–", "–", "–"],
-        *["1, –", "–"],
+        *["1, –", "–", "1.04", "–", "–"],
     ]
+
+
+def test_rows_are_scored_by_their_last_tenth_and_older_ones_as_before(tmp_path):
+    fill(tmp_path, "random", "Hopper-v5", [0, 0])
+    entry = an_entry(tmp_path / "defaults")
+    a_row(entry, 7.0, curve=((2048, 1.0), (4096, 5.0)), score=9.0)
+    text = table(lines.load(tmp_path))
+    line = dict(zip(TASKS, cells(text, "defaults", "trpo"), strict=True))
+    assert (line["score: mean"], line["last 100 episodes: mean"]) == ("**9**", "7")
+    # Of 50 parts, 25 before the first point count for nothing, and 25 hold its value.
+    assert line["area under the curve"] == "1.15"
+    assert line["steps to halfway"] == "4,096"
+    assert "Halfway from the random policy to the best mean: 4.5 on Hopper-v5." in text
+    assert "Scored by" not in text
+    a_row(an_entry(tmp_path / "defaults", seed=1), 3.0)
+    text = table(lines.load(tmp_path))
+    # A line has one measure.
+    assert cells(text, "defaults", "trpo")[10] == "7, 3"
+    assert "for their rows were made before there was a score: defaults, trpo." in text
 
 
 def test_scores_over_tasks_are_scaled_between_random_and_best(tmp_path):

@@ -21,8 +21,11 @@ from support.suites import cases
 from surefoot.cli.commands import messages
 from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
+from surefoot.reporting.data import read_run
 from surefoot.runs import train
+from surefoot.runs.display.progress import LineDisplay
 from surefoot.runs.recorder import Result
+from surefoot.runs.score import Score
 
 TINY = ["--num-envs=2", "--horizon=32", "--hidden=8", "--critic-minibatch-size=32"]
 
@@ -139,7 +142,6 @@ MISTAKES = {
     "no agent": (["evaluate", "nowhere"], "nowhere is no saved agent: it has no manifest.json"),
     "no run": (["evaluate"], "missing argument RUN"),
     "no episodes": (["evaluate", "nowhere", "--episodes", "0"], "episodes is 0;"),
-    "nothing to list": (["list"], "missing argument WHAT"),
     "list what": (["list", "algorithm"], "'algorithm'; .* Did you mean 'algorithms'"),
     "doctor's option": (["doctor", "--all"], "unknown option --all"),
     "one dash": (["train", "trpo", "-x"], "unknown option -x; options begin with --"),
@@ -219,15 +221,21 @@ def test_the_metrics_hold_a_row_an_iteration(finished):
 
 def test_the_means_on_the_screen_are_those_of_the_metrics(finished):
     rows = runs.rows(finished.folder)
-    returns = [total for row in rows for total in row["episode_returns"]]
+    # The last tenth of two iterations is the second.
+    returns = rows[-1]["episode_returns"]
     mean = sum(returns) / len(returns)
-    assert f"mean return of the last {len(returns)} episodes: {mean:.1f}" in finished.ran.out
+    assert f"return {mean:.1f} (last tenth: {len(returns)} episode" in finished.ran.out
+    assert f"return {mean:.1f} ({read_run.read(finished.folder).score.words})" in finished.ran.out
 
 
-def test_of_more_than_a_hundred_episodes_the_last_are_on_the_screen(capsys):
-    ended = Result(None, returns=[0.0] * 50 + [7.0] * 100, steps=150, skipped=0)
+def test_the_score_is_on_the_screen(capsys):
+    of_run = Score(7.0, 90, 100, "episode", recent=True)
+    ended = Result(None, returns=[0.0] * 50 + [7.0] * 100, score=of_run, steps=150, skipped=0)
     messages.print_results(messages.make_console(), None, [ended])
-    assert capsys.readouterr().out == "mean return of the last 100 episodes: 7.0\n"
+    assert capsys.readouterr().out == f"return 7.0 ({of_run.words})\n"
+    other = ended._replace(score=of_run._replace(value=9.0))
+    messages.print_results(messages.make_console(), None, [ended, other])
+    assert "return 8.0, from 7.0 to 9.0 over the seeds" in capsys.readouterr().out
 
 
 def test_the_run_can_be_evaluated(finished):
@@ -341,21 +349,41 @@ def test_what_a_module_has_is_trained_on_wherever_an_id_is(name, here, monkeypat
 
 def test_a_folder_that_holds_runs_names_one(finished):
     line = refused("resume", str(finished.folder.parent))
-    assert line.endswith(f"it holds runs, {finished.folder} for instance\n")
+    assert line.endswith(f"it holds {finished.folder}\n")
 
 
-def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here):
+@pytest.mark.parametrize("command", ["evaluate", "record", "export"])
+def test_a_folder_of_runs_names_those_inside(tmp_path, here, command):
+    for name in ("a", "b", "c2", "c10", "d", "e", "f"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.json").write_text("{}")
+    words = ["--format", "onnx"] if command == "export" else []
+    line = refused(command, str(tmp_path / "runs"), *words)
+    inside = ", ".join(str(tmp_path / "runs" / name) for name in ("a", "b", "c2", "c10", "d"))
+    assert line.endswith(f"pass one of its runs; it holds {inside} and 2 more\n")
+
+
+def test_list_alone_lists_everything():
+    alone, algorithms, envs = run("list"), run("list", "algorithms"), run("list", "envs")
+    assert alone.code == 0
+    assert alone.out == f"{algorithms.out}\n{envs.out}"
+    assert run("list", "everything") == alone
+
+
+def test_a_complete_run_says_so_and_how_it_is_made_longer(finished, here, monkeypatch):
     shutil.copytree(finished.folder, "run")
     ran = run("resume", "run", "--no-report")
     assert ran.code == 0, ran.err
     assert "trpo on CartPole-v1 is complete, 128 of 128 steps; --steps 192 or more" in ran.out
     line = refused("resume", "run", "--steps", "160")
     assert "steps is 160; accepted is 192 or more, the whole run's: run has done 128 of 150" in line
+    taken = []
+    monkeypatch.setattr(LineDisplay, "resumed", lambda _, scoring: taken.append(scoring.score))
     longer = run("resume", "run", "--steps", "192", "--no-report")
     assert longer.code == 0, longer.err
-    # Of all last episodes, not only of those since.
-    returns = [x for row in runs.rows(here / "run") for x in row["episode_returns"]]
-    assert f"(last {min(100, len(returns))} episodes)" in longer.out
+    # What is said of it goes on from where it was.
+    assert taken == [read_run.read(finished.folder).score]
+    assert f"return {read_run.read(here / 'run').score.value:.1f} (" in longer.out
 
 
 def test_a_sink_that_is_not_installed_is_told_before_anything(here, monkeypatch):

@@ -20,7 +20,25 @@ import surefoot.runs.train
 surefoot.runs.train.prepare("reinforce", "CartPole-v1", {{}})
 values = jax.config.values
 print(json.dumps([jax.config.jax_compilation_cache_dir, values["jax_cpu_enable_async_dispatch"],
-                  os.environ.get("NPROC")]))
+                  surefoot.common.jax_setup.cores()]))
+# JAX itself has 1 for one of them, where nobody has another.
+left = [name for name in {ours} if name in os.environ
+        and (name, os.environ[name]) != ("TF_CPP_MIN_LOG_LEVEL", "1")]
+print(json.dumps(left))
+"""
+NAMES = (
+    "NPROC",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "JAX_COMPILATION_CACHE_DIR",
+    "JAX_COMPILATION_CACHE_MAX_SIZE",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+)
+INHERITED = f"""
+import json, os, subprocess, sys
+import surefoot as sf
+sf.train("reinforce", "CartPole-v1", steps=16, num_envs=1, horizon=8, hidden=(4,))
+code = "import json, os; print(json.dumps({{x: os.environ.get(x) for x in {NAMES}}}))"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
 """
 TRAIN = """
 import surefoot as sf
@@ -44,7 +62,11 @@ def run(code, **variables):
 
 
 def probe(before="", *, imported=False, **variables):
-    return json.loads(run(PROBE.format(before=before, imported=imported), **variables)[0])
+    code = PROBE.format(before=before, imported=imported, ours=NAMES)
+    found, left = run(code, **variables)[0].splitlines()
+    # Whatever was set here is not for other processes.
+    assert set(json.loads(left)) == set(NAMES) & set(variables)
+    return json.loads(found)
 
 
 def test_small_calls_run_in_place_and_programs_are_kept_in_the_users_cache(tmp_path):
@@ -127,7 +149,21 @@ def test_an_unusable_cache_folder_is_none(tmp_path):
 
 
 def test_jax_is_left_alone_where_it_was_imported_before():
-    assert probe("import jax", imported=True) == [None, True, None]
+    assert probe("import jax", imported=True) == [None, True, "all"]
+
+
+@pytest.mark.slow
+def test_what_was_set_is_not_inherited_by_other_processes(filled):
+    folder = str(filled[0])
+    inherited = json.loads(run(INHERITED, SUREFOOT_CACHE=folder)[0])
+    assert inherited == dict.fromkeys(NAMES)
+
+
+@pytest.mark.slow
+def test_what_the_user_has_set_is_inherited(filled):
+    chosen = {"NPROC": "3", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    inherited = json.loads(run(INHERITED, SUREFOOT_CACHE=str(filled[0]), **chosen)[0])
+    assert inherited == {**dict.fromkeys(NAMES), **chosen}
 
 
 @pytest.fixture(scope="module")

@@ -187,3 +187,21 @@ def test_gaussian_kl_of_a_small_step_keeps_its_digits_in_single_precision():
     kl = closed_forms(DiagGaussian(here, no), DiagGaussian(here, wider))[2]
     exact = 0.5 * np.expm1(-2 * np.float64(step)) + np.float64(step)
     np.testing.assert_allclose(kl, exact, rtol=1e-3)
+
+
+def test_sb3_contribs_kl_is_ours_over_the_dimensions_of_the_action(x64):
+    """As docs/coming-from.md says: it averages over them, and its damping with it."""
+    rng, dimensions = np.random.default_rng(0), 6
+    (m, s), (n, t) = ((rng.normal(size=(5, dimensions)), rng.normal(size=dimensions)) for _ in "12")
+    p, q = (
+        DiagGaussian(jnp.asarray(mean), jnp.asarray(np.tile(log_std, (5, 1))))
+        for mean, log_std in ((m, s), (n, t))
+    )
+    each = t - s + (np.exp(2 * s) + (m - n) ** 2) / (2 * np.exp(2 * t)) - 0.5
+    np.testing.assert_allclose(closed_forms(p, q)[2].mean(), dimensions * each.mean(), rtol=1e-12)
+    # (F/D + λ) d = g is (F + Dλ) d/D = g.
+    root = rng.normal(size=(4, 4))
+    fisher, gradient = root @ root.T, rng.normal(size=4)
+    theirs = np.linalg.solve(fisher / dimensions + 0.1 * np.eye(4), gradient)
+    ours = np.linalg.solve(fisher + 0.1 * dimensions * np.eye(4), gradient)
+    np.testing.assert_allclose(theirs, dimensions * ours)

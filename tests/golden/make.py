@@ -66,7 +66,6 @@ def train(run, algorithm, env, options, stop=None):
     from where its last update can be replayed."""
     if Path(run).exists():
         return
-    sys.argv = ["surefoot", "train", algorithm, env]
     sf.train(algorithm, env, out=run, on_iteration=stop, **options)
     for path in sorted(Path(run, "checkpoints").iterdir())[: -1 if stop is None else -2]:
         shutil.rmtree(path)

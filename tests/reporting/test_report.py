@@ -25,7 +25,7 @@ from surefoot.reporting import single_run
 from surefoot.reporting.comparison import compare, grouping
 from surefoot.reporting.data import read_run, run_paths
 from surefoot.reporting.data.run_log import TRACED
-from surefoot.reporting.data.scores import final_score, running_mean
+from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures, tables
 from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
 from surefoot.reporting.drawing.formatting import number, quantiles
@@ -257,18 +257,20 @@ def test_a_run_that_was_made_longer_is_complete_at_its_new_end(tmp_path):
     assert found.method == "trpo"
 
 
-def test_the_running_mean_is_that_of_a_loop():
-    values = np.random.default_rng(0).normal(size=30)
-    values[4] = math.nan
-    expected = [np.nanmean(values[max(0, i - 6) : i + 1]) for i in range(30)]
-    np.testing.assert_allclose(running_mean(values, 7), expected)
+def test_the_trailing_mean_is_that_of_a_loop():
+    rng = np.random.default_rng(0)
+    steps, values = np.sort(rng.integers(10, 200, size=40)).astype(float), rng.normal(size=40)
+    values[[0, 4]] = math.nan, math.inf
+    ends, expected = np.arange(1.0, 260.0, 3.0), []
+    for end in ends:
+        before = [(s, x) for s, x in zip(steps, values, strict=True) if s <= end and np.isfinite(x)]
+        newest = max((s for s, _ in before), default=0.0)
+        inside = [x for s, x in before if s > min(end - 20.0, newest - 0.5)]
+        expected.append(np.mean(inside) if inside else math.nan)
+    np.testing.assert_allclose(trailing_mean(steps, values, ends, 20.0), expected)
+    assert np.isnan(trailing_mean(steps[:0], values[:0], ends, 20.0)).all()
     assert thin(100, 10)[[0, -1]].tolist() == [0, 99]
     assert len(thin(100, 10)) == 10
-
-
-def test_a_runs_final_score_is_the_mean_of_its_last_hundred_episodes(tmp_path):
-    rows = [row(0, returns=[0.0] * 50), row(1, returns=[7.0] * 100)]
-    assert final_score(read_run.read(make(tmp_path / "run", rows), detail=0)) == 7.0
 
 
 # --- What is shown
@@ -304,10 +306,19 @@ def test_a_summary_has_the_quantiles_from_low_to_high():
     assert quantiles(np.arange(101.0) ** 2) == "median 2,500, 5 % to 95 %: 25 to 9,025"
 
 
+def verdict(log):
+    return checks(log, single_run.figures(log))
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"kl_mean": 0.05}, "above twice the trust region"),
+        ({"kl_max": 0.9}, "the largest KL was above 100 times the mean in 100 %"),
+        ({"predicted_improvement": 0.3}, "less than a tenth of what was predicted in 100 %"),
+        ({"projected_fraction": 0.0}, "shortened 0 %"),
+        ({"projected_fraction": 0.99}, "shortened 99 %"),
+        ({"population_return": 1.0, "elite_return": 1.0}, "the elite was no better"),
         ({"accepted": False}, "the line search took a step in 0 %"),
         ({"explained_variance": -1.0}, "worse than a constant"),
         ({"effective_sample_size": 0.2}, "the effective sample size was 20 %"),
@@ -320,11 +331,92 @@ def test_a_summary_has_the_quantiles_from_low_to_high():
 )
 def test_what_is_bad_stands_out_and_nothing_else(tmp_path, fields, says):
     good = read_run.read(make(tmp_path / "good", [row(i) for i in range(9)]))
-    assert all(check.ok for check in checks(good))
+    assert all(check.ok for check in verdict(good))
     bad = read_run.read(make(tmp_path / "bad", [row(i, **fields) for i in range(9)]))
-    (found,) = [check.text for check in checks(bad) if not check.ok]
+    (found,) = [check.text for check in verdict(bad) if not check.ok]
     assert says in found
-    assert not checks(bad)[0].ok
+    assert not verdict(bad)[0].ok
+
+
+#: What goes bad over a run: the value of a field in iteration i of 20.
+TURNS = {
+    "learning": ({"returns": lambda i: [100.0 - abs(10.0 - i) * 10 if i < 18 else 0.0]}, {}),
+    "kl": ({"kl_max": lambda i: 0.9 if i in (3, 4) else 0.01}, {}),
+    "improvement": ({"predicted_improvement": lambda i: 0.3 if i > 14 else 0.01}, {}),
+    "scale": ({"step_scale": lambda i: 2.0 if i < 18 else 1e-4}, {}),
+    "search": ({"backtracks": lambda i: 9 if i in (3, 4) else 1}, {"tries": 10}),
+    "beta": ({"kl_penalty": lambda i: 64.0 if i > 5 else 1.0 + i}, {"max_beta": 64.0}),
+    "clip": ({"clip_fraction": lambda i: 0.5 if i > 8 else 0.1}, {}),
+    "projected": ({"projected_fraction": lambda i: 0.99 if i > 8 else 0.1}, {}),
+    "ess": ({"effective_sample_size": lambda i: 0.2 if i in (3, 4) else 0.9}, {}),
+    "std": ({"std": lambda i: [1e-3 if i > 5 else 0.5, 0.5]}, {}),
+    "critic": ({"explained_variance": lambda i: -0.31 if i in (8, 9) else 0.5}, {}),
+    "population": (
+        {"population_return": lambda i: 1.0, "elite_return": lambda i: 2.0 if i < 18 else 1.0},
+        {},
+    ),
+    "search_std": ({"search_std": lambda i: 1.0 if i < 3 else 1e-3}, {}),
+    "time": ({"timing": lambda i: {"total": 1.0 if i < 12 else 9.0, "compile": 0.0}}, {}),
+    "likelihood": ({"objective_after": lambda i: -1.0 * i, "returns": lambda i: []}, "bc"),
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_the_verdict_has_what_its_panels_call_bad(tmp_path, name):
+    """By the panel's own numbers: what it says is bad, the list on top does not call good."""
+    turns, more = TURNS[name]
+    config = {"algorithm": "bc"} if more == "bc" else {"hyperparameters": {"max_kl": 0.01, **more}}
+    rows = [row(i, **{field: value(i) for field, value in turns.items()}) for i in range(20)]
+    for one in rows if more == "bc" else ():
+        one.update(objective_before=0.0, predicted_improvement="nan")
+    drawn = {}
+    for which, told in (
+        ("good", [row(i, **{f: v(0) for f, v in turns.items()}) for i in range(20)]),
+        ("bad", rows),
+    ):
+        log = read_run.read(make(tmp_path / which, told, steps=2000, **config))
+        (drawn[which],) = [figure for figure in single_run.figures(log) if figure.name == name]
+        assert "Bad: " in drawn[which].says
+        assert set(drawn[which].findings) <= set(verdict(log))
+    if name != "population":
+        assert all(finding.ok for finding in drawn["good"].findings)
+    assert not all(finding.ok for finding in drawn["bad"].findings)
+
+
+def test_a_panel_that_calls_something_bad_finds_whether_it_is(one):
+    for figure in single_run.figures(read_run.read(one)):
+        assert ("Bad: " in figure.says) == bool(figure.findings) or figure.name in TURNS
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.02), (None, 0.5), (0.2, None), (None, None)])
+def test_an_axis_that_cuts_values_off_says_so(low, high):
+    values = np.array([-2.5, math.nan, 0.3, 0.75])
+    series = (Series("s", "line", np.arange(4.0), values),)
+    figure = Figure("f", "", "Says.", "", STEPS, Axis("y (–)", low=low, high=high), series)
+    said = []
+    if low is not None:
+        said.append(f"The axis begins at {number(low)}; values go down to −2.5.")
+    if high == 0.5:
+        said.append("The axis ends at 0.5; values go up to 0.75.")
+    assert figure.cut_off == " ".join(said)
+    assert pages.figures([figure], lambda _: "").count("The axis") == len(said)
+
+
+def test_a_comparison_whose_critic_is_worse_than_its_axis_says_so(tmp_path):
+    rows = [row(i, explained_variance=-7.0 if i < 3 else 0.5) for i in range(10)]
+    log = read_run.read(make(tmp_path / "run", rows), detail=0)
+    (figure,) = [one for one in compare.compare([log]).figures if one.name == "critic-0"]
+    assert figure.cut_off == "The axis begins at −1; values go down to −7."
+
+
+def test_ticks_are_of_one_kind():
+    x, y = np.arange(3.0), np.array([0.0011, 0.02, 0.4])
+    logarithmic = plotly_figures._axis(Axis("y (–)", log=True), [y])
+    # Plotly gives 2 and 5 between decades a smaller size where there is no format.
+    assert logarithmic["tickformat"] == "~g"
+    counts = plotly_figures._axis(Axis("y (–)", low=-0.1, high=1.1, whole=True), [x])
+    assert (counts["dtick"], counts["tickformat"]) == (1, ",d")
+    assert "dtick" not in plotly_figures._axis(Axis("y (–)", whole=True), [30 * x])
 
 
 @pytest.mark.parametrize(
@@ -403,9 +495,9 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
 def test_a_comparison_has_the_statistics_of_its_runs(many):
     logs = [read_run.read(folder, detail=0) for folder in run_paths.find_runs([many])]
     shown = compare.compare(logs)
-    summary, overall, improvement = shown.tables
+    summary, _, overall, improvement = shown.tables
     scores = [
-        final_score(log)
+        log.score.value
         for log in logs
         if (log.config["algorithm"], log.config["environment"]) == ("trpo", "Ant-v5")
     ]
@@ -454,7 +546,7 @@ def test_intervals_of_scores_go_from_their_lower_end_to_their_upper(by_hand):
 
 
 def test_over_tasks_the_lowest_run_of_each_counts_0_and_the_highest_1(by_hand):
-    _, overall, _ = by_hand.tables
+    _, _, overall, _ = by_hand.tables
     # 0.5, 1, 0.5, 1 against 0, 0.5, 0, 1.
     assert [cells[:3] + cells[4:] for cells in overall.rows] == [
         ("trpo", "4", "0.750", "0.750"),
@@ -522,7 +614,7 @@ def test_a_run_that_diverged_counts_as_the_lowest(tmp_path):
     assert curve.y[-1] == pytest.approx(scipy.stats.trim_mean([2.0, 5.0, 7.0], 0.25))
     for said in (
         "no episode ended in 1 run: no score",
-        "diverged: 1 run whose last 100 episodes all",
+        "diverged: 1 run in whose last tenth of the steps no return is finite",
         "in 1 run some episodes have returns that are not finite",
     ):
         assert any(said in note for note in shown.notes)

@@ -41,7 +41,7 @@ class Notes:
     def show(self, iteration):
         pass
 
-    def resumed(self, returns):
+    def resumed(self, scoring):
         pass
 
     def close(self):

@@ -515,7 +515,7 @@ def test_a_run_is_held_before_it_is_read_and_given_back_whatever_happens(copy, m
 def test_a_folder_that_cannot_be_held_is_one_line(copy):
     (copy / ".lock").unlink()
     (copy / ".lock").mkdir()
-    with pytest.raises(sf.UsageError, match=r"run cannot be written: Is a directory$"):
+    with pytest.raises(sf.UsageError, match=r"run/.lock is no regular file, .*: take it off$"):
         sf.resume(copy)
 
 

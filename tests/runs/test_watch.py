@@ -131,7 +131,7 @@ def test_a_run_is_running_interrupted_finished_or_stalled(tmp_path):
     assert run.poll()
     assert run.state == "running"
     assert (run.summary.steps, run.summary.batch, run.summary.refused) == (640, 128, 1)
-    assert run.summary.mean_return == 2.0
+    assert run.summary.scoring.score.value == 4.0
     old = time.time() - 2 * STILL
     os.utime(run.folder / "metrics.jsonl", (old, old))
     run.poll()
@@ -162,9 +162,9 @@ def test_a_dashboard_tells_the_rows_in_any_width(tmp_path):
     text = drawn(of_run(run), 80)
     for told in (
         "trpo on CartPole-v1 · seed 4 · running",
-        "50% of 1,280, 5 s left",
+        f"{'━' * 18}{'─' * 18} 50% of 1,280, 5 s left",
         "128",
-        "2.0 of 5 ep.",
+        "4.0, last tenth: 1 episode",
         "0.004 of 0.01",
         "▁▃▅▆█",
         "20.0, best 30.0",
@@ -182,7 +182,7 @@ def test_what_is_no_finite_number_counts_in_nothing(tmp_path):
     timing = {"total": "nan", "steps_per_s": "inf", "update": 2.0, "act": "nan"}
     summary.add(row(0, episode_returns=[100.0, "nan"], episode_lengths=[5, None], kl_mean="nan"))
     summary.add(row(1, episode_returns=["-inf"], accepted="nan", backtracks=None, timing=timing))
-    assert summary.mean_return == 100.0
+    assert summary.scoring.score.diverged
     assert list(summary.courses["return"]) == [100.0]
     assert list(summary.courses["kl_mean"]) == [0.001]
     assert summary.rate == 128.0
@@ -279,7 +279,8 @@ def test_several_seeds_are_shown_as_their_mean(tmp_path):
     shown.show(merged([iteration(True, 10.0, 0.25), iteration(True, 20.0, 0.75)]))
     shown.show(merged([iteration(False, 10.0, 0.25), iteration(True, 60.0, 0.75)]))
     shown.close()
-    for told in ("seeds 3 to 4", "3 updates: not finite", "35.0, best 35.0", "24.0 of 4", "0.5"):
+    score = "25.0, last tenth: 2 evaluations"
+    for told in ("seeds 3 to 4", "3 updates: not finite", "35.0, best 35.0", score, "0.5"):
         assert told in screen.getvalue()
     line = io.StringIO()
     lines = LineDisplay(Console(file=line, width=200))
@@ -431,7 +432,8 @@ def test_training_shows_the_dashboard_that_watch_shows(tmp_path):
     run = RunWatcher(folder)
     assert run.poll()
     assert run.state == "finished"
-    mean = f"{run.summary.mean_return:.1f} of {len(run.summary.returns)} ep."
+    score = run.summary.scoring.score
+    mean = f"{score.value:.1f}, {score.brief}"
     assert mean in drawn(of_run(run), 80)
     assert "100% of 768" in screen.getvalue()
     assert mean in screen.getvalue()

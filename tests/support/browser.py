@@ -94,9 +94,9 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def screenshot(self, path):
-        """The whole page as a picture."""
-        height = self.ask("document.documentElement.scrollHeight")
+    def screenshot(self, path, height=None):
+        """The whole page, or so much of its top, as a picture."""
+        height = height or self.ask("document.documentElement.scrollHeight")
         width = self.ask("window.innerWidth")
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)

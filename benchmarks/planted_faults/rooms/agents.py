@@ -154,6 +154,14 @@ FAULTS = (
         ("test_video.py",),
     ),
     Fault(
+        "window-shared-by-all-copies",
+        "agents/agent.py",
+        "with self.opened(lambda: shown, 1) as where:",
+        "with self.opened(lambda: shown, episodes) as where:",
+        "Several episodes are played in the one environment of the window at once.",
+        ("test_window.py",),
+    ),
+    Fault(
         "predict-forgets-the-offset",
         "agents/agent.py",
         "encode(self.observation_space, observation, offset=offset_of(self.normalizer))",

@@ -177,4 +177,20 @@ FAULTS = (
         "The return of an episode on the device ends at 2²⁴ times its rewards.",
         ("test_classic.py",),
     ),
+    Fault(
+        "working-folder-for-everybody",
+        "envs/module_finder.py",
+        "not (fullname in self.named or self._asked_from_within())",
+        "False",
+        "After MODULE:NAME, whatever is imported is looked for in the working folder first.",
+        ("test_host_program.py",),
+    ),
+    Fault(
+        "neighbors-not-found-in-workers",
+        "envs/module_finder.py",
+        "[ModuleFinder(*one) for one in known]",
+        "[]",
+        "An environment of one's own cannot be made in worker processes.",
+        ("test_host_program.py",),
+    ),
 )

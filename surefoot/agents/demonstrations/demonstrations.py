@@ -16,6 +16,7 @@ from surefoot.envs.spaces.observations import (
     check_observation_space,
     observation_size,
 )
+from surefoot.envs.spaces.space_text import space_text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +41,11 @@ class Demonstrations:
     action_space: spaces.Space
     environment: str | None = None
     """Gymnasium id, if known."""
+
+    def __repr__(self) -> str:
+        where = "" if self.environment is None else f" of {self.environment!r}"
+        kinds = f"{space_text(self.observation_space)} → {space_text(self.action_space)}"
+        return f"<Demonstrations: {len(self.obs):,} transitions{where}, {kinds}>"
 
     def __post_init__(self) -> None:
         check_observation_space(self.observation_space)

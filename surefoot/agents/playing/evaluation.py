@@ -29,6 +29,19 @@ class Evaluation(NamedTuple):
     cut: int = 0
     """Episodes that had not ended after as many steps as they might have."""
 
+    def __str__(self) -> str:
+        if not len(self.returns):
+            return "0 episodes"
+        count = len(self.returns)
+        return (
+            f"{count:,} episode{'s'[: count != 1]}: return {self.mean:.1f} ± {self.std:.1f} "
+            f"(standard deviation over episodes), {self.returns.min():.1f} to "
+            f"{self.returns.max():.1f}; length {self.lengths.mean():.1f}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Evaluation: {self}>"
+
     @property
     def mean(self) -> float:
         """Mean return."""

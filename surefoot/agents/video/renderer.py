@@ -29,7 +29,7 @@ class Renderer:
     where it draws none."""
 
     def __init__(self, source: EnvSource | DeviceEnv) -> None:
-        self._env = env = _make(source)
+        self._env = env = make_drawing(source)
         self.name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         try:
             if env.render_mode != _MODE:
@@ -88,30 +88,35 @@ class Renderer:
             ) from error
 
 
-def _make(source: EnvSource | DeviceEnv) -> gymnasium.Env:
+def make_drawing(
+    source: EnvSource | DeviceEnv, *, mode: str = _MODE, purpose: str = "a video"
+) -> gymnasium.Env:
+    """The environment with that render mode; a callable makes what it makes. Raises `UsageError`
+    where there is none."""
     if isinstance(source, DeviceEnv):
         if source not in DEVICE_ENVS.values():
             raise UsageError(
-                f"the device environment {source.name} draws no frames; accepted for a video are "
+                f"the device environment {source.name} draws no frames; accepted for {purpose} are "
                 f"{', '.join(DEVICE_ENVS)}, which Gymnasium's draw, or pass env="
             )
         source = source.name
     if isinstance(source, VectorEnv):
         raise UsageError(
-            "a video of a vector environment cannot be made: pass env=, a Gymnasium id or a "
-            f"callable that makes an environment with render_mode={_MODE!r}"
+            f"{purpose} of a vector environment cannot be made: pass env=, a Gymnasium id or a "
+            f"callable that makes an environment with render_mode={mode!r}"
         )
     if not isinstance(source, str):
         return source()
     spec = gymnasium.spec(check_env_id(source))
     modes = _modes(spec)
-    if modes is not None and _MODE not in modes:
+    # Gymnasium shows frames in a window, too.
+    if modes is not None and mode not in modes and _MODE not in modes:
         raise UsageError(
             f"environment {called(source)} draws no frames: its render modes are {list(modes)}, "
-            f"and a video needs {_MODE!r}"
+            f"and {purpose} needs {mode!r}"
         )
     try:
-        return make_registered(spec, render_mode=_MODE)
+        return make_registered(spec, render_mode=mode)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
             f"environment {called(source)} needs a package that is not installed: "

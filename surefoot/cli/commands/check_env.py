@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import tyro
 
 from surefoot.cli.arguments import parse
+from surefoot.cli.commands.messages import say
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
     defects = check_env(find_factory(options.env))
     for defect in defects:
-        print(f"{options.env}: {defect.message}")
+        say(f"{options.env}: {defect.message}")
     if not defects:
-        print(f"{options.env}: no defect found in {STEPS} steps")
+        say(f"{options.env}: no defect found in {STEPS} steps")
     return 1 if defects else 0

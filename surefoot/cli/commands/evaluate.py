@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.episode_options import Play
+from surefoot.cli.commands.messages import say
 from surefoot.common.fields import at_least
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Evaluate(Play):
     """A new .mp4 file that shows the first of them."""
     video_episodes: int = at_least(1, 1)
     """Episodes that the video shows, one after another."""
+    render: bool = False
+    """Show the episodes in a window, one after another."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,20 +45,16 @@ def main(arguments: Sequence[str]) -> int:
             max_episode_steps=options.max_episode_steps,
             video=options.video,
             video_episodes=options.video_episodes,
+            render=options.render,
         )
     except UnfilmedError as error:
         _tell(error.evaluation)
         raise
     _tell(result)
     if options.video is not None:
-        print(f"video: {options.video}")
+        say(f"video: {options.video}")
     return 0
 
 
 def _tell(result: Evaluation) -> None:
-    print(
-        f"{len(result.returns)} episodes: return {result.mean:.1f} ± {result.std:.1f} "
-        f"(standard deviation over episodes), {result.returns.min():.1f} to "
-        f"{result.returns.max():.1f}; length {result.lengths.mean():.1f}",
-        flush=True,  # Before what is said of the video.
-    )
+    say(str(result))  # Before what is said of the video.

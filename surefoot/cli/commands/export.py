@@ -10,7 +10,8 @@ from typing import Literal
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import print_line
+from surefoot.cli.commands.messages import make_console, print_line
+from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, validate
 from surefoot.common.settings import MAX_EPISODE_STEPS
 
@@ -42,8 +43,6 @@ class Export:
 def main(arguments: Sequence[str]) -> int:
     """Export a policy, and return the exit code."""
     options = parse(Export, arguments, prog="surefoot export", positionals=["run"])
-    from rich.console import Console
-
     from surefoot.agents.export.formats.ports import inputs, output
     from surefoot.agents.export.write import check_export
     from surefoot.envs.lookup import find_env
@@ -51,8 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     from surefoot.runs.train import load
 
     agent = load(options.run)
-    default = options.run / options.format / f"policy.{options.format}"
-    out = options.out or default
+    out = options.out or _default(options.run, options.format)
     check_export(out, options.format, options.episodes)
     written = export(
         agent,
@@ -65,11 +63,19 @@ def main(arguments: Sequence[str]) -> int:
         max_episode_steps=options.max_episode_steps,
     )
     taken = ", ".join(map(str, inputs(agent.observation_space)))
-    console = Console()
+    console = make_console()
     print_line(console, f"policy: {written.policy}   ({taken} → {output(agent.action_space)})")
     played = f"{written.evaluated} episodes" if written.evaluated else "no episode"
     print_line(console, f"card: {written.card}   ({played} played for it)")
     return 0
+
+
+def _default(run: Path, kind: str) -> Path:
+    """Where the policy goes if nothing is said: in the run's folder, and never elsewhere."""
+    folder = run / kind
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link: pass --out and a new file")
+    return folder / f"policy.{kind}"
 
 
 def _run_of(agent: Path) -> Path:

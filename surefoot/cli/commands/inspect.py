@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         env=options.env and named_environment(options.run, options.env),
         display=lambda steps: make_display(console, steps),
     )
-    print_line(console, str(inspection))
+    for line in str(inspection).split("\n"):
+        print_line(console, line)
     if options.out is not None:
         inspection.save(options.out)
         print_line(console, f"written: {options.out}")

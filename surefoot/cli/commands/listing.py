@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 
 from surefoot.cli.arguments import parse
+from surefoot.cli.commands.messages import say
 from surefoot.methods.recipes import RECIPES
 
 
@@ -16,14 +17,16 @@ from surefoot.methods.recipes import RECIPES
 class List:
     """Show what there is."""
 
-    what: tyro.conf.Positional[Literal["algorithms", "envs"]]
-    """algorithms: the recipes and the parts they combine; envs: what can be trained on."""
+    what: tyro.conf.Positional[Literal["algorithms", "envs", "everything"]]
+    """algorithms: the recipes and the parts they combine; envs: what can be trained on; everything,
+    as where nothing is named: both."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print a list, and return the exit code."""
-    options = parse(List, arguments, prog="surefoot list", positionals=["what"])
-    if options.what == "algorithms":
+    named = arguments or ["everything"]
+    options = parse(List, named, prog="surefoot list", positionals=["what"])
+    if options.what != "envs":
         from rich.console import Console
         from rich.table import Column, Table
 
@@ -34,10 +37,12 @@ def main(arguments: Sequence[str]) -> int:
         # Cells wrap on a narrow terminal; a pipe gets whole lines.
         console = Console()
         (console if console.is_terminal else Console(width=200)).print(table)
-    else:
+    if options.what == "everything":
+        print()
+    if options.what != "algorithms":
         from surefoot.envs.device.classic import DEVICE_ENVS
         from surefoot.envs.make import list_env_ids
 
         for env_id in list_env_ids():
-            print(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
+            say(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")
     return 0

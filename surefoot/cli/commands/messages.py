@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from surefoot.cli.typed_command import runnable
+from surefoot.common.printable import one_line, printable
 from surefoot.methods.recipes.base import Offline
 
 
 def make_console() -> Any:
-    """What lines are printed on."""
+    """A console that prints text as it is, without what a terminal would obey."""
     from rich.console import Console
 
-    return Console()
+    class Terminal(Console):
+        def render_str(self, text: str, **options: Any) -> Any:
+            # Names are no markup, and `:dog:` is no picture.
+            options |= {"markup": False, "emoji": False}
+            return super().render_str(printable(text), **options)
+
+    return Terminal()
 
 
 def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
     """Say what came of a run, or of several."""
-    from surefoot.runs.display.summary import WINDOW
-
     several = len(results) > 1
-    recent = [result.returns[-WINDOW:] for result in results]
-    if all(recent):
-        means = [sum(part) / len(part) for part in recent]
+    scores = [result.score for result in results]
+    if all(score.ended for score in scores):
+        means = [score.value for score in scores]
         each = f", from {min(means):.1f} to {max(means):.1f} over the seeds" if several else ""
-        text = f"mean return of the last {len(recent[0])} episodes"
-        print_line(console, f"{text}: {sum(means) / len(means):.1f}{each}")
+        of = f"mean of the scores of {len(scores)} seeds" if several else scores[0].words
+        print_line(console, f"return {sum(means) / len(means):.1f}{each} ({of})")
     elif isinstance(run.recipe, Offline):
         print_line(console, f"learned from {run.rows:,} recorded transitions")
     else:
@@ -38,7 +45,7 @@ def print_results(console: Any, run: Any, results: Sequence[Any]) -> None:
 
 def env_option(env: str | None) -> str:
     """What a command about a run has to be told once more: an environment that is no id."""
-    return f" --env {env}" if env is not None and ":" in env else ""
+    return f" --env {word(env)}" if env is not None and ":" in env else ""
 
 
 def print_interrupted(
@@ -48,11 +55,22 @@ def print_interrupted(
     print_line(
         console,
         f"interrupted after {results[0].steps:,} steps: "
-        f"'surefoot resume {folder}{env_option(env)}' goes on",
+        f"'surefoot resume {word(folder)}{env_option(env)}' goes on",
     )
     return int(signals.exit_code)
 
 
+def word(path: str | Path) -> str:
+    """A path or a name as one word of a command, which is no option whatever it begins with."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
 def print_line(console: Any, text: str) -> None:
-    """Print a line as it is."""
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    """Print a line as it is, its commands as they can be typed here."""
+    console.print(one_line(runnable(text)), soft_wrap=True, highlight=False, markup=False)
+
+
+def say(text: str) -> None:
+    """Print a line as it is: what was asked for is this line."""
+    print(one_line(text), flush=True)

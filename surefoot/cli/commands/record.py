@@ -8,6 +8,7 @@ from pathlib import Path
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.episode_options import Play
+from surefoot.cli.commands.messages import say
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         max_episode_steps=options.max_episode_steps,
     )
     demonstrations.save(recorded, out)
-    print(
+    say(
         f"{options.episodes} episodes, {len(recorded):,} transitions, "
         f"mean return {recorded.returns.mean():.1f}: {out}"
     )

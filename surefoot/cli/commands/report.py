@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import tyro
 
 from surefoot.cli.arguments import parse
-from surefoot.cli.commands.messages import print_line
+from surefoot.cli.commands.messages import make_console, print_line, word
+from surefoot.cli.typed_command import runnable
 from surefoot.common.errors import UsageError
+from surefoot.common.printable import one_line
 
 #: What a page is called in a run's folder.
 PAGE = "report.html"
@@ -36,14 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     """Write a report, and return the exit code."""
     spelled = ["--out" if word == "-o" else word for word in arguments]
     options = parse(Report, spelled, prog="surefoot report", positionals=["runs"])
-    from rich.console import Console
+    from surefoot.reporting.entry import report
 
-    from surefoot.reporting import write
-    from surefoot.reporting.data.run_paths import is_folder
-
-    runs = options.runs
-    out = options.out or (runs[0] / PAGE if len(runs) == 1 and is_folder(runs[0]) else Path(PAGE))
-    print_line(Console(), f"written: {write(runs, out)}")
+    print_line(make_console(), f"written: {report(options.runs, out=options.out)}")
     return 0
 
 
@@ -67,8 +64,6 @@ def report_at_end(console: Any, folder: Path) -> None:
         print_line(console, f"no report: {error}")
     except Exception:
         traceback.print_exc()
-        print(
-            f"surefoot: the run is complete, but its report failed: 'surefoot report {folder}' "
-            "tries again",
-            file=sys.stderr,
-        )
+        failed = "the run is complete, but its report failed"
+        again = f"surefoot: {failed}: 'surefoot report {word(folder)}' tries again"
+        print(one_line(runnable(again)), file=sys.stderr)

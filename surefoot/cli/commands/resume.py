@@ -15,6 +15,7 @@ from surefoot.cli.commands.messages import (
     print_interrupted,
     print_line,
     print_results,
+    word,
 )
 from surefoot.cli.commands.report import report_at_end, wanted
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return print_interrupted(console, options.run, options.env, results, signals)
     print_line(
-        console, f"run: {options.run}   (surefoot evaluate {folder}{env_option(options.env)})"
+        console, f"run: {options.run}   (surefoot evaluate {word(folder)}{env_option(options.env)})"
     )
     if options.report and wanted(options.run, folder):
         report_at_end(console, options.run)

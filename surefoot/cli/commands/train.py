@@ -16,6 +16,7 @@ from surefoot.cli.commands.messages import (
     print_interrupted,
     print_line,
     print_results,
+    word,
 )
 from surefoot.cli.commands.report import report_at_end
 from surefoot.common.errors import UsageError
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         },
     )
     options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
-    return _run_training(name, options)
+    return _run_training(name, options, ["surefoot", "train", *arguments])
 
 
 def _option(kind: Any, explained: str) -> Any:
@@ -76,7 +77,7 @@ def _option(kind: Any, explained: str) -> Any:
     return Annotated[kind, tyro.conf.arg(help=explained, metavar=metavar)]
 
 
-def _run_training(name: str, options: Any) -> int:
+def _run_training(name: str, options: Any, command: Sequence[str]) -> int:
     from surefoot.common import jax_setup
     from surefoot.envs.lookup import find_env
     from surefoot.runs.display.progress import Display, make_display
@@ -114,14 +115,13 @@ def _run_training(name: str, options: Any) -> int:
     else:
         shown = make_display(console, total)
     with Signals() as signals:
-        results = execute(runs, folders, shown, stopping=signals.asked)
+        results = execute(runs, folders, shown, stopping=signals.asked, command=command)
     print_results(console, run, results)
     what = f"{len(runs)} runs" if several else "run"
     if signals.received is not None and results[0].steps + run.rows <= run.budget:
         return print_interrupted(console, folder, options.env, results, signals)
-    print_line(
-        console, f"{what}: {folder}   (surefoot evaluate {folders[0]}{env_option(options.env)})"
-    )
+    one = word(folders[0] or folder)
+    print_line(console, f"{what}: {folder}   (surefoot evaluate {one}{env_option(options.env)})")
     if options.report:
         report_at_end(console, folder)
     return 0

@@ -11,8 +11,10 @@ from typing import Any
 import tyro
 
 from surefoot.cli.arguments import parse
+from surefoot.cli.commands.messages import make_console
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import positive, validate
+from surefoot.common.printable import one_line
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,10 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{options.run} can be no folder: {error.strerror}") from None
     if not found:
         raise UsageError(f"{options.run} is no folder: pass a run's, or one that holds runs")
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console()
+    console = make_console()
     view = _View(options.run)
     if options.once or not console.is_terminal:
         console.print(view.render(console.width))
@@ -80,10 +81,10 @@ class _View:
         if self._alone is not None:
             if self._alone.poll():
                 return dashboard.of_run(self._alone)
-            return Text(dashboard.printable(f"{self._folder} is gone"))
+            return Text(one_line(f"{self._folder} is gone"))
         runs = {path: self._runs.get(path) or RunWatcher(path) for path in find(self._folder)}
         self._runs = {path: run for path, run in runs.items() if run.poll()}
         shown = [run for run in self._runs.values() if run.config]
         if not shown:
-            return Text(dashboard.printable(f"no runs in {self._folder} yet"))
+            return Text(one_line(f"no runs in {self._folder} yet"))
         return dashboard.table(shown, self._folder, width=width)

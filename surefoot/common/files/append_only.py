@@ -10,10 +10,13 @@ import os
 from io import FileIO
 from pathlib import Path
 
+from surefoot.common.files.regular_file import open_to_write
+
 
 class AppendOnlyFile:
     """A file of bytes that are appended in whole entries. It is opened with the first of them, so
-    that one that cannot be made fails like one that cannot be written."""
+    that one that cannot be made fails like one that cannot be written. Nothing is written through a
+    link."""
 
     def __init__(self, path: Path, *, keep: int | None = None) -> None:
         """A new file, which replaces an older one, or with `keep` one that is there, cut back to
@@ -29,7 +32,7 @@ class AppendOnlyFile:
         """Open the file now."""
         if self._file is None:
             # Unbuffered: what a full disk does not take must not be tried again behind our back.
-            self._file = self.path.open("wb" if self._new else "r+b", buffering=0)
+            self._file = open_to_write(self.path, new=self._new)
             self._file.truncate(self.length)
             self._new = False
 

@@ -22,6 +22,7 @@ import safetensors.numpy
 from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import sync
 from surefoot.common.files.json_reading import document
+from surefoot.common.files.regular_file import open_to_read
 
 _ARRAYS = "arrays.safetensors"
 _MANIFEST = "manifest.json"
@@ -73,6 +74,11 @@ def seal(manifest: dict[str, Any], data: bytes) -> dict[str, Any]:
     return {**content, "sha256": digests}
 
 
+def is_one(folder: Path) -> bool:
+    """Whether arrays were saved there."""
+    return (folder / _MANIFEST).is_file()
+
+
 def load(
     folder: Path, *, what: str = "saved agent"
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -84,10 +90,11 @@ def load(
             "'surefoot train' or agent.save wrote"
         )
     try:
-        if (folder / _ARRAYS).stat().st_size > _LARGEST_ARRAYS:
-            raise ValueError(f"its {_ARRAYS} is too large for one")
         manifest = document(path)
-        data = (folder / _ARRAYS).read_bytes()
+        with open_to_read(folder / _ARRAYS) as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST_ARRAYS:
+                raise ValueError(f"its {_ARRAYS} is too large for one")
+            data = file.read(_LARGEST_ARRAYS)
         if seal(manifest, data)["sha256"] != manifest["sha256"]:
             raise ValueError("its files do not match the SHA-256 in the manifest")
         return safetensors.numpy.load(data), manifest

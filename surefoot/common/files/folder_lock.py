@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from surefoot.common.errors import UsageError
+from surefoot.common.files.regular_file import check_file, descriptor
 
 if sys.platform != "win32":
     import fcntl
@@ -26,6 +27,8 @@ def acquire_lock(folder: Path) -> BaseFileLock:
     or it cannot be taken."""
     lock = FileLock(folder / _NAME)
     try:
+        # The lock itself follows no link, and neither knows a second name nor a pipe.
+        check_file(folder / _NAME)
         lock.acquire(timeout=_PATIENCE, poll_interval=0.01)
     except Timeout:
         raise UsageError(f"{folder} is being written by another process; wait for it") from None
@@ -39,7 +42,7 @@ def is_held(folder: Path) -> bool | None:
     if sys.platform == "win32":
         return None
     try:
-        file = os.open(folder / _NAME, os.O_RDONLY)
+        file = descriptor(folder / _NAME)
     except OSError:
         return None
     try:

@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from surefoot.common.files.regular_file import open_to_read
+
 #: What no configuration and no manifest is larger than, in bytes.
 _LARGEST = 2**24
 # Numbers that JSON has no other way to write.
@@ -27,9 +29,11 @@ def row(line: bytes) -> dict[str, Any] | None:
 def document(path: Path) -> dict[str, Any]:
     """The JSON object of a file. Raises `OSError` where the file cannot be read, and `ValueError`
     where it holds none, or is larger than 16 MiB."""
-    if path.stat().st_size > _LARGEST:
+    with open_to_read(path) as file:
+        text = file.read(_LARGEST + 1)
+    if len(text) > _LARGEST:
         raise ValueError(f"{path.name} is larger than {_LARGEST:,} bytes")
-    found = row(path.read_bytes())
+    found = row(text)
     if found is None:
         raise ValueError(f"{path.name} holds no JSON object")
     return found

@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
+from surefoot.common.part import Part
 from surefoot.core.data.types import Info, Params
 from surefoot.core.local_model import LocalModel
 
 
-class Geometry(eqx.Module):
+class Geometry(Part):
     """Turns an objective's gradient into an ascent direction."""
 
     @abc.abstractmethod

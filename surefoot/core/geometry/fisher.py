@@ -18,6 +18,7 @@ import lineax as lx
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from surefoot.common.part import composition
 from surefoot.core.data.types import Params, Scalar
 from surefoot.core.geometry.base import Geometry
 from surefoot.core.local_model import LocalModel, dot
@@ -74,6 +75,9 @@ class CG(lx.AbstractLinearSolver):
 
     def assume_full_rank(self) -> bool:
         return True
+
+    def __repr__(self) -> str:
+        return composition(self)
 
 
 class SolveInfo(NamedTuple):

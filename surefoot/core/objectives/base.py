@@ -15,11 +15,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from surefoot.common.part import Part
 from surefoot.core.data.types import Batch
 from surefoot.core.distributions import Distribution
 
 
-class Objective(eqx.Module):
+class Objective(Part):
     """One value a row, to be maximized."""
 
     @abc.abstractmethod

@@ -5,16 +5,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
+from surefoot.common.part import Part
 from surefoot.core.data.types import Info, Params
 from surefoot.core.local_model import LocalModel
 
 Schedule = Callable[[Float[Array, ""]], Float[Array, ""]]
 
 
-class StepSize(eqx.Module):
+class StepSize(Part):
     """Moves along a direction."""
 
     @abc.abstractmethod

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.common.part import Part
 from surefoot.core.data.types import Batch, Info, Params
 from surefoot.core.local_model import LocalModel, dot, weighted_mean
 from surefoot.core.objectives import Objective
@@ -45,7 +46,7 @@ class UpdateInfo(NamedTuple):
     """The step's own reports; for several minibatch steps, their average."""
 
 
-class Update(eqx.Module):
+class Update(Part):
     """Improves parameters on a batch. Wrappers hold or make another `Update`."""
 
     @abc.abstractmethod

@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.stepper import Resimulated, Stepped
+from surefoot.envs.module_finder import pickled
 from surefoot.envs.workers.process import Deadline
 from surefoot.envs.workers.supervised import Restarts, Supervised
 from surefoot.envs.workers.worker import EnvMaker
@@ -117,7 +117,7 @@ class Workers:
 
 def _pickled(make: EnvMaker) -> bytes:
     try:
-        program: bytes = cloudpickle.dumps(make)
+        return pickled(make)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UsageError(
@@ -125,4 +125,3 @@ def _pickled(make: EnvMaker) -> bytes:
             "'async' is a callable that can be pickled: make what cannot be inside of it, or pass "
             "'sync'"
         ) from error
-    return program

@@ -20,6 +20,7 @@ import gymnasium
 from gymnasium import spaces
 
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
+from surefoot.envs.module_finder import unpickled
 from surefoot.envs.workers.channel import Channel
 
 #: Makes the environment, in the process where it will live.
@@ -56,14 +57,14 @@ class WorkerError(NamedTuple):
 
 
 def work(connected: socket.socket, program: bytes) -> None:
-    """Serve until the other end is closed. `program` is an `EnvMaker`, pickled by cloudpickle."""
+    """Serve until the other end is closed. `program` is an `EnvMaker`, `pickled`."""
     # Both may be sent to the whole group of processes: whoever started this one handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = Channel(connected)
     env: gymnasium.Env | None = None
     try:
-        env = EpisodeHistoryWrapper(cloudpickle.loads(program)())
+        env = EpisodeHistoryWrapper(unpickled(program)())
         # A space's class may be one that only the worker can import by name.
         answer = cloudpickle.dumps(EnvInfo.of(env))
     except Exception as error:

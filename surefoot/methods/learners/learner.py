@@ -10,11 +10,11 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.common.part import Part
 from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
 from surefoot.core.data.types import Batch, Behavior
@@ -39,7 +39,7 @@ class TrainState(NamedTuple):
     """Environment steps of the whole run: what schedules are measured against."""
 
 
-class Learner(eqx.Module):
+class Learner(Part):
     """One turn of learning on what was collected."""
 
     offline: ClassVar[bool] = False

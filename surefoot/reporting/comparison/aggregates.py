@@ -13,7 +13,6 @@ from surefoot.reporting.comparison.grouping import Group
 from surefoot.reporting.drawing.figures import PLAIN, Axis, Figure, Series
 from surefoot.reporting.drawing.formatting import MOST_LISTED, format_interval, format_list, number
 from surefoot.reporting.drawing.tables import Table
-from surefoot.runs.display.summary import WINDOW
 
 _PAIR_RESAMPLES = 2000
 #: Methods of which every pair is compared; of more, each against the best.
@@ -22,7 +21,7 @@ _TAUS = 101
 
 
 def summary(groups: Sequence[Group], floors: dict[str, float]) -> Table:
-    """Final scores of each method on each task."""
+    """Scores of each method on each task."""
     rows = []
     for one in groups:
         scores = final_scores(one, floors)
@@ -48,8 +47,8 @@ def summary(groups: Sequence[Group], floors: dict[str, float]) -> Table:
         )
     header = ("method", "task", "runs", "steps", "IQM", "95 % interval", "mean ± std")
     return Table(
-        f"Mean return of each run's last {WINDOW} episodes: interquartile mean over the runs with "
-        "its 95 % bootstrap interval, and mean with standard deviation",
+        "Score of each run, its mean return in the last tenth of its steps: interquartile mean "
+        "over the runs with its 95 % bootstrap interval, and mean with standard deviation",
         (*header, "lowest", "highest"),
         rows,
         copied=True,
@@ -57,7 +56,7 @@ def summary(groups: Sequence[Group], floors: dict[str, float]) -> Table:
 
 
 def over_tasks(scores: Scores, tasks: Sequence[str]) -> Table:
-    """Final scores of each method over all tasks."""
+    """Scores of each method over all tasks."""
     rows = []
     for method, strata in scores.of.items():
         every = np.concatenate(strata)
@@ -91,7 +90,7 @@ def profile(scores: Scores, tasks: Sequence[str], styles: dict[str, int]) -> Fig
     return Figure(
         "profile",
         "Performance profiles",
-        f"Share of the runs with a final score above τ, on {', '.join(tasks)}, with pointwise 95 % "
+        f"Share of the runs with a score above τ, on {', '.join(tasks)}, with pointwise 95 % "
         "bands. A curve above another everywhere is the better method; where they cross, it "
         "depends on what is asked for.",
         f"{len(scores.of)} methods, {len(every)} runs.",
@@ -134,7 +133,7 @@ def improvement(scores: Scores, tasks: Sequence[str]) -> tuple[Figure, Table]:
         f"{', '.join(tasks)}, ties counted half, with 95 % intervals{against}. One half is no "
         "difference; an interval that holds it has not shown one.",
         format_list([f"{label}: {value:.2f}" for label, value in zip(labels, middle, strict=True)]),
-        Axis("probability of improvement P(X > Y) (–)", low=-0.02, high=1.02),
+        Axis("P(X > Y) (–)", low=-0.02, high=1.02),
         Axis("", labels=labels[::-1]),
         (
             Series(

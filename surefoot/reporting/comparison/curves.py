@@ -10,11 +10,11 @@ from surefoot.common import statistics
 from surefoot.reporting.comparison.group_scores import final_scores
 from surefoot.reporting.comparison.grouping import Group
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.data.scores import running_mean
+from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing.figures import Axis, Figure, Series
 from surefoot.reporting.drawing.formatting import format_list, number
 from surefoot.reporting.drawing.series import STEPS
-from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.score import POINTS
 
 #: Points of a curve over seeds.
 _GRID = 100
@@ -46,14 +46,16 @@ TRACES = {
 
 
 def _grid(log: Log, ends: np.ndarray, floor: float) -> np.ndarray:
-    """Mean return of the last episodes at each of the steps, `floor` where it is not finite; NaN
-    before the first."""
-    if not len(log.returns):
+    """Mean return just before each of the steps, `floor` where none was finite yet; NaN before the
+    first."""
+    steps, returns = log.episode_steps, log.returns
+    if log.evaluations is not None:
+        steps, returns = log.evaluations.steps, log.evaluations.mean
+    if not len(returns):
         return np.full(len(ends), np.nan)
-    at = np.searchsorted(log.episode_steps, ends, side="right") - 1
-    values = running_mean(log.returns, WINDOW)[np.maximum(at, 0)]
+    values = trailing_mean(steps, returns, ends, log.total / POINTS)
     values = np.where(np.isfinite(values), values, floor)
-    return np.where((at >= 0) & (ends <= log.total + 0.5), values, np.nan)
+    return np.where((ends >= steps[0]) & (ends <= log.total + 0.5), values, np.nan)
 
 
 def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,10 +103,10 @@ def curves(
     return Figure(
         f"curves-{place}",
         f"Return on {task}",
-        f"Interquartile mean over the runs, whose number stands in brackets, of each one's mean of "
-        f"the last {WINDOW} episodes, and its pointwise 95 % stratified-bootstrap interval. With "
-        "few runs such an interval is too narrow.",
-        f"Interquartile means at the end: {format_list(said)}",
+        "Interquartile mean over the runs, whose number stands in brackets, of each one's mean "
+        "return in a fiftieth of its steps, and its pointwise 95 % stratified-bootstrap interval. "
+        "With few runs such an interval is too narrow.",
+        f"Scores, over the last tenth of the steps: {format_list(said)}",
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from surefoot.reporting.comparison.grouping import Group
-from surefoot.reporting.data.scores import diverged, final_score
 
 
 def lowest(groups: Sequence[Group]) -> dict[str, float]:
@@ -16,19 +15,19 @@ def lowest(groups: Sequence[Group]) -> dict[str, float]:
     floors: dict[str, float] = {}
     for one in groups:
         for log in one.runs:
-            score = final_score(log)
-            if np.isfinite(score):
-                floors[one.task] = min(score, floors.get(one.task, score))
+            score = log.score
+            if score.exists:
+                floors[one.task] = min(score.value, floors.get(one.task, score.value))
     return floors
 
 
 def final_scores(one: Group, floors: dict[str, float]) -> np.ndarray:
-    """Final scores of the runs in which an episode ended; of one that diverged it is the lowest
-    of the task, for without it a method that diverges would look good."""
-    scores = np.array(
-        [floors.get(one.task, np.nan) if diverged(log) else final_score(log) for log in one.runs]
-    )
-    return scores[np.isfinite(scores)]
+    """Scores of the runs that have one; of a run that diverged it is the lowest of the task, for
+    without it a method that diverges would look good."""
+    lowest = floors.get(one.task, np.nan)
+    scores = [log.score for log in one.runs]
+    values = np.array([lowest if score.diverged else score.value for score in scores])
+    return values[np.isfinite(values)]
 
 
 class Scores(NamedTuple):
@@ -79,4 +78,4 @@ def normalized(
         low, span = every.min(), np.ptp(every) or 1.0
         for method in methods:
             of[method].append((raw[task][method] - low) / span)
-    return Scores(of, "score, 0 the lowest and 1 the highest run of the task (–)")
+    return Scores(of, "score scaled per task (–)")

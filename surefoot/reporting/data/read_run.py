@@ -9,6 +9,7 @@ import numpy as np
 
 from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import number
+from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.reporting.data.columns import columns
 from surefoot.reporting.data.run_log import Evaluations, Log
 from surefoot.reporting.data.scan_rows import Scan, parse
@@ -60,8 +61,8 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
 
 def _lines(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
-            yield from file
+        with open_to_read(path) as file:
+            yield from lines(file)
     except FileNotFoundError:
         return
     except OSError as error:

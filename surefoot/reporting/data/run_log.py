@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from surefoot.runs.score import NOTHING, Returns, Score, learning_curve, score
+
 #: Diagnostics that are read of every row.
 TRACED = ("kl_mean", "entropy", "explained_variance")
 
@@ -53,6 +55,33 @@ class Log(NamedTuple):
     run was made longer."""
     critic_refused: np.ndarray
     """Steps at which the critic's fit was refused, its update's refusals among them."""
+
+    @property
+    def ended(self) -> Returns:
+        """The episodes, each at the steps of the row that has it."""
+        if not len(self.steps):
+            return NOTHING
+        row = np.searchsorted(self.steps, self.episode_steps).clip(max=len(self.steps) - 1)
+        return Returns.of(self.steps[row], self.returns)
+
+    @property
+    def evaluated(self) -> Returns:
+        """The evaluations, by their means."""
+        at = self.evaluations
+        return NOTHING if at is None else Returns.of(at.steps, at.mean)
+
+    @property
+    def score(self) -> Score:
+        """How good the run was."""
+        return score(self.total, self.ended, self.evaluated)
+
+    @property
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its learning curve, (steps, mean return) of each part of it: of the evaluations if there
+        are any, of the episodes otherwise."""
+        return learning_curve(
+            self.total, self.ended if self.evaluations is None else self.evaluated
+        )
 
     @property
     def total(self) -> int:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+
+from surefoot.reporting.drawing.formatting import number
 
 Kind = Literal["line", "stairs", "points", "crosses", "area", "interval", "bars", "rule"]
 
 #: A style that is the text's color, for references.
 PLAIN = -1
+
+
+class Finding(NamedTuple):
+    """Whether something of a run is as it should be."""
+
+    ok: bool
+    text: str
+    """What was found."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Axis:
     """Where it ends, if not where the data does."""
     labels: tuple[str, ...] = ()
     """Words at 0, 1, … instead of numbers."""
+    whole: bool = False
+    """Whether it counts, and has no ticks between whole numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +80,27 @@ class Figure:
     """Whether it takes the page's whole width."""
     rows: int = 0
     """Lines of words along y, which the height makes room for."""
+    findings: tuple[Finding, ...] = ()
+    """Whether what `says` calls bad is the case, by the same numbers."""
+
+    @property
+    def cut_off(self) -> str:
+        """A sentence for each end of the y axis that values lie beyond; empty where none do."""
+        parts = [one.y for one in self.series if one.kind != "rule"]
+        values = np.concatenate([np.zeros(0), *parts])
+        values = values[np.isfinite(values)]
+        said = []
+        if self.y.low is not None and np.any(values < self.y.low):
+            said.append(
+                f"The axis begins at {number(self.y.low)}; values go down to "
+                f"{number(float(values.min()))}."
+            )
+        if self.y.high is not None and np.any(values > self.y.high):
+            said.append(
+                f"The axis ends at {number(self.y.high)}; values go up to "
+                f"{number(float(values.max()))}."
+            )
+        return " ".join(said)
 
 
 def thin(count: int, most: int) -> np.ndarray:

@@ -153,6 +153,8 @@ def _dress(axes: Axes, figure: Figure) -> None:
             axes.yaxis.set_major_locator(ticker.LogLocator(subs=steps))
             axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:.1g}"))
             axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+        if axis.whole:
+            axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         if axis.low is not None or axis.high is not None:
             limits(axis.low, axis.high)
     if figure.y.labels:

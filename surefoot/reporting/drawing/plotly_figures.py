@@ -10,19 +10,21 @@ from __future__ import annotations
 import base64
 import importlib.util
 import zlib
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surefoot.reporting.drawing.figures import PLAIN, Axis, Figure, Series
+from surefoot.reporting.drawing.html_text import escape
 
 COLORS = 7
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star")
 #: More points than this are drawn by WebGL, where there is one.
 _MOST_SVG = 2000
+#: Whole numbers that are all ticks; of more, plotly chooses some.
+_FEW_TICKS = 12
 
 
 def available() -> bool:
@@ -58,9 +60,10 @@ def draw(figure: Figure) -> dict[str, Any]:
 def _axis(axis: Axis, values: list[np.ndarray]) -> dict[str, Any]:
     drawn: dict[str, Any] = {"title": {"text": escape(axis.title)}}
     if axis.log:
-        drawn.update(
-            type="log", exponentformat="power", dtick=_log_ticks(values), minorloglabels="complete"
-        )
+        # With a format of their own all ticks are whole numbers of one size.
+        drawn.update(type="log", tickformat="~g", dtick=_log_ticks(values))
+    if axis.whole:
+        drawn.update(tickformat=",d", **({"dtick": 1} if _span(axis, values) <= _FEW_TICKS else {}))
     if axis.low is not None or axis.high is not None:
         drawn["range"] = [axis.low, axis.high]
     if axis.labels:
@@ -70,6 +73,14 @@ def _axis(axis: Axis, values: list[np.ndarray]) -> dict[str, Any]:
             range=[-0.5, len(axis.labels) - 0.5],
         )
     return drawn
+
+
+def _span(axis: Axis, values: list[np.ndarray]) -> float:
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]
+    ends = [axis.low, axis.high, *((every.min(), every.max()) if len(every) else ())]
+    known = [end for end in ends if end is not None]
+    return float(max(known) - min(known)) if known else 0.0
 
 
 def _log_ticks(values: list[np.ndarray]) -> float | str:

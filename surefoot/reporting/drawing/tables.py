@@ -7,7 +7,8 @@ import dataclasses
 import io
 import re
 from collections.abc import Sequence
-from html import escape
+
+from surefoot.reporting.drawing.html_text import escape
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.data.scores import best_mean, final_score, running_mean
-from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
+from surefoot.reporting.data.trailing_mean import trailing_mean
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series, thin
 from surefoot.reporting.drawing.formatting import number
 from surefoot.reporting.drawing.series import STEPS, has, last, line
-from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.folder.method_facts import learns_offline
+from surefoot.runs.score import POINTS
 
 #: Dots that an eye, and a telephone, can take.
 MOST_EPISODES = 20_000
 MOST_POINTS = 1000
+#: Parts of a learning curve from which a fall can be told from noise.
+_FEWEST_PARTS = 10
 
 
 def learning(log: Log) -> Figure | None:
     """Returns of the episodes, or what a method without any has in their place."""
     if not len(log.returns) and log.evaluations is None:
         return _likelihood(log)
-    series = []
+    series, score = [], log.score
     many = len(log.returns) > MOST_EPISODES
     if len(log.returns):
         shown = thin(len(log.returns), MOST_EPISODES)
@@ -35,20 +39,19 @@ def learning(log: Log) -> Figure | None:
                 faint=True,
             )
         )
-        mean = running_mean(log.returns, WINDOW)
-        shown = thin(len(mean), MOST_POINTS)
-        label = f"mean of the last {WINDOW}"
-        series.append(Series(label, "line", log.episode_steps[shown], mean[shown], style=0))
+        at = log.episode_steps[thin(len(log.returns), MOST_POINTS)]
+        mean = trailing_mean(log.episode_steps, log.returns, at, log.total / POINTS)
+        series.append(Series("mean of a fiftieth of the steps", "line", at, mean, style=0))
     if log.evaluations is not None:
-        at = log.evaluations
+        told = log.evaluations
         series.append(
             Series(
                 "evaluation, mean ± std",
                 "bars",
-                at.steps,
-                at.mean,
-                at.mean - at.std,
-                at.mean + at.std,
+                told.steps,
+                told.mean,
+                told.mean - told.std,
+                told.mean + told.std,
                 style=1,
             )
         )
@@ -58,15 +61,30 @@ def learning(log: Log) -> Figure | None:
         "Return of the episodes",
         "A dot is an episode that ended"
         + (f" ({MOST_EPISODES:,} of {len(log.returns):,}, evenly)" if many else "")
-        + f", the line the mean of the last {WINDOW}. Those of one iteration are spread over its "
-        "steps. Bad: a mean that falls and stays low, or dots in two separate bands.",
+        + ", the line the mean of those in a fiftieth of the run's steps. Those of one iteration "
+        "are spread over its steps. Bad: a score in the lowest quarter of the curve's range: the "
+        "run fell and stayed low. Watch for dots in two separate bands.",
         f"{len(log.returns):,} episodes over {log.total:,} steps; "
-        f"mean of the last {min(WINDOW, len(log.returns))}: {number(final_score(log))}; "
-        f"best running mean: {number(best_mean(log))}.",
+        f"score {number(score.value)}: {score.words}.",
         STEPS,
         Axis("undiscounted return (reward)"),
         tuple(series),
         wide=True,
+        findings=tuple(_fallen(log)),
+    )
+
+
+def _fallen(log: Log) -> Iterator[Finding]:
+    """Whether the run lost what it had learned."""
+    means = log.curve[1]
+    means = means[np.isfinite(means)]
+    score = log.score
+    if len(means) < _FEWEST_PARTS or not score.exists or np.ptp(means) <= 0:
+        return
+    low, high = float(means.min()), float(means.max())
+    yield Finding(
+        not score.value < low + (high - low) / 4,
+        f"the score is {number(score.value)}, the curve's range {number(low)} to {number(high)}",
     )
 
 
@@ -75,16 +93,20 @@ def _likelihood(log: Log) -> Figure | None:
     if not (learns_offline(log.config) and has(log, "objective_after")):
         return None
     values = log.columns["objective_after"]
+    risen = last(values) - float(values[0])
     return Figure(
         "likelihood",
         "Likelihood of the recorded actions",
         "Mean log-likelihood of the recorded actions under the policy, with its regularizers, "
-        "after each pass. Bad: a curve that falls.",
+        "after each pass. Bad: an end below the beginning.",
         f"From {number(values[0])} to {number(last(values))} nats.",
         Axis("recorded transitions seen"),
         Axis("objective (nats)"),
         (line(log, "objective_after", "after the pass"), *_marks(log)),
         wide=True,
+        findings=(
+            Finding(not risen < 0, f"the log-likelihood changed by {number(risen)} nats in all"),
+        ),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure, Series
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
 from surefoot.reporting.drawing.formatting import number
 from surefoot.reporting.drawing.series import STEPS, has, last, line
 
 #: Components of an action that have a line of their own; more are told by their range.
 _MOST_DIMENSIONS = 8
+#: Times its beginning that σ may grow, or shrink early.
+_GROWN = 20
 
 
 def entropy(log: Log) -> Figure | None:
@@ -22,7 +24,7 @@ def entropy(log: Log) -> Figure | None:
         "entropy",
         "Entropy of the policy",
         "How random its actions are, mean over the batch's states; of continuous actions it may "
-        "be negative. Bad: an early fall: exploration has ended before there was something to "
+        "be negative. Watch for an early fall: exploration has ended before there was something to "
         "find.",
         f"From {number(last(values[:1]))} to {number(last(values))} nats.",
         STEPS,
@@ -49,14 +51,25 @@ def std(log: Log) -> Figure | None:
         label = f"median and range of {len(names)} dimensions"
         series = (Series(label, "interval", x, middle, low, high),)
     end = values[:, -1]
+    grown = float(np.nanmax(end / values[:, 0]))
+    half = values[:, (len(x) - 1) // 2]
+    shrunk = float(np.nanmin(half / values[:, 0]))
     return Figure(
         "std",
         "Standard deviation of each action dimension",
         "σ of the Gaussian policy before actions are mapped to the environment's bounds, mean over "
-        "the batch's states. Bad: one that grows without bound, or falls to zero early.",
+        f"the batch's states. Bad: one that ends above {_GROWN} times its beginning, or is below "
+        f"1/{_GROWN} of it in the middle of the run.",
         f"At the end from {number(end.min())} to {number(end.max())} over {len(names)} "
         + ("dimension." if len(names) == 1 else "dimensions."),
         STEPS,
         Axis("σ (units of the raw action)", log=bool((values > 0).all())),
         series,
+        findings=(
+            Finding(
+                grown <= _GROWN and shrunk * _GROWN >= 1,
+                f"every σ ended at {grown:.2g} times its beginning or less, and was at "
+                f"{shrunk:.2g} times or more in the middle",
+            ),
+        ),
     )

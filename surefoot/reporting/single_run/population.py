@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding
 from surefoot.reporting.drawing.formatting import number
 from surefoot.reporting.drawing.series import STEPS, has, last, line
+from surefoot.reporting.single_run.share_of_bad import share_of_bad
 
 
 def population(log: Log) -> Figure | None:
     """Returns of the members."""
     if not has(log, "population_return", "elite_return"):
         return None
+    above = log.columns["elite_return"] - log.columns["population_return"]
     return Figure(
         "population",
         "Returns of the generation",
-        "Mean return of all members, and of those the search was refitted to. Bad: equal: the "
-        "search has collapsed.",
+        "Mean return of all members, and of those the search was refitted to. Bad: equal in more "
+        "than 5 % of the iterations: the search has collapsed.",
         f"At the end {number(last(log.columns['population_return']))} and "
         f"{number(last(log.columns['elite_return']))}.",
         STEPS,
         Axis("mean return (reward)"),
         (line(log, "elite_return", "elite", 1), line(log, "population_return", "all members")),
+        findings=(
+            share_of_bad(
+                above[np.isfinite(above)] <= 0, "the elite was no better than all members"
+            ),
+        ),
     )
 
 
@@ -30,13 +39,21 @@ def search_std(log: Log) -> Figure | None:
     if not has(log, "search_std"):
         return None
     values = log.columns["search_std"]
+    half = float(values[(len(values) - 1) // 2] / values[0])
     return Figure(
         "search_std",
         "Width of the search",
-        "Root mean square of the search's standard deviation over the parameters. Bad: near zero "
-        "early.",
+        "Root mean square of the search's standard deviation over the parameters. Bad: below a "
+        "hundredth of its beginning in the middle of the run.",
         f"From {number(values[0])} to {number(last(values))}.",
         STEPS,
         Axis("standard deviation (units of a parameter)", log=bool((values > 0).all())),
         (line(log, "search_std", "root mean square"),),
+        findings=(
+            Finding(
+                not half < 0.01,
+                f"in the middle of the run the search was {half:.2g} times as wide as at its "
+                "beginning",
+            ),
+        ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure, Series
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
 from surefoot.reporting.drawing.formatting import quantiles
 from surefoot.reporting.drawing.series import STEPS, has
 
@@ -54,13 +54,25 @@ def time(log: Log) -> Figure | None:
         for i, (words, values) in enumerate(parts.items())
     )
     rate = log.columns.get("timing.steps_per_s", np.full(1, np.nan))
+    whole = sum(parts.values(), np.zeros(len(log.columns["steps"])))
+    quarters = np.array_split(whole, 4)
+    grown = float(np.median(quarters[3]) / np.median(quarters[1])) if len(whole) >= 8 else 1.0
     return Figure(
         "time",
         "Where the time went",
         "Time of an iteration by its parts, stacked; the rest holds what is left of the "
-        "critic's fit; compiling stands in the table. Bad: a height that grows with the run.",
+        "critic's fit; compiling stands in the table. Bad: a last quarter above twice the second.",
         f"Environment steps per second: {quantiles(rate)}.",
         STEPS,
         Axis("time of an iteration (ms)", low=0.0),
         series,
+        findings=(
+            Finding(
+                not grown > 2,
+                f"an iteration of the last quarter took {grown:.2g} times as long as one of the "
+                "second",
+            ),
+        )
+        if len(whole) >= 8
+        else (),
     )

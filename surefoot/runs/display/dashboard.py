@@ -12,13 +12,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from surefoot.common.printable import one_line
+from surefoot.runs.display.gauge import bar, duration, percentage
 from surefoot.runs.display.summary import Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.runs.folder.method_facts import step_kl
 from surefoot.runs.folder.metrics_file import as_row
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 _BARS = "▁▂▃▄▅▆▇█"
+#: Characters of a name that are shown.
+_LONGEST = 200
 _STYLES = {
     "running": "green",
     "finished": "bold",
@@ -74,8 +79,10 @@ class Dashboard:
         seed = f"seed {config['setup']['seed']}"
         if len(self.seeds) > 1:
             seed = f"seeds {self.seeds[0]} to {self.seeds[-1]}"
-        head = f"{config['algorithm']} on {config['environment']} · {seed} · "
-        shown = Text(printable(head)).append(self.state, style=_STYLES[self.state])
+        names = config["algorithm"], config["environment"]
+        method, task = (one_line(name, most=_LONGEST) for name in names)
+        head = f"{method} on {task} · {seed} · "
+        shown = Text(head).append(self.state, style=_STYLES[self.state])
         yield shown.append(self.detail)
         if not summary.rows:
             yield Text("no iteration yet: compiling", style="dim")
@@ -85,22 +92,21 @@ class Dashboard:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=label, no_wrap=True, overflow="crop")
         grid.add_column(overflow="fold")
-        for name, drawn, told in self._lines(course):
-            text = printable(f"{drawn} {told}" if drawn else told)
+        for name, drawn, told in self._lines(course, width - label - 2):
+            text = one_line(f"{drawn} {told}" if drawn else told)
             grid.add_row(Text(name, style="dim"), Text(text))
         yield grid
 
-    def _lines(self, width: int) -> list[tuple[str, str, str]]:
-        """(name, course, what is said of it) of every line there is something for."""
+    def _lines(self, width: int, room: int) -> list[tuple[str, str, str]]:
+        """(name, course, what is said of it) of every line there is something for, the courses in
+        `width` characters of the `room` that there is."""
         summary, lines = self.summary, []
-        share = min(1.0, summary.steps / max(1, self.total))
-        full = round(share * width)
-        rate = summary.rate
-        left = ""
-        if rate and summary.steps < self.total and self.state == "running":
-            left = f", {duration((self.total - summary.steps) / rate)} left"
-        done = f"{share:.0%} of {self.total:,}{left}"
-        lines.append(("steps", "━" * full + "─" * (width - full), done))
+        share, rate = summary.steps / max(1, self.total), summary.rate
+        left = time_left(summary, self.total) if self.state == "running" else ""
+        done = ", ".join(filter(None, [f"{percentage(share)} of {self.total:,}", left]))
+        if len(done) + 8 > room:
+            done = ", ".join(filter(None, [percentage(share), left]))
+        lines.append(("steps", bar(share, min(width, room - len(done))), done))
         if rate:
             lines.append(("steps/s", "", f"{rate:,.0f}"))
 
@@ -110,8 +116,9 @@ class Dashboard:
                 lines.append((name, sparkline(course, width), text))
 
         last = summary.last
-        if summary.mean_return is not None:
-            told("return", "return", f"{summary.mean_return:.1f} of {len(summary.returns)} ep.")
+        score = summary.scoring.score
+        if score.ended:
+            told("return", "return", f"{score.value:.1f}, {score.brief}")
         length = mean(summary.lengths)
         if length is not None:
             lines.append(("length", "", f"{length:.0f} steps"))
@@ -154,16 +161,16 @@ def of_run(run: RunWatcher) -> Dashboard:
 def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     """One or more runs of a folder: their names, up to half of the width, and the columns that fit
     beside them."""
-    names = [printable(str(run.folder.relative_to(root))) for run in runs]
-    columns = _columns(runs)
+    names = [one_line(str(run.folder.relative_to(root)), most=_LONGEST) for run in runs]
+    columns = _columns(runs, width)
     left = width - min(max(map(len, names)), width // 2)
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     shown.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=8)
     cells: list[list[Text]] = []
     for column, texts in columns.items():
         needs = 1 + max(len(column), *(text.cell_len for text in texts))
-        # The first two say whether one has to do something.
-        if left < needs and len(cells) >= 2:
+        # The first three say how far it is, and whether one has to do something.
+        if left < needs and len(cells) >= 3:
             continue
         left -= needs
         cells.append(texts)
@@ -173,16 +180,19 @@ def table(runs: Sequence[RunWatcher], root: Any, *, width: int) -> Table:
     return shown
 
 
-def _columns(runs: Sequence[RunWatcher]) -> dict[str, list[Text]]:
+def _columns(runs: Sequence[RunWatcher], width: int) -> dict[str, list[Text]]:
     """What is told of each run, the most important first."""
     rows = []
     for run in runs:
         summary, state = run.summary, run.state
-        told = f"{state} {duration(run.age)}" if state == "stalled" else state
+        told = f"{state} {duration(run.age)}" if state == "stalled" and width >= 60 else state
+        share = summary.steps / max(1, run.total)
+        left = time_left(summary, run.total) if state == "running" else ""
         row = {
+            "done": Text(f"{bar(share, 4 if width < 100 else 10)} {percentage(share):>4}"),
+            "left": Text(left.removesuffix(" left") or "–"),
             "state": Text(told, style=_STYLES[state]),
-            "done": Text(f"{min(1.0, summary.steps / max(1, run.total)):.0%}"),
-            "return": Text(_told(summary.mean_return, ".1f")),
+            "return": Text(_score(summary)),
             "KL": Text(_told(summary.last.get("kl_mean"), ".2g")),
             "steps/s": Text(_told(summary.rate, ",.0f")),
             "of steps": Text(f"{run.total:,}"),
@@ -192,21 +202,20 @@ def _columns(runs: Sequence[RunWatcher]) -> dict[str, list[Text]]:
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def printable(text: str) -> str:
-    """The text without what no terminal can be sent, which names of files may hold."""
-    return text.encode(errors="replace").decode()
+def _score(summary: Summary) -> str:
+    score = summary.scoring.score
+    return f"{score.value:.1f}" if score.ended else "–"
 
 
 def _told(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def duration(seconds: float) -> str:
-    """A time in one unit: 45 s, 12 min, 3.5 h, 2.1 d."""
-    for unit, length in (("d", 86400.0), ("h", 3600.0)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(0.0, seconds):.0f} s"
+def time_left(summary: Summary, total: int) -> str:
+    """What a run that goes on has before it, if that can be told."""
+    if not summary.rate or summary.steps >= total:
+        return ""
+    return f"{duration((total - summary.steps) / summary.rate)} left"
 
 
 class LiveDashboard:
@@ -225,9 +234,9 @@ class LiveDashboard:
         self._live = Live(self._view, console=console, auto_refresh=False)
         self._live.start(refresh=True)
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._view.summary.returns.extend(filter(math.isfinite, returns))
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._view.summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
@@ -236,6 +245,7 @@ class LiveDashboard:
         self._view.summary.add(as_row(iteration))
         if iteration.evaluation is not None:
             self._view.evaluations = [*self._view.evaluations, iteration.evaluation.mean]
+            self._view.summary.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
         self._live.refresh()
 
     def note(self, text: str) -> None:

@@ -1,26 +1,30 @@
-"""Live progress: one refreshed panel on a terminal, a plain line now and then elsewhere."""
+"""Live progress: a bar on a terminal and in a notebook, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from surefoot.runs.display.summary import WINDOW
+from surefoot.common.errors import UsageError
+from surefoot.common.printable import printable
+from surefoot.runs.display.gauge import Gauge
+from surefoot.runs.display.screen import open_screen
+from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
 
 class Display(Protocol):
     """Shows iterations as they come."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Go on with a run whose last episodes had these returns."""
+    def resumed(self, scoring: Scoring) -> None:
+        """Go on with a run that has this score so far."""
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -35,7 +39,7 @@ class Display(Protocol):
 class WarningDisplay:
     """Shows nothing; notes become Python warnings."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -56,9 +60,9 @@ class FailSafeDisplay:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Go on with a run."""
-        self._try(lambda: self._display.resumed(returns))
+        self._try(lambda: self._display.resumed(scoring))
 
     def show(self, iteration: Iteration) -> None:
         """Show one more iteration."""
@@ -66,7 +70,7 @@ class FailSafeDisplay:
 
     def note(self, text: str) -> None:
         """Say something that happened."""
-        self._try(lambda: self._display.note(text))
+        self._try(lambda: self._display.note(printable(text)))
 
     def close(self) -> None:
         """Close it."""
@@ -87,7 +91,7 @@ class FailSafeDisplay:
 class NullDisplay:
     """Shows nothing, and says nothing."""
 
-    def resumed(self, returns: Sequence[float]) -> None:
+    def resumed(self, scoring: Scoring) -> None:
         """Nothing."""
 
     def show(self, iteration: Iteration) -> None:
@@ -104,29 +108,35 @@ class _Summary:
     """What is said of the run's state, in words."""
 
     def __init__(self) -> None:
-        self.returns: deque[float] = deque(maxlen=WINDOW)
+        self.scoring = Scoring()
         self._evaluated: float | None = None
         self.compile_seconds = 0.0
 
     def add(self, iteration: Iteration) -> None:
-        self.returns.extend(iteration.episode_returns.tolist())
+        self.scoring.add(iteration.steps, iteration.episode_returns.tolist())
         self.compile_seconds += iteration.timing.compile
         if iteration.evaluation is not None:
             self._evaluated = iteration.evaluation.mean
+            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
 
-    def text(self, iteration: Iteration) -> str:
+    def told(self, iteration: Iteration) -> list[str]:
         metrics = iteration.metrics
-        if self.returns:
-            count = len(self.returns)
-            mean = f"return {sum(self.returns) / count:.1f} (last {count} episodes)"
+        score = self.scoring.score
+        if score.ended:
+            mean = f"return {score.value:.1f} ({score.brief})"
         elif iteration.timing.collected:
             mean = "no finished episode yet"
         else:
             mean = f"objective {metrics['objective_after']:.3f}"
-        parts = [
+        parts = []
+        if metrics["refused"]:
+            parts += ["update REFUSED", "not finite"]
+        elif metrics["learned_rows"] == 0:
+            parts += ["NOTHING LEARNED", "no episode ended within the batch, raise horizon"]
+        parts += [
+            mean,
             f"{iteration.steps:,} steps",
             f"{iteration.timing.steps_per_s:,.0f} steps/s",
-            mean,
             f"KL {metrics['kl_mean']:.4f}",
         ]
         if "accepted" in metrics:
@@ -136,49 +146,53 @@ class _Summary:
             parts.append(told.get(share, f"{share:.0%} of steps accepted"))
         if self._evaluated is not None:
             parts.append(f"evaluated {self._evaluated:.1f}")
-        if metrics["refused"]:
-            parts.append("update REFUSED: not finite")
-        elif metrics["learned_rows"] == 0:
-            parts.append("NOTHING LEARNED: no episode ended within the batch, raise horizon")
-        return " · ".join(parts)
+        return parts
+
+
+#: Seconds between two drawings of a bar.
+_PAUSE = 0.1
 
 
 class ProgressBar:
-    """A progress bar that is redrawn in place."""
+    """A line that is redrawn in place: bar, percentage and time left, then what there is room
+    for."""
 
-    def __init__(self, console: Console, total_steps: int) -> None:
-        self._summary = _Summary()
-        self._progress = Progress(
-            BarColumn(20),
-            TaskProgressColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.description}"),
-            console=console,
-        )
-        self._task = self._progress.add_task("compiling …", total=total_steps)
-        self._progress.start()
+    def __init__(
+        self,
+        console: Console,
+        total_steps: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._summary, self._clock = _Summary(), clock
+        self._gauge = Gauge(total_steps, clock)
+        self._drawn, self._shown = clock(), False
+        self._screen = open_screen(console, self._gauge)
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Redraw with one more iteration."""
         self._summary.add(iteration)
         for notice in iteration.notices:
-            self._progress.console.print(notice, highlight=False, markup=False)
-        text = self._summary.text(iteration)
-        self._progress.update(self._task, completed=iteration.steps, description=text)
+            self._screen.say(notice)
+        self._gauge.update(iteration.steps, self._summary.told(iteration))
+        if not self._shown or self._clock() - self._drawn >= _PAUSE:
+            self._drawn, self._shown = self._clock(), True
+            self._screen.draw()
 
     def note(self, text: str) -> None:
         """Say it above the bar."""
-        self._progress.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        self._screen.say(text)
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
-        self._progress.stop()
+        """Leave the last state on the screen; nothing of a run that never began."""
+        self._gauge.end()
+        self._screen.close(keep=self._shown)
         if self._summary.compile_seconds:
-            self._progress.console.print(f"compiled in {self._summary.compile_seconds:.1f} s")
+            self._screen.say(f"compiled in {self._summary.compile_seconds:.1f} s")
 
 
 class LineDisplay:
@@ -191,9 +205,9 @@ class LineDisplay:
         self._printed = -float("inf")
         self._pending: Iteration | None = None
 
-    def resumed(self, returns: Sequence[float]) -> None:
-        """Its next mean is also of these."""
-        self._summary.returns.extend(returns)
+    def resumed(self, scoring: Scoring) -> None:
+        """Its score goes on from this one."""
+        self._summary.scoring = scoring
 
     def show(self, iteration: Iteration) -> None:
         """Print the iteration if the last line is old enough, and its notices in any case."""
@@ -214,7 +228,7 @@ class LineDisplay:
 
     def _flush(self) -> None:
         if self._pending is not None:
-            self._print(self._summary.text(self._pending))
+            self._print(" · ".join(self._summary.told(self._pending)))
             self._pending = None
 
     def _print(self, text: str) -> None:
@@ -226,5 +240,33 @@ class LineDisplay:
 
 
 def make_display(console: Console, total_steps: int) -> Display:
-    """`ProgressBar` on a terminal, `LineDisplay` elsewhere."""
-    return ProgressBar(console, total_steps) if console.is_terminal else LineDisplay(console)
+    """`ProgressBar` on a terminal and in a notebook, `LineDisplay` elsewhere."""
+    if not _can_redraw(console):
+        return LineDisplay(console)
+    try:
+        return ProgressBar(console, total_steps)
+    except OSError:
+        # A terminal that was closed.
+        return NullDisplay()
+
+
+def _can_redraw(console: Console) -> bool:
+    return console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal)
+
+
+def choose_display(
+    progress: bool | None, display: Callable[[int], Display] | None
+) -> Callable[[int], Display]:
+    """What makes the display of a run that is started from Python: `display` itself, or what
+    `make_display` makes on standard error where `progress` says so, or says nothing and there is a
+    terminal or a notebook. Raises `UsageError` where the two are no such thing."""
+    if display is not None:
+        if progress is not None:
+            raise UsageError("progress and display; accepted is one of them")
+        return display
+    if progress is not None and not isinstance(progress, bool | np.bool_):
+        raise UsageError(f"progress is {progress!r}; accepted are True, False and None")
+    console = Console(stderr=True)
+    if _can_redraw(console) if progress is None else progress:
+        return functools.partial(make_display, console)
+    return lambda total_steps: WarningDisplay()

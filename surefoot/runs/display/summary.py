@@ -7,8 +7,9 @@ from collections import deque
 from typing import Any
 
 from surefoot.common.files.json_reading import fields, finite, number, numbers
+from surefoot.runs.score import Scoring
 
-#: Episodes, and iterations, that what is called recent runs over, wherever it is told.
+#: Iterations, and episodes of a length, that what is called recent runs over.
 WINDOW = 100
 
 #: Fields whose course is kept.
@@ -29,10 +30,10 @@ class Summary:
         """Updates that were refused; of runs side by side, of all of them."""
         self.batch = 0
         """Steps of the newest iteration."""
-        self.returns: deque[float] = deque(maxlen=WINDOW)
-        """Of the last episodes."""
+        self.scoring = Scoring()
+        """How good it is."""
         self.lengths: deque[float] = deque(maxlen=WINDOW)
-        """Of the same, in steps."""
+        """Of the last episodes, in steps."""
         self.rates: deque[float] = deque(maxlen=10)
         """Environment steps per second of the last iterations."""
         self.accepted: deque[float] = deque(maxlen=WINDOW)
@@ -52,8 +53,10 @@ class Summary:
         last = {name: number(row.get(name)) for name in COURSES}
         self.last = {name: value for name, value in last.items() if value is not None}
         self.refused += int(finite(row.get("refused")) or 0)
-        returns = numbers(row.get("episode_returns"))
-        self.returns.extend(returns)
+        told = row.get("episode_returns")
+        ended = [x for x in map(number, told if isinstance(told, list) else []) if x is not None]
+        self.scoring.add(self.steps, ended)
+        returns = numbers(ended)
         self.lengths.extend(numbers(row.get("episode_lengths")))
         if returns:
             self.courses["return"].append(sum(returns) / len(returns))
@@ -69,11 +72,6 @@ class Summary:
                 self.rates.append(seconds)
             else:
                 self.spent[part] = self.spent.get(part, 0.0) + seconds
-
-    @property
-    def mean_return(self) -> float | None:
-        """Mean of the last episodes' returns; `None` before the first has ended."""
-        return mean(self.returns)
 
     @property
     def rate(self) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.common.files.json_reading import row
+from surefoot.common.files.regular_file import LONGEST_LINE, open_to_read
 
 _CHUNK = 2**24
 
@@ -29,20 +30,21 @@ class Tail:
         self._path = path
         self._offset = 0
         self._last = b""
+        self._ended = False
 
     def read(self) -> News:
-        """Those that are new. A line that is no JSON object is passed over. Raises `OSError` where
-        the file cannot be read."""
+        """Those that are new. A line that is no JSON object is passed over, and one that is longer
+        than `LONGEST_LINE` is the end. Raises `OSError` where the file cannot be read."""
         anew = self._offset == 0
         rows: list[dict[str, Any]] = []
-        with self._path.open("rb") as file:
+        with open_to_read(self._path) as file:
             # What ends where we stopped must be what we read last.
             file.seek(self._offset - len(self._last))
             if file.read(len(self._last)) != self._last:
-                anew, self._offset, self._last = True, 0, b""
+                anew, self._offset, self._last, self._ended = True, 0, b"", False
                 file.seek(0)
             rest = b""
-            while chunk := file.read(_CHUNK):
+            while not self._ended and (chunk := file.read(_CHUNK)):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._offset += len(line) + 1
@@ -50,4 +52,5 @@ class Tail:
                     found = row(line)
                     if found is not None:
                         rows.append(found)
+                self._ended = len(rest) > LONGEST_LINE
         return News(rows, anew)

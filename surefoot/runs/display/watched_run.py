@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.common.files.folder_lock import is_held
-from surefoot.common.files.json_reading import number
+from surefoot.common.files.json_reading import integer, number
 from surefoot.runs.display.summary import Summary
 from surefoot.runs.display.tail import Tail
 from surefoot.runs.folder import config_file, step_budget
@@ -30,6 +30,8 @@ class RunWatcher:
         """Mean returns of its evaluations so far."""
         self.age = 0.0
         """Seconds since its newest row, or since it began."""
+        # (steps, mean) of those that say when they were.
+        self._points: list[tuple[int, float]] = []
         self._rows = Tail(folder / "metrics.jsonl")
         self._evaluated = Tail(folder / "evaluations.jsonl")
         self._budget = 0
@@ -60,6 +62,7 @@ class RunWatcher:
             self._locks_tell = False
         if rows.anew:
             self.summary = Summary()
+            self.summary.scoring.replace_evaluations(self._points)
         for row in rows.rows:
             self.summary.add(row)
         try:
@@ -67,9 +70,14 @@ class RunWatcher:
         except OSError:
             pass
         else:
-            kept = [] if evaluated.anew else self.evaluations
-            means = [number(row.get("mean")) for row in evaluated.rows]
-            self.evaluations = kept + [mean for mean in means if mean is not None]
+            if evaluated.anew:
+                self.evaluations, self._points = [], []
+            for row in evaluated.rows:
+                steps, mean = integer(row.get("steps")), number(row.get("mean"))
+                self.evaluations += [] if mean is None else [mean]
+                self._points += [] if steps is None or mean is None else [(steps, mean)]
+            if evaluated.anew or evaluated.rows:
+                self.summary.scoring.replace_evaluations(self._points)
         if self.state == "finished":
             self._poll_budget()
         return True

@@ -17,6 +17,7 @@ from surefoot.agents.earlier_formats import from_format_1
 from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
+from surefoot.common.files.regular_file import check_folder
 from surefoot.runs.folder import metrics_file
 from surefoot.runs.folder.metrics_file import FilePosition
 
@@ -56,6 +57,8 @@ class Checkpoint(NamedTuple):
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint and take off those that are older than the last few. Raises `OSError` if
     it cannot be written; those of before are there then."""
+    # It may have become a link since the run began.
+    check_folder(folder)
     path = folder / f"{checkpoint.iterations:08d}"
     snapshot, best = checkpoint.env_snapshot, checkpoint.best
     arrays = {f"state.{name}": value for name, value in checkpoint.state.items()}
@@ -187,5 +190,5 @@ def tidy(folder: Path, *, after: int) -> None:
 def sweep(folder: Path) -> None:
     """Take off the folders beside which `array_folder` and `remove` work."""
     for left in folder.glob(".*-*"):
-        if left.is_dir():
+        if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)

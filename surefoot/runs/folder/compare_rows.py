@@ -11,6 +11,8 @@ import numpy as np
 
 from surefoot.common.errors import UsageError
 from surefoot.common.files import json_reading
+from surefoot.common.files.regular_file import lines as lines_of
+from surefoot.common.files.regular_file import open_to_read
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.training.iteration import Iteration
 
@@ -20,6 +22,7 @@ TOLERANCE = 0.01
 _OF_THE_PROCESS = ("timing", "env_restarts")
 # These are counted, and no rounding changes them a little.
 _COUNTED = ("steps", "valid_rows", "episode_lengths")
+_MEASURED = ("kl_mean", "entropy", "episode_returns")
 
 
 def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
@@ -27,9 +30,9 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
     is none, or has no such iteration."""
     upto = None if iteration is None else max(iteration + 1, 1)
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             # A run that is still going on may not have finished its last line.
-            lines = [x for x in itertools.islice(file, upto) if x.endswith(b"\n")]
+            lines = [x for x in itertools.islice(lines_of(file), upto) if x.endswith(b"\n")]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error!r}") from None
     rows = []
@@ -37,6 +40,9 @@ def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:
         one = json_reading.row(line)
         if one is None:
             raise UsageError(f"{path} cannot be read: line {number} holds no JSON object")
+        lacking = [name for name in (*_COUNTED, *_MEASURED, "refused") if name not in one]
+        if lacking:
+            raise UsageError(f"{path} cannot be compared: line {number} lacks {', '.join(lacking)}")
         rows.append(one)
     if [one.get("iteration") for one in rows] != list(range(len(lines))):
         raise UsageError(f"{path} does not have every iteration once; it was changed")
@@ -61,7 +67,7 @@ def difference(told: Iteration, written: dict[str, Any]) -> str | None:
     for name in _COUNTED:
         if row[name] != written[name]:
             return _said(name, row[name], written[name])
-    for name in ("kl_mean", "entropy", "episode_returns"):
+    for name in _MEASURED:
         now, then = (np.asarray(x[name], np.float64) for x in (row, written))
         # Of the largest return: near zero, a share of a return itself says little.
         most = TOLERANCE * np.abs(then[np.isfinite(then)]).max(initial=0.0)

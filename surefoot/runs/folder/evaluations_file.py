@@ -9,6 +9,7 @@ from typing import Any
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.json_reading import integer, row
+from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.runs.folder.metrics_file import as_json
 
 
@@ -34,13 +35,14 @@ class Evaluations:
         """The lines that were there, by their steps."""
         whole = 0
         if upto is not None and path.is_file():
-            for raw in path.read_bytes().splitlines(keepends=True):
-                line = row(raw) or {}
-                steps = integer(line.get("steps"))
-                if not raw.endswith(b"\n") or steps is None or steps > upto:
-                    break
-                self.kept[steps] = line
-                whole += len(raw)
+            with open_to_read(path) as file:
+                for raw in lines(file):
+                    line = row(raw) or {}
+                    steps = integer(line.get("steps"))
+                    if not raw.endswith(b"\n") or steps is None or steps > upto:
+                        break
+                    self.kept[steps] = line
+                    whole += len(raw)
         self._file = AppendOnlyFile(path, keep=whole if self.kept else None)
         if upto is not None and path.is_file():
             self._file.open()

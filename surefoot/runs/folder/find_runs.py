@@ -8,6 +8,9 @@ from pathlib import Path
 
 from surefoot.runs.folder import config_file
 
+#: Runs of a folder that are named.
+_NAMED = 5
+
 
 def is_run(folder: Path) -> bool:
     """Whether it is a run's folder. Raises `OSError` where that cannot be told."""
@@ -36,6 +39,16 @@ def find(folder: Path, onerror: Callable[[OSError], object] = lambda error: None
 
     below = [[child] if run(child) else filter(run, folders(child)) for child in folders(folder)]
     return [path for paths in below for path in paths]
+
+
+def runs_inside(folder: Path) -> str:
+    """The runs in a folder, as the end of a message that it is none itself; empty if there are
+    none."""
+    inside = [str(path) for path in find(folder)]
+    if not inside:
+        return ""
+    more = f" and {len(inside) - _NAMED:,} more" if len(inside) > _NAMED else ""
+    return f"; it holds {', '.join(inside[:_NAMED])}{more}"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surefoot.common.files.append_only import AppendOnlyFile
+from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.training.iteration import Iteration
+
+# Bytes that are read at once, of a file of any length.
+_PART = 2**20
 
 
 def as_row(iteration: Iteration) -> dict[str, Any]:
@@ -64,12 +68,11 @@ class JsonLines:
     def at(cls, path: Path, mark: FilePosition) -> JsonLines:
         """The file again, cut back to a mark. Raises `ValueError` if it is not the same up to
         there."""
-        check(path, mark)
-        lines = cls.__new__(cls)
-        lines._digest = hashlib.sha256(path.read_bytes()[: mark.length])
-        lines._file = AppendOnlyFile(path, keep=mark.length)
-        lines._file.open()
-        return lines
+        again = cls.__new__(cls)
+        again._digest = check(path, mark)
+        again._file = AppendOnlyFile(path, keep=mark.length)
+        again._file.open()
+        return again
 
     def write(self, row: dict[str, Any]) -> None:
         """Append a row and hand it to the operating system. An `OSError` leaves it to the next
@@ -97,17 +100,26 @@ class JsonLines:
             self._file.close()
 
 
-def check(path: Path, mark: FilePosition) -> None:
-    """Raise `ValueError` if the file is not the same up to the mark."""
-    with path.open("rb") as file:
+def check(path: Path, mark: FilePosition) -> Any:
+    """The SHA-256 of the file up to the mark, to go on with. Raises `ValueError` if the file is not
+    the same up to there."""
+    digest = hashlib.sha256()
+    with open_to_read(path) as file:
         if os.fstat(file.fileno()).st_size < mark.length:
             raise ValueError(f"{path.name} ends before the checkpoint")
-        if hashlib.sha256(file.read(mark.length)).hexdigest() != mark.sha256:
-            raise ValueError(f"{path.name} is not what it was")
+        left = mark.length
+        while left > 0 and (part := file.read(min(left, _PART))):
+            digest.update(part)
+            left -= len(part)
+    if digest.hexdigest() != mark.sha256:
+        raise ValueError(f"{path.name} is not what it was")
+    return digest
 
 
 def read_rows(path: Path, mark: FilePosition) -> Iterator[dict[str, Any]]:
     """The rows up to a mark."""
-    with path.open("rb") as file:
-        for line in file.read(mark.length).splitlines():
+    with open_to_read(path) as file:
+        left = mark.length
+        while left > 0 and (line := next(lines(file), b"")):
+            left -= len(line)
             yield json.loads(line)

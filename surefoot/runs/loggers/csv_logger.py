@@ -13,29 +13,8 @@ from typing import Any
 
 from surefoot.common.files.append_only import AppendOnlyFile
 from surefoot.common.files.atomic import beside
+from surefoot.runs.folder.flat_row import flat_row
 from surefoot.runs.loggers.base import Entry
-
-#: Lists of which a table has the number and the mean.
-_OF_EPISODES = {"episode_returns": "episode_return", "episode_lengths": "episode_length"}
-
-
-def cells(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of `metrics.jsonl` as columns: `timing.total` is `timing_total`, the first entry of
-    `std` is `std_0`, of the episodes that ended there are the number and the means, booleans are 0
-    and 1, and what is not there is `None`."""
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if name in _OF_EPISODES:
-            flat["episodes"] = len(value)
-            numbers = [float(x) for x in value]
-            flat[f"{_OF_EPISODES[name]}_mean"] = sum(numbers) / len(numbers) if numbers else None
-        elif isinstance(value, dict):
-            flat |= {f"{name}_{key}": part for key, part in value.items()}
-        elif isinstance(value, list):
-            flat |= {f"{name}_{i}": part for i, part in enumerate(value)}
-        else:
-            flat[name] = int(value) if isinstance(value, bool) else value
-    return flat
 
 
 def _line(values: list[Any]) -> bytes:
@@ -55,7 +34,7 @@ class Table:
         """Rows whose columns are not all there yet."""
 
     def write(self, entry: Entry) -> None:
-        self._waiting.append(cells(entry.row))
+        self._waiting.append(flat_row(entry.row))
         self._flush()
 
     def _flush(self) -> None:

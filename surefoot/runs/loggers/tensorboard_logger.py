@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.common.files.append_only import AppendOnlyFile
+from surefoot.common.files.regular_file import check_folder
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.loggers.tags import Tags
 
@@ -48,6 +49,7 @@ class Events:
 
     def _flush(self) -> None:
         if not self._begun:
+            check_folder(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             # Those of a process before: their events are written again.
             for old in self.path.glob("events.out.tfevents.*"):

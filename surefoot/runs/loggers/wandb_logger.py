@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.common.errors import UsageError
+from surefoot.common.files.regular_file import check_file, check_folder
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.loggers.tags import Tags
 
@@ -48,8 +49,10 @@ class WeightsAndBiases:
     def _begin(self) -> Any:
         import wandb
 
+        check_folder(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         known = self.path / "id"
+        check_file(known)
         if not known.exists():
             known.write_text(secrets.token_hex(4), encoding="utf-8")
         folder = self.path.parent

@@ -64,6 +64,10 @@ class TabularMDP:
     initial: Float[np.ndarray, " S"]
     """μ, the distribution of s_0."""
 
+    def __repr__(self) -> str:
+        states, actions = self.R.shape
+        return f"<TabularMDP: {states:,} states, {actions:,} actions, discount {self.discount:g}>"
+
     def __init__(self, P: Any, R: Any, *, discount: float, initial: Any) -> None:
         if scipy.sparse.issparse(P):
             rows, states = P.shape

@@ -1,0 +1,134 @@
+"""A part prints as the line that makes it: the text can be read, and what it says is the part."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import surefoot as sf
+from surefoot.common.part import composition
+from surefoot.core.objectives import PerSample
+from surefoot.methods.recipes import RECIPES, optimizers, ppo_kl, reinforce
+
+REGRESSION = "Epochs(Step(Likelihood(), Optax(adam), Fixed({})), epochs={}, minibatch_size={})"
+CRITIC = REGRESSION.format(0.001, 20, 128)
+PROXIMAL = REGRESSION.format(0.0003, 10, 64)
+RMSPROP = "Optax(clipped_rmsprop, max_norm=0.5), Fixed(0.0007, linear)"
+ADAM = "Optax(clipped_adam, max_norm=0.5), Fixed(0.0003, linear)"
+SEARCH = "Backtrack(KLBall(0.01), max_kl=0.01)"
+FACTORED = "KFAC(0.1), KLBall(0.01, max_scale=1.0)"
+
+
+def epochs(objective):
+    bonus = f"EntropyBonus({objective}, coefficient=0.0)"
+    return f"Epochs(Step({bonus}, {ADAM}), epochs=10, minibatch_size=64)"
+
+
+def held(update, name, factor, low, high):
+    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high})"
+
+
+PRINTED = {
+    "reinforce": "Algorithm(Step(Score(), Optax(adam), Fixed(0.003)), "
+    f"{REGRESSION.format(0.001, 10, 128)}, gae_lambda=1.0)",
+    "a2c": f"Algorithm(Step(EntropyBonus(Score(), coefficient=0.001), {RMSPROP}), "
+    f"{REGRESSION.format(0.001, 1, 128)})",
+    "vpg_adaptive": "Algorithm("
+    + held("Step(Score(), Optax(adam), Fixed(0.003))", "_rate", 0.5, 1e-05, 0.1)
+    + f", {CRITIC})",
+    "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(1.0), "
+    f"coefficient=0.001), {RMSPROP})), {REGRESSION.format(0.001, 1, 128)})",
+    "npg": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), KLBall(0.01)), {CRITIC})",
+    "npg_penalty": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), Penalty(3.0)), {CRITIC})",
+    "trpo": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), {SEARCH}), {CRITIC})",
+    "acktr": f"Algorithm(Step(Score(), {FACTORED}), Epochs(Step(Likelihood(), {FACTORED}), "
+    "epochs=10, minibatch_size=512))",
+    "kfac_trpo": f"Algorithm(Step(Surrogate(), KFAC(0.1), {SEARCH}), {CRITIC})",
+    "ppo_clip": f"Algorithm({epochs('Clipped(0.2)')}, {PROXIMAL})",
+    "ppo_kl": "Algorithm("
+    + held(epochs("KLPenalized(Surrogate(), beta=1.0)"), "_beta", 2.0, 0.01, 1000.0)
+    + f", {PROXIMAL})",
+    "ppo_fixed_kl": f"Algorithm({epochs('KLPenalized(Surrogate(), beta=3.0)')}, {PROXIMAL})",
+    "cem": "CrossEntropy(20)",
+    "bc": "Cloning(Epochs(Step(EntropyBonus(Likelihood(), coefficient=0.0), "
+    "Optax(decayed_adam, weight_decay=0.0), Fixed(0.001, linear)), epochs=1, minibatch_size=64))",
+}
+NAMES = {
+    **{name: getattr(sf, name) for name in sf.__all__},
+    **vars(sf.schedules),
+    **vars(optimizers),
+    "_rate": reinforce._rate,
+    "_beta": ppo_kl._beta,
+    "inf": math.inf,
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_prints_as_the_line_that_composes_it(name):
+    learner = RECIPES[name]().build()
+    assert repr(learner) == PRINTED[name]
+    assert bool(eqx.tree_equal(eval(PRINTED[name], NAMES), learner))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    clip=st.floats(2**-20, 2**20, width=32),
+    discount=st.floats(0, 1, width=32),
+    normalize=st.booleans(),
+    steps=st.integers(1, 100),
+    tolerance=st.floats(0, 1),
+    schedule=st.sampled_from([sf.schedules.constant, sf.schedules.linear]),
+)
+def test_what_is_printed_is_the_part(clip, discount, normalize, steps, tolerance, schedule):
+    geometry = sf.Fisher(sf.CG(steps, tolerance=tolerance), clip)
+    step = sf.Step(sf.KLPenalized(sf.Clipped(clip), clip), geometry, sf.Fixed(clip, schedule))
+    made = sf.Algorithm(step, None, discount=discount, normalize_advantages=normalize)
+    assert bool(eqx.tree_equal(eval(repr(made), NAMES), made))
+    assert "\n" not in repr(made)
+
+
+def per_row(dist, batch):
+    return batch.advantage
+
+
+def test_functions_have_their_names_and_nothing_has_an_address():
+    step = sf.Step(per_row, sf.Optax(optax.adam(1.0)), sf.Penalty(3))
+    assert repr(step) == (
+        "Step(PerSample(per_row), Optax(GradientTransformationExtraArgs), Penalty(3))"
+    )
+    assert repr(PerSample(lambda dist, batch: batch.advantage)).endswith("<lambda>)")
+    assert " at 0x" not in composition([object()])
+
+
+class Weighted(sf.Objective):
+    weights: jax.Array
+
+    def __call__(self, dist, batch):
+        return batch.advantage
+
+    def diagnostics(self, dist, batch):
+        return {}
+
+
+def test_no_array_is_written_out():
+    assert repr(Weighted(jnp.arange(1000.0))) == "Weighted(f32[1000])"
+    assert repr(Weighted(np.arange(1000))) == "Weighted(i64[1000](numpy))"
+    seen = []
+
+    @jax.jit
+    def traced(rate):
+        seen.append(repr(sf.Fixed(rate)))
+        return rate
+
+    traced(1.0)
+    assert seen == ["Fixed(weak_f32[])"]
+
+
+def test_a_part_that_is_still_being_made_can_be_printed():
+    assert repr(object.__new__(sf.Fixed)) == "Fixed()"
