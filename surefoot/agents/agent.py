@@ -3,7 +3,9 @@ action map — that predicts, is evaluated, saved and loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import typing
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,15 +21,17 @@ from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.earlier_formats import from_format_1
 from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
-from surefoot.agents.playing.evaluation import Evaluation, evaluate
+from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
 from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays, to_named_arrays
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import Notice, UsageError
+from surefoot.common.fields import plain
 from surefoot.common.files import array_folder
 from surefoot.common.files.json_reading import integer
 from surefoot.common.parameters import check_flag, check_integer, check_path, check_seed
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
@@ -64,7 +68,7 @@ class Agent:
         self.normalizer = normalizer
         self.spec = spec
         self.environment = environment
-        self.provenance = provenance or {}
+        self.provenance = plain(provenance or {})
         #: The folder of the run that made the agent, if there is one.
         self.run: Path | None = None
         self._history: History | Callable[[], History] | None = None
@@ -160,12 +164,15 @@ class Agent:
         *,
         env: EnvLike | None = None,
         deterministic: bool = True,
+        max_episode_steps: int = MAX_EPISODE_STEPS,
         video: str | Path | None = None,
         video_episodes: int = 1,
         render: bool = False,
     ) -> Evaluation:
         """Returns and lengths of whole episodes on what the agent was trained on, or on `env`.
-        Environments are made anew, but a vector environment is reset and used.
+        Environments are made anew, but a vector environment is reset and used. An episode on the
+        host that has not ended after `max_episode_steps` steps is cut there, which a warning says;
+        of a vector environment it is a `UsageError`.
 
         `video` is a new .mp4 file that shows the first `video_episodes` of them, one after another,
         at the environment's own frame rate; results are the same with and without it. It needs
@@ -177,34 +184,28 @@ class Agent:
         at the speed that the environment is watched at. It needs a display.
         """
         actor = self._actor(check_flag("deterministic", deterministic))
-        seed = check_seed(seed)
+        seed, most = check_seed(seed), max_episode_steps
         episodes = check_integer("episodes", episodes, 1)
         video_episodes = check_integer("video_episodes", video_episodes, 1)
-        if render:
-            if video is not None:
+        with contextlib.ExitStack() as closing:
+            play: Callable[..., Evaluation] = evaluate
+            copies, source = episodes, env
+            if render and video is not None:
                 raise UsageError("render and video; accepted is one of them")
-            return self._evaluate_in_window(actor, self._source(env), episodes, seed)
-        if video is None:
-            with self.opened(env, episodes) as where:
-                return evaluate(actor, where, episodes=episodes, seed=seed)
-        source = self._source(env)
-        with (
-            VideoRecorder(check_path("video", video), source, episodes=video_episodes) as film,
-            self.opened(env, episodes) as where,
-        ):
-            return film.evaluate(actor, where, episodes=episodes, seed=seed)
-
-    def _evaluate_in_window(
-        self, actor: Actor, source: EnvLike, episodes: int, seed: int
-    ) -> Evaluation:
-        if episodes < 1:
-            raise UsageError(f"episodes is {episodes}; accepted is an integer >= 1")
-        shown = open_window(source)
-        try:
-            with self.opened(lambda: shown, 1) as where:
-                return evaluate(actor, where, episodes=episodes, seed=seed)
-        finally:
-            shown.close()
+            if render:
+                window = open_window(self._source(env))
+                closing.callback(window.close)
+                copies, source = min(episodes, 1), lambda: window
+            elif video is not None:
+                film = VideoRecorder(
+                    check_path("video", video), self._source(env), episodes=video_episodes
+                )
+                play = closing.enter_context(film).evaluate
+            where = closing.enter_context(self.opened(source, copies, max_steps=most))
+            result = play(actor, where, episodes=episodes, seed=seed, max_steps=most)
+        if result.cut:
+            warnings.warn(cut_episodes(result.cut, episodes, most), Notice, stacklevel=2)
+        return result
 
     def record(
         self,
@@ -213,13 +214,14 @@ class Agent:
         *,
         env: EnvLike | None = None,
         deterministic: bool = True,
+        max_episode_steps: int = MAX_EPISODE_STEPS,
     ) -> Demonstrations:
         """The transitions of the episodes that `evaluate` plays with the same arguments."""
         actor = self._actor(check_flag("deterministic", deterministic))
-        seed = check_seed(seed)
+        seed, most = check_seed(seed), max_episode_steps
         episodes = check_integer("episodes", episodes, 1)
-        with self.opened(env, episodes) as where:
-            return record(actor, where, episodes=episodes, seed=seed)
+        with self.opened(env, episodes, max_steps=most) as where:
+            return record(actor, where, episodes=episodes, seed=seed, max_steps=most)
 
     def _actor(self, deterministic: bool) -> Actor:
         return lambda obs, key: self._act(
@@ -227,16 +229,20 @@ class Agent:
         )
 
     def opened(
-        self, env: EnvLike | None, episodes: int
+        self, env: EnvLike | None, episodes: int, *, max_steps: int | None = None
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
-        """What `episodes` episodes of this agent are played on, for a `with` statement. Raises
-        `UsageError` if there is nothing, or its spaces are not the agent's."""
+        """What `episodes` episodes of this agent, of at most `max_steps` steps, are played on, for
+        a `with` statement. Raises `UsageError` if there is nothing, or its spaces are not the
+        agent's."""
         jax_setup.check_forked()
+        if max_steps is not None:
+            max_steps = check_integer("max_episode_steps", max_steps, 1)
         return opened(
             self._source(env),
             self.observation_space,
             self.action_space,
             episodes=check_integer("episodes", episodes, 1),
+            max_steps=max_steps,
             offset=offset_of(self.normalizer),
         )
 

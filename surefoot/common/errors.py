@@ -37,6 +37,10 @@ class FailedEnvironmentError(TrainingError):
     there."""
 
 
+class Notice(RuntimeWarning):
+    """What a user should know and what ends nothing. The command line prints it as one line."""
+
+
 def closest(name: str, accepted: Iterable[str]) -> str:
     """' Did you mean X?' for the accepted names that begin so, if they are few, or the nearest one;
     nothing when none is near."""

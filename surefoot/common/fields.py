@@ -29,8 +29,10 @@ class Interval:
         kind: Any = numbers.Integral if self.integer else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind):
             return False
+        if not self.integer and not math.isfinite(_as_float(value)):
+            return False
         above: bool = value > self.low if self.open_low else value >= self.low
-        return above and value <= self.high and -math.inf < value < math.inf
+        return above and value <= self.high
 
     def __str__(self) -> str:
         kind = "an integer" if self.integer else "a finite number"
@@ -41,6 +43,14 @@ class Interval:
         if self.high < math.inf:
             bounds.append(f"<= {self.high:{digits}}")
         return f"{kind} {' and '.join(bounds)}".strip()
+
+
+def _as_float(value: Any) -> float:
+    """The number as a float; infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def positive(default: float) -> Any:
@@ -73,18 +83,23 @@ def _field(default: Any, accepts: Interval) -> Any:
 
 
 def validate(config: Any) -> None:
-    """Raise `UsageError` for the first field whose value is not accepted."""
+    """Raise `UsageError` for the first field whose value is not accepted. What is accepted is then
+    a plain value, whatever it came as."""
     hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        value = given = getattr(config, field.name)
+        if "as_json" not in field.metadata:
+            value = plain(given)
+        hint = hints[field.name]
+        if typing.get_origin(hint) is tuple and isinstance(value, list):
+            value = tuple(value)
         accepts = field.metadata.get("accepts")
         if accepts is not None and value not in accepts:
             raise UsageError(f"{field.name} is {value!r}; accepted is {accepts}")
         if accepts is not None and not isinstance(value, int | float):
-            # NumPy's numbers are welcome, but what is recorded is plain.
-            plain = int(value) if accepts.integer else float(value)
-            object.__setattr__(config, field.name, plain)
-        hint = hints[field.name]
+            value = int(value) if accepts.integer else float(value)
+        if value is not given:
+            object.__setattr__(config, field.name, value)
         if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
             choices = ", ".join(map(repr, typing.get_args(hint)))
             raise UsageError(f"{field.name} is {value!r}; accepted are {choices}")
@@ -96,6 +111,22 @@ def validate(config: Any) -> None:
             raise UsageError(
                 f"{field.name} is a {type(value).__name__}; accepted is a path or text"
             )
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can have it: scalars of NumPy or JAX as Python's own, and their arrays as
+    lists, inside of lists, tuples and dicts, too. Anything else is returned as it is."""
+    match value:
+        case dict():
+            return {key: plain(part) for key, part in value.items()}
+        case list():
+            return [plain(part) for part in value]
+        case tuple():
+            return tuple(plain(part) for part in value)
+        case _ if hasattr(value, "dtype") and hasattr(value, "tolist"):
+            return value.tolist()
+        case _:
+            return value
 
 
 def check_between(name: str, value: float, low: float, high: float) -> None:

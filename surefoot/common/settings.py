@@ -15,6 +15,9 @@ from surefoot.common.fields import Interval, at_least, nonnegative, number, vali
 Backend = Literal["host", "envpool", "device"]
 Vectorization = Literal["sync", "thread", "async"]
 Log = Literal["csv", "tensorboard", "wandb"]
+#: Steps after which an episode that is played on the host, and does not end, is cut, unless another
+#: number is given.
+MAX_EPISODE_STEPS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,9 +69,6 @@ class RunSettings:
     def __post_init__(self) -> None:
         validate(self)
         widths: Any = self.hidden
-        if isinstance(widths, list):
-            widths = tuple(widths)
-            object.__setattr__(self, "hidden", widths)
         self._check_log()
         width = Interval(1, 65_536, integer=True)
         if not isinstance(widths, tuple) or any(w not in width for w in widths):

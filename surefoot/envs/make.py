@@ -32,10 +32,17 @@ EnvSource = str | Callable[[], gymnasium.Env] | VectorEnv
 
 
 def make_host(
-    source: EnvSource, num_envs: int, *, vectorization: Vectorization = "sync"
+    source: EnvSource,
+    num_envs: int,
+    *,
+    vectorization: Vectorization = "sync",
+    max_steps: int | None = None,
 ) -> HostEnv:
     """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one; a vector
     environment is taken as it is, and must have `num_envs` copies.
+
+    Episodes of copies that are made in this process are truncated after `max_steps` steps, if that
+    is given.
 
     "sync" steps the copies when the step is fetched, "thread" in a thread beside it, "async" in one
     worker process each, which `make_groups` has more to say about.
@@ -54,7 +61,7 @@ def make_host(
         )
     make = _maker(source)
     try:
-        serial = Serial([make] * num_envs)
+        serial = Serial([make] * num_envs, max_steps=max_steps)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
             f"environment {called(source)} needs a package that is not installed: "

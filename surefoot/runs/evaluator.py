@@ -17,9 +17,15 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
-from surefoot.agents.playing.episodes import act, check_time_limit, device_episodes, opened
+from surefoot.agents.playing.episodes import (
+    act,
+    check_time_limit,
+    device_episodes,
+    opened,
+)
 from surefoot.agents.playing.evaluation import Evaluation, evaluate, kept_on_device, of_rows
 from surefoot.common.errors import UsageError
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import offset_of
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
@@ -35,12 +41,13 @@ class Evaluator:
     """Evaluates runs side by side, after every so many environment steps. Environments are made
     once: in JAX where training's are, on the host otherwise, EnvPool's as Gymnasium's."""
 
-    def __init__(self, runs: Sequence[Run], *, done: int) -> None:
-        """For runs that have `done` steps behind them. Raises `UsageError` where environments
-        cannot be made a second time."""
+    def __init__(self, runs: Sequence[Run], note: Callable[[str], None], *, done: int) -> None:
+        """For runs that have `done` steps behind them; `note` says what happened. Raises
+        `UsageError` where environments cannot be made a second time."""
         first = runs[0]
         settings = first.settings
-        self._runs, self._done = runs, done
+        self._runs, self._note, self._done = runs, note, done
+        self._cut_told = False
         self._every, self._episodes = settings.evaluate_every, settings.evaluation_episodes
         self._closing = contextlib.ExitStack()
         if isinstance(first.environment, VectorEnv):
@@ -68,6 +75,7 @@ class Evaluator:
                 spec.observation_space,
                 spec.action_space,
                 episodes=self._episodes,
+                max_steps=MAX_EPISODE_STEPS,
             )
         )
         assert isinstance(env, HostEnv)
@@ -80,7 +88,13 @@ class Evaluator:
             def actor(obs: Any, key: PRNGKeyArray) -> Any:
                 return _act(policy, normalizer, to_env, obs, key, deterministic=True)
 
-            return evaluate(actor, env, episodes=self._episodes, seed=run.evaluation_seed)
+            return evaluate(
+                actor,
+                env,
+                episodes=self._episodes,
+                seed=run.evaluation_seed,
+                max_steps=MAX_EPISODE_STEPS,
+            )
 
         return play
 
@@ -116,6 +130,12 @@ class Evaluator:
         begin = time.perf_counter()
         evaluation = self._play(run)
         timing = iteration.timing._replace(evaluation=time.perf_counter() - begin)
+        if evaluation.cut and not self._cut_told:
+            self._cut_told = True
+            self._note(
+                f"{evaluation.cut} of {self._episodes} evaluated episodes had not ended after "
+                f"{MAX_EPISODE_STEPS:,} steps and were cut there"
+            )
         return iteration._replace(evaluation=evaluation, timing=timing)
 
     def close(self) -> None:

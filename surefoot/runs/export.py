@@ -13,6 +13,7 @@ from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files.json_reading import fields, finite, integer, number, row
 from surefoot.common.files.regular_file import lines, open_to_read
 from surefoot.common.parameters import check_integer, check_path, check_seed
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.common.version import __version__
 from surefoot.runs.display.summary import WINDOW
 from surefoot.runs.folder import command_line, config_file
@@ -27,6 +28,7 @@ def export(
     seed: int = 1,
     env: EnvLike | None = None,
     run: str | Path | None = None,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> Exported:
     """Write an agent's most probable actions as a file that runs without surefoot, and `card.md`
     beside it.
@@ -39,6 +41,7 @@ def export(
         seed: of these episodes.
         env: what they are played on, if not what the agent was trained on.
         run: the run's folder, for the command and the returns of training.
+        max_episode_steps: steps after which an episode on the host that has not ended is cut.
 
     Raises:
         UsageError: the file cannot be written there, or the policy has no such form; nothing has
@@ -50,7 +53,16 @@ def export(
     episodes = check_integer("episodes", episodes, 0)
     check_export(path, format, episodes)
     origin = origin_of(agent, None if run is None else check_path("run", run))
-    return write(agent, path, origin, kind=format, episodes=episodes, seed=seed, env=env)
+    return write(
+        agent,
+        path,
+        origin,
+        kind=format,
+        episodes=episodes,
+        seed=seed,
+        env=env,
+        max_episode_steps=max_episode_steps,
+    )
 
 
 def origin_of(agent: Agent, run: Path | None) -> Origin:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, in_short
+from surefoot.common.settings import RunSettings
+from surefoot.common.version import __version__
 from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
@@ -17,6 +19,8 @@ from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs.folder import config_file
 from surefoot.runs.folder.find_runs import runs_inside
 from surefoot.runs.run import composed, versions
+
+T = TypeVar("T")
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -54,7 +58,7 @@ def rebuild_method(
                 f"{path} was trained by {config['algorithm']!r}, which is no recipe of surefoot's: "
                 "pass algorithm="
             )
-        recipe = find_recipe(config["algorithm"])(**numbers)
+        recipe = _rebuilt(find_recipe(config["algorithm"]), numbers, config, path)
     elif isinstance(algorithm, Learner):
         rest = {k: v for k, v in numbers.items() if k != "learner"}
         recipe = dataclasses.replace(composed(algorithm), **rest)
@@ -72,6 +76,24 @@ def rebuild_method(
             f"algorithm= differs from the run's in {', '.join(sorted(differing))}: pass the same"
         )
     return recipe
+
+
+def rebuild_settings(config: dict[str, Any], path: Path) -> RunSettings:
+    """The settings that a run's configuration describes. Raises `UsageError` where this version
+    knows one of them not, or not its value."""
+    return _rebuilt(RunSettings, config["setup"], config, path)
+
+
+def _rebuilt(kind: type[T], values: dict[str, Any], config: dict[str, Any], path: Path) -> T:
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        written = config["versions"].get("surefoot", "another")
+        raise UsageError(
+            f"{path} has {', '.join(map(repr, unknown))}, which surefoot {__version__} does not "
+            f"know; it was written by surefoot {written}: pip install 'surefoot>={written}'"
+        )
+    return kind(**values)
 
 
 def rebuild_environment(config: dict[str, Any], path: Path, env: EnvLike | None) -> EnvLike:

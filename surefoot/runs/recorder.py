@@ -19,6 +19,7 @@ from surefoot.common.errors import TrainingError, UsageError
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.common.files.json_reading import number
+from surefoot.envs.host.episode_history import MAX_KEPT
 from surefoot.envs.spaces.observations import component
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
@@ -77,12 +78,14 @@ class RunRecorder:
         # Of a run without a folder alone.
         self._columns = HistoryColumns()
         self._env_restarts_at: list[int] = []
-        self._critic_told = False
+        self._stretched_at: Sequence[int] = ()
+        self._critic_told = self._length_told = False
         self._held: BaseFileLock | None = None
         if resumed is not None:
             assert folder is not None
             self._files = RunFiles.again(run, folder, self._best_effort, resumed)
             self._env_restarts_at, self._steps = list(resumed.env_restarts_at), resumed.steps
+            self._stretched_at = resumed.stretched_at
             checkpoints.tidy(folder / "checkpoints", after=resumed.iterations)
             checkpoints.sweep(folder)
             for row in read_rows(folder / "metrics.jsonl", resumed.metrics):
@@ -128,6 +131,12 @@ class RunRecorder:
         # While updates are skipped, environments may stand where they never come back from.
         if self._folder is None or iteration.env_snapshot is None or iteration.metrics["refused"]:
             return
+        if iteration.env_snapshot.metadata.get("too_long") and not self._length_told:
+            self._length_told = True
+            self._note(
+                f"an episode is longer than {MAX_KEPT:,} steps, and is not kept: a resumed run "
+                "begins new ones; a time limit (gymnasium.wrappers.TimeLimit) ends them"
+            )
         self._best_effort(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
         self._write_agent()
 
@@ -184,6 +193,7 @@ class RunRecorder:
             budget=run.budget,
             metrics=self._files.mark(),
             env_restarts_at=self._env_restarts_at,
+            stretched_at=self._stretched_at,
             state=to_named_arrays(learner=iteration.state),
             env_snapshot=iteration.env_snapshot,
             best=self._files.best,

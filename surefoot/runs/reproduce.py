@@ -22,7 +22,6 @@ from surefoot.common import jax_setup
 from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
-from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.types import Batch
 from surefoot.core.networks import Policy
@@ -39,6 +38,7 @@ from surefoot.runs.rebuild import (
     match_cores,
     rebuild_environment,
     rebuild_method,
+    rebuild_settings,
     run_folders,
     version_differences,
 )
@@ -134,7 +134,7 @@ def reproduce(
     learner = _with_advantages(method.build(), config["algorithm"], folder)
     source = rebuild_environment(config, folder, env)
     # Without time between checkpoints, every state on the way is told, on the device too.
-    settings = dataclasses.replace(RunSettings(**config["setup"]), checkpoint_every=0.0)
+    settings = dataclasses.replace(rebuild_settings(config, folder), checkpoint_every=0.0)
 
     def built() -> Run:
         return Run(config["algorithm"], method, source, settings)
@@ -158,6 +158,14 @@ def reproduce(
                 raise UsageError(
                     f"iteration {iteration} of {folder} cannot be replayed: before iteration "
                     f"{number} the run was resumed with new episodes; accepted is an earlier one"
+                )
+        for number in checkpoints.stretched_at(kept):
+            # The checkpoint before it still has the schedule of before.
+            if began <= number <= iteration:
+                raise UsageError(
+                    f"iteration {iteration} of {folder} cannot be replayed: before iteration "
+                    f"{number} the run was resumed with its schedule stretched; accepted is an "
+                    "earlier one"
                 )
         run.budget = budget
         _remember(run)

@@ -16,8 +16,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.common.files.regular_file import open_to_read
 from surefoot.common.parameters import check_integer, check_path
-from surefoot.common.settings import RunSettings
-from surefoot.methods.learners.learner import Learner
+from surefoot.methods.learners.learner import Learner, stretched
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
@@ -28,11 +27,13 @@ from surefoot.runs.rebuild import (
     match_cores,
     rebuild_environment,
     rebuild_method,
+    rebuild_settings,
     run_folders,
     version_differences,
 )
 from surefoot.runs.recorder import Result
 from surefoot.runs.run import Run
+from surefoot.runs.schedule_end import schedule_end
 from surefoot.runs.train import OnIteration, check_callables, execute
 
 
@@ -79,6 +80,7 @@ def resume(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    stretch_schedule: bool = False,
     progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
@@ -90,13 +92,17 @@ def resume(
     the run is bit for bit the one that was not interrupted. Environments that cannot be put back
     where they were (EnvPool's, a vector environment that was handed in, or one with randomness of
     its own) begin new episodes, which is said. A longer run keeps the schedules of the shorter one,
-    at their end. A run that is complete only gets its agent written again.
+    at their end, which is said, unless they are to be stretched. A run that is complete only gets
+    its agent written again.
 
     Args:
         folder: the run's folder.
         steps: the run's new number of environment steps, larger than the old.
         env: what the run was trained on, if that was no Gymnasium id.
         algorithm: the recipe or the learner, if the run was started with an object of one's own.
+        stretch_schedule: whether schedules are spread over all of the run's steps from here on,
+            and not only over those that it was planned with: a rate that falls to 0 does so at
+            the new end.
         progress: as in `train`.
         display: as in `train`.
         on_iteration: as in `train`; a run that it ended is gone on with in the same way.
@@ -112,6 +118,7 @@ def resume(
         steps=steps,
         env=env,
         algorithm=algorithm,
+        stretch_schedule=stretch_schedule,
         progress=progress,
         display=display,
         on_iteration=on_iteration,
@@ -125,6 +132,7 @@ def resume_seeds(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    stretch_schedule: bool = False,
     progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
     on_iteration: OnIteration | None = None,
@@ -135,7 +143,9 @@ def resume_seeds(
     folder = check_path("folder", folder)
     check_callables(display, on_iteration)
     steps = None if steps is None else check_integer("steps", steps, 1)
-    with restored(folder, steps=steps, env=env, algorithm=algorithm) as runs:
+    with restored(
+        folder, steps=steps, env=env, algorithm=algorithm, stretch_schedule=stretch_schedule
+    ) as runs:
         shown = make(sum(one.total for one in runs))
         return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
 
@@ -169,6 +179,7 @@ def restored(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    stretch_schedule: bool = False,
 ) -> Iterator[list[Restored]]:
     """The runs in a folder as they were: one, or all that were trained side by side. Nobody else
     writes them until the context ends, which closes their environments, too."""
@@ -186,7 +197,7 @@ def restored(
             config = checkpoint.config
             recipe = rebuild_method(config, path, algorithm)
             source = rebuild_environment(config, path, env)
-            settings = RunSettings(**config["setup"])
+            settings = rebuild_settings(config, path)
             loggers.check(settings.log)
             run = Run(config["algorithm"], recipe, source, settings)
             closing.callback(run.close)
@@ -200,6 +211,18 @@ def restored(
                 state = from_named_arrays(checkpoint.state, learner=run.state)["learner"]
             except ValueError as error:
                 raise UsageError(f"{path} does not fit what is to go on with it: {error}") from None
+            planned, total = int(state.total_steps), budget // run.rows * run.rows
+            left = schedule_end(run.learner) if total > planned else None
+            if left is not None and stretch_schedule:
+                state = stretched(state, total)
+                again = [*checkpoint.stretched_at, checkpoint.iterations]
+                checkpoint = checkpoint._replace(stretched_at=again)
+            elif left is not None and checkpoint.steps + run.rows <= budget:
+                warnings.append(
+                    f"its schedule ends with the {planned:,} steps that were planned: from there "
+                    f"to {total:,} it has {left}; --stretch-schedule, or stretch_schedule=True in "
+                    "Python, spreads it over all of them"
+                )
             moved = run.restore(
                 state,
                 checkpoint.env_snapshot,
@@ -238,7 +261,8 @@ def _budget(checkpoint: Checkpoint, run: Run, path: Path, steps: int | None) -> 
     """Steps that the run goes on to."""
     if steps is None:
         return checkpoint.budget
-    dataclasses.replace(run.settings, steps=steps)  # A `UsageError` for what no run may have.
+    # A `UsageError` for what no run may have.
+    steps = dataclasses.replace(run.settings, steps=steps).steps
     least = max(checkpoint.steps + run.rows, checkpoint.budget)
     if steps < least:
         raise UsageError(

@@ -252,7 +252,8 @@ def execute(
         _check_outputs(settings, folders, on_iteration)
         evaluator = None
         if settings.evaluate_every:
-            evaluator = Evaluator(runs, done=0 if resumed[0] is None else resumed[0].steps)
+            done = 0 if resumed[0] is None else resumed[0].steps
+            evaluator = Evaluator(runs, shown.note, done=done)
             closing.callback(evaluator.close)
         for run in runs:
             run.set_sync_every(1 if called else 0 if evaluator is None else evaluator.sync_every)

@@ -107,6 +107,7 @@ def merged(told: Sequence[Iteration]) -> Iteration:
         evaluation = Evaluation(
             np.concatenate([one.returns for one in evaluations]),
             np.concatenate([one.lengths for one in evaluations]),
+            sum(one.cut for one in evaluations),
         )
     return Iteration(
         told[0].number,

@@ -408,6 +408,55 @@ def test_more_episodes_than_copies_are_played_from_an_id(cartpole):
     assert len(cartpole.evaluate(18, env=lambda: Counting(3)).returns) == 18
 
 
+class Endless(Counting):
+    """Ends with probability 1/20 a step where it ends at all."""
+
+    def __init__(self, ends=False):
+        super().__init__(1)
+        self._ends = ends
+
+    def step(self, action):
+        obs, reward, *_ = super().step(action)
+        return obs, reward, self._ends and self.np_random.random() < 0.05, False, {}
+
+
+def test_episodes_that_never_end_are_cut_and_it_is_said(cartpole):
+    with pytest.warns(RuntimeWarning, match=r"18 of 18 episodes had not ended after 7 steps"):
+        evaluation = cartpole.evaluate(18, env=Endless, max_episode_steps=7)
+    assert evaluation.lengths.tolist() == [7] * 18
+    assert evaluation.cut == 18
+    with pytest.warns(RuntimeWarning, match=r"3 of 3 episodes had not ended after 7 steps"):
+        recorded = cartpole.record(3, env=Endless, max_episode_steps=7)
+    ends = [6, 13, 20]
+    assert np.flatnonzero(recorded.truncated).tolist() == ends
+    assert len(recorded) == 21
+    assert not recorded.terminated.any()
+
+
+def test_episodes_that_end_in_time_are_those_without_a_limit(cartpole):
+    def ending():
+        return Endless(ends=True)
+
+    whole = cartpole.evaluate(16, 5, env=ending)
+    assert whole.cut == 0
+    with pytest.warns(RuntimeWarning, match="were cut there: --max-episode-steps"):
+        limited = cartpole.evaluate(16, 5, env=ending, max_episode_steps=12)
+    assert limited.cut == (whole.lengths > 12).sum() > 0
+    of = {True: sorted(results(whole)), False: sorted(results(limited))}
+    short = [[pair for pair in of[key] if pair[1] < 12] for key in of]
+    assert short[0] == short[1] != []
+
+
+def test_a_vector_environment_that_never_ends_is_refused(cartpole):
+    envs = SyncVectorEnv([Endless] * 2)
+    for play in (cartpole.evaluate, cartpole.record):
+        with pytest.raises(sf.UsageError, match=r"has not ended after 9 steps; .*TimeLimit"):
+            play(2, env=envs, max_episode_steps=9)
+    for wrong in (0, 1.5, "9"):
+        with pytest.raises(sf.UsageError, match=r"max_episode_steps is .*; accepted is an integer"):
+            cartpole.evaluate(2, env=Endless, max_episode_steps=wrong)
+
+
 def test_a_stochastic_evaluation_depends_on_its_seed_only(cartpole):
     first, again, other = (cartpole.evaluate(4, s, deterministic=False) for s in (1, 1, 2))
     assert results(first) == results(again)

@@ -156,6 +156,49 @@ def test_onnx_runtime_acts_as_predict_does(case):
     check_equal(run_onnx(data, agent.observation_space, batch), agent, batch)
 
 
+NUMBERS = {
+    "uint8": "integers from 0 to 9",
+    "int8": "integers from -3 to 9",
+    "int32": "integers from -3 to 9",
+    "int64": "integers from -3 to 9223372036854775807",
+    "uint64": "integers from 0 to 18446744073709551615",
+    "bool": "integers from 0 to 1",
+    "float16": "numbers from -3 to 9",
+    "float32": "numbers from -3 to inf",
+    "float64": "numbers from -3 to 9",
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_boxes_of_every_type_are_exported_with_their_card(name, tmp_path):
+    kind = np.dtype(name)
+    low, high = (0 if kind.kind in "ub" else -3), (1 if kind.kind == "b" else 9)
+    if name in ("int64", "uint64"):
+        high = np.iinfo(kind).max
+    elif name == "float32":
+        high = np.inf
+    space = spaces.Box(np.full((2, 2), low, kind), np.full((2, 2), high, kind), (2, 2), kind)
+    agent = make_agent(space, ACTIONS["discrete"], provenance={"seed": np.int64(3)})
+    # What the agent was given as NumPy's is written all the same.
+    agent.save(tmp_path / "agent")
+    assert sf.load(tmp_path / "agent").observation_space == space
+    written = sf.export(agent, tmp_path / "policy.onnx", episodes=0)
+    assert NUMBERS[name] in written.card.read_text(encoding="utf-8")
+
+
+def test_a_part_may_be_called_as_the_graph_calls_its_own():
+    space = spaces.Dict(
+        [
+            ("x", spaces.Discrete(3)),
+            ("x.entry", spaces.Box(-1.0, 1.0)),
+            ("x.choice", spaces.Box(-1.0, 1.0)),
+        ]
+    )
+    agent = make_agent(space, ACTIONS["discrete"])
+    batch = observations(space)
+    check_equal(run_onnx(to_onnx(agent, origin_of(agent, None)), space, batch), agent, batch)
+
+
 @pytest.mark.parametrize("case", PROGRAMS)
 def test_a_program_in_jax_acts_as_predict_does(case):
     agent = made(case)

@@ -91,7 +91,7 @@ def quick(steps=6, **options):
 
 
 @contextlib.contextmanager
-def one_at_a_time(source, *spaces, episodes, offset):
+def one_at_a_time(source, *spaces, **options):
     with contextlib.closing(video_recorder.make_host(source, 1)) as host:
         yield host
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 import surefoot as sf
 from support import runs
+from support.suites import cases
 from surefoot.cli.commands import messages
 from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
@@ -550,8 +552,112 @@ def test_seeds_at_once_leave_a_run_each(method, here):
     assert "seeds is 0" in refused("train", "trpo", "CartPole-v1", "--seeds=0")
 
 
+ENDLESS = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Forever(CartPoleEnv):
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return self.reset()[0], reward, False, False, {}
+"""
+
+
+@pytest.mark.filterwarnings("default")
+def test_episodes_that_never_end_are_one_line(finished, here):
+    (here / "forever.py").write_text(ENDLESS)
+    options = [str(finished.folder), "--env", "forever:Forever", "--episodes", "2"]
+    options += ["--max-episode-steps", "20"]
+    line = "surefoot: 2 of 2 episodes had not ended after 20 steps and were cut there: "
+    for command in ("evaluate", "record", "export"):
+        out = {"record": ["--out", "a.safetensors"], "export": ["--out", "p.onnx"]}
+        ran = run(command, *options, *out.get(command, []))
+        assert ran.code == 0
+        assert ran.err.startswith(line)
+        assert ran.err.count("\n") == 1
+    assert "2 of them cut after 20 steps" in (here / "card.md").read_text()
+
+
+WAYS = {
+    "list algorithms": "",
+    "list envs": "",
+    "train trpo --help": "",
+    "check-env CartPole-v1": "",
+    "watch RUN": "",
+    "evaluate RUN --episodes 2": "",
+    "export RUN --episodes 1 --out NEW/policy.onnx": "NEW/policy.onnx",
+    "record RUN --episodes 1 --out NEW/steps.safetensors": "NEW/steps.safetensors",
+    "report RUN --out NEW/report.html": "NEW/report.html",
+    "train trpo CartPole-v1 --steps 128 --out NEW/run": "NEW/run/agent/manifest.json",
+}
+
+
+def printed_to(stream, way, finished, new):
+    """A command that prints to this stream, and whether what it is to leave is there."""
+    new.mkdir(exist_ok=True)
+    places = {"RUN": str(finished.folder), "NEW": str(new)}
+    words = way.split()
+    for name, place in places.items():
+        words = [word.replace(name, place) for word in words]
+    if words[:2] == ["train", "trpo"] and "--help" not in words:
+        words += [*TINY, "--no-report"]
+    err = io.StringIO()
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(err):
+        try:
+            code = main(words)
+        except SystemExit as exit_:
+            code = exit_.code
+    left = WAYS[way].replace("NEW", str(new))
+    assert not left or Path(left).is_file()
+    return code, err.getvalue()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_encoding_ends_a_command(way, finished, tmp_path):
+    for encoding in ("ascii", "latin-1", "cp437"):
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding=encoding)
+        assert printed_to(stream, way, finished, tmp_path / encoding) == (0, "")
+        stream.flush()
+        assert written.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("way", cases(WAYS, fast=[*WAYS][-2:] + [*WAYS][:2]))
+def test_a_full_disk_behind_the_output_is_one_line_and_takes_nothing_away(way, finished, tmp_path):
+    with open("/dev/full", "w") as stream:
+        code, told = printed_to(stream, way, finished, tmp_path / "new")
+    if "--help" in way:
+        return
+    assert code == (0 if WAYS[way] else 1)
+    assert told.startswith("surefoot: standard output cannot be written: No space left on device")
+    assert told.count("\n") == 1
+    assert ("did its work" in told) == bool(WAYS[way])
+
+
+@pytest.mark.parametrize("way", cases(WAYS, fast=[*WAYS][-2:] + [*WAYS][:2]))
+def test_a_closed_pipe_is_told_where_files_were_written(way, finished, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as stream:
+        code, told = printed_to(stream, way, finished, tmp_path / "new")
+    if "--help" in way:
+        return
+    assert code == (0 if WAYS[way] else 128 + signal.SIGPIPE)
+    assert ("Broken pipe; 'surefoot" in told) == bool(WAYS[way])
+    assert told.count("\n") == bool(WAYS[way])
+
+
+def test_a_closed_output_is_no_failure_of_training(finished, tmp_path):
+    stream = io.StringIO()
+    stream.close()
+    code, told = printed_to(stream, [*WAYS][-1], finished, tmp_path)
+    assert code == 0
+    assert "Bad file descriptor; 'surefoot train' did its work" in told
+
+
 def unread(*arguments):
-    """Exit code of a command whose output nobody reads, and which says nothing of it."""
+    """Exit code of a command whose output nobody reads, and what it says of it."""
     with subprocess.Popen(
         [sys.executable, "-m", "surefoot.cli", *arguments],
         stdout=subprocess.PIPE,
@@ -559,16 +665,18 @@ def unread(*arguments):
         text=True,
     ) as program:
         program.stdout.close()
-        assert program.stderr.read() == ""
-    return program.returncode
+        told = program.stderr.read()
+    return program.returncode, told
 
 
 def test_a_run_goes_on_where_nobody_reads_its_progress(here):
-    code = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
-    assert code in (0, 128 + signal.SIGPIPE)
+    code, told = unread(*TRPO, *TINY, "--steps=640", "--out=run", "--no-report")
+    assert code == 0
+    assert told.count("\n") == 1
+    assert "Broken pipe; 'surefoot train' did its work" in told
     assert [row["steps"] for row in runs.rows(here / "run")] == list(range(64, 641, 64))
     assert (here / "run" / "agent" / "manifest.json").is_file()
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
-    assert unread("list", "envs") == 128 + signal.SIGPIPE
+    assert unread("list", "envs") == (128 + signal.SIGPIPE, "")

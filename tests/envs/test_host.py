@@ -18,6 +18,8 @@ from support.suites import cases
 from surefoot.core.data.advantages import gae
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.networks import CategoricalHead
+from surefoot.envs.host import episode_history
+from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import list_env_ids, make_groups, make_host
 from surefoot.envs.spaces.actions import action_map
@@ -470,3 +472,48 @@ def test_what_can_be_written_is_not_copied_once_more():
     env.reset(0)
     env.send(actions)
     assert env.stepper._action is actions
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_an_episode_is_kept_up_to_a_length_and_no_further(dtype, monkeypatch):
+    monkeypatch.setattr(episode_history, "MAX_KEPT", 150)
+    env = EpisodeHistoryWrapper(Walk())
+    env.reset(seed=3)
+    shape = (2,) if dtype is np.float32 else ()
+    taken = np.random.default_rng(0).normal(size=(151, *shape)).astype(dtype)
+    room = np.empty_like(taken[0])
+    for count, action in enumerate(taken[:150], start=1):
+        room[...] = action  # Whoever steps may write the next action in its place.
+        obs, *_ = env.step(room)
+        if count in (1, 63, 64, 65, 150):
+            history = env.history()
+            np.testing.assert_array_equal(history.actions, taken[:count])
+            assert history.actions.dtype == dtype
+    again = EpisodeHistoryWrapper(Walk())
+    played, earned, same = again.resimulate(history)
+    np.testing.assert_array_equal(played, obs)
+    assert same
+    assert earned == 150
+    env.step(taken[150])
+    assert env.history().actions is None
+    assert env._actions is None, "nothing is held of it"
+    env.reset()
+    assert env.history().actions.shape == (0, 2)
+    env.step(taken[0])
+    np.testing.assert_array_equal(env.history().actions, taken[:1])
+
+
+class Walk(gymnasium.Env):
+    """Never ends; a step earns 1."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = spaces.Box(-1.0, 1.0, (2,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._at = self.np_random.normal(size=2)
+        return self._at, {}
+
+    def step(self, action):
+        self._at = self._at + action + self.np_random.normal(size=2)
+        return self._at, 1.0, False, False, {}

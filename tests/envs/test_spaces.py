@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space, iterate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from benchmarks.random_spaces import case, sample
 from surefoot.common.errors import UsageError
 from surefoot.core.networks import (
     BernoulliHead,
@@ -25,7 +28,7 @@ from surefoot.envs.spaces.observations import (
     observation_size,
     read_observations,
 )
-from surefoot.envs.spaces.space_json import space_from_json, space_to_json
+from surefoot.envs.spaces.space_json import check_restorable, space_from_json, space_to_json
 
 INF = np.inf
 
@@ -296,6 +299,115 @@ def test_infinite_and_uneven_bounds_come_back_exactly():
     read = space_from_json(json.loads(json.dumps(space_to_json(space))))
     np.testing.assert_array_equal(read.low, space.low)
     np.testing.assert_array_equal(read.high, space.high)
+
+
+def reread(space):
+    return space_from_json(json.loads(json.dumps(space_to_json(space))))
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_any_space_comes_back_with_its_encoding_or_is_refused_in_one_line(number):
+    space = case(number).observation_space
+    try:
+        check_observation_space(space)
+        check_restorable(space, "observation")
+    except UsageError as error:
+        lines = str(error).splitlines()
+    else:
+        lines = []
+    if lines:
+        assert len(lines) == 1
+        return
+    read = reread(space)
+    assert read == space
+    assert str(read) == str(space), "the keys, in their order"
+    obs = sample(space, np.random.default_rng(number))
+    np.testing.assert_array_equal(encode(read, obs), encode(space, obs))
+
+
+BETWEEN = spaces.Box(-1.0, 1.0, (2,))
+BACKWARDS = {
+    "keywords": spaces.Dict(speed=BETWEEN, place=BETWEEN),
+    "pairs": spaces.Dict([("speed", BETWEEN), ("place", BETWEEN)]),
+    "nested": spaces.Tuple([spaces.Dict(b=spaces.Dict(z=BETWEEN, y=BETWEEN), a=BETWEEN)]),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARDS)
+def test_keys_that_are_not_in_the_order_of_the_alphabet_keep_theirs(name):
+    assert str(reread(BACKWARDS[name])) == str(BACKWARDS[name])
+
+
+@pytest.mark.parametrize(
+    "kind", [np.int64, np.uint64, np.int32, np.uint8], ids=lambda k: k.__name__
+)
+def test_the_ends_of_an_integer_type_come_back_and_those_of_older_files_too(kind):
+    ends = np.iinfo(kind)
+    space = spaces.Box(
+        np.array([ends.min, 0], kind), np.array([ends.max, ends.max], kind), (2,), kind
+    )
+    assert reread(space) == space
+    old = space_to_json(space)
+    for key in ("low", "high"):
+        old[key] = [repr(float(x)) for x in old[key]]
+    assert space_from_json(old) == space
+
+
+class Ends(spaces.Box):
+    """A box of one's own that differs from what it is written as."""
+
+    def __eq__(self, other):
+        return type(other) is Ends
+
+
+NOT_RESTORABLE = {
+    "integer keys": spaces.Dict([(0, BETWEEN), (1, BETWEEN)]),
+    "pairs as keys": spaces.Tuple([spaces.Dict([((0, 1), BETWEEN)])]),
+    "of one's own": Ends(-1.0, 1.0, (2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_RESTORABLE)
+def test_a_space_that_would_come_back_as_another_is_refused(name):
+    with pytest.raises(
+        UsageError, match=r"cannot be saved with an agent: .*; accepted are"
+    ) as error:
+        check_restorable(NOT_RESTORABLE[name], "observation")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("space", [spaces.Dict(), spaces.Tuple([])], ids=str)
+def test_an_observation_of_no_part_is_refused_however_deep_it_lies(space):
+    for inside in (space, spaces.Tuple([space]), spaces.Dict(a=BETWEEN, b=space)):
+        with pytest.raises(UsageError, match=r"has no part; .*: leave it out"):
+            check_observation_space(inside)
+
+
+FAR = {
+    "discrete": (spaces.Discrete(3, start=2**31 - 2), "to 2,147,483,648; accepted"),
+    "discrete, below": (spaces.Discrete(3, start=-(2**40)), "from -1,099,511,627,776 to"),
+    "multi-discrete": (spaces.MultiDiscrete([3, 2], start=[0, 2**31 - 1]), "to 2,147,483,648"),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_actions_that_32_bits_cannot_hold_are_refused(name):
+    space, message = FAR[name]
+    with pytest.raises(UsageError, match=message):
+        action_head(space)
+    action_head(spaces.Discrete(2, start=2**31 - 2))
+
+
+def test_an_action_without_an_entry_is_refused():
+    with pytest.raises(UsageError, match="has no entry"):
+        action_head(spaces.Box(-1.0, 1.0, (2, 0)))
+
+
+def test_bounds_beyond_float32_bound_nothing():
+    space = spaces.Box(-1e300, 1e300, (2,), np.float64)
+    raw = jnp.array([[0.0, -2.5]])
+    np.testing.assert_array_equal(mapped(action_map(space), raw), raw)
 
 
 UNSUPPORTED = {

@@ -12,6 +12,7 @@ import surefoot as sf
 from support.runs import BATCH, TINY, arrays, lines, untimed
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.envs.device.classic import DEVICE_ENVS
+from surefoot.runs import evaluator
 from surefoot.runs.best_agent import BestAgent
 from surefoot.runs.train import prepare
 
@@ -218,3 +219,24 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path):
     with pytest.raises(sf.UsageError, match=r"evaluate_every is -1; accepted is"):
         sf.train("reinforce", "CartPole-v1", out=out, **SMALL, evaluate_every=-1)
     assert not out.exists()
+
+
+class Endless(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        return self.np_random.normal(size=4).astype(np.float32), 1.0, False, False, {}
+
+
+def test_evaluations_of_what_never_ends_are_cut_and_it_is_said_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluator, "MAX_EPISODE_STEPS", 9)
+    folder = tmp_path / "run"
+    with pytest.warns(RuntimeWarning, match="3 of 3 evaluated episodes had not ended") as told:
+        sf.train("trpo", Endless, out=folder, **{**SMALL, **EVALUATED})
+    assert len([one for one in told if "evaluated episodes" in str(one.message)]) == 1
+    assert [row["lengths"] for row in evaluations(folder)] == [[9, 9, 9]] * len(AT)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import pickle
 import shutil
@@ -21,10 +22,14 @@ from support.suites import cases
 from surefoot.cli.main import main
 from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
+from surefoot.envs.host import episode_history
+from surefoot.methods.recipes import find_recipe
 from surefoot.runs.display.progress import WarningDisplay
-from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder import checkpoints, step_budget
 from surefoot.runs.folder.metrics_file import JsonLines
+from surefoot.runs.reproduce import reproduce
 from surefoot.runs.resume import restored
+from surefoot.runs.schedule_end import schedule_end
 from surefoot.runs.train import execute, prepare
 
 SMALL = {**TINY, "steps": BATCH * 5, "checkpoint_every": 0}
@@ -199,11 +204,88 @@ def test_a_longer_run_goes_on_from_the_end_and_keeps_its_schedule(algorithm, tra
         sf.resume(folder, steps=700)
     with pytest.raises(sf.UsageError, match=r"steps is 1280.0; accepted is an integer"):
         sf.resume(folder, steps=1280.0)
-    sf.resume(folder, steps=900)
+    shown = Notes()
+    sf.resume(folder, steps=np.int64(900), display=lambda _: shown)
+    assert any(
+        "640 steps that were planned: from there to 896 it has a rate of 0; --stretch-schedule" in n
+        for n in shown.notes
+    )
+    assert not step_budget.stretched(folder)
     told = untimed(folder)
     assert [row["steps"] for row in told] == [128 * (i + 1) for i in range(7)]
     assert told[0]["step_scale"] > told[4]["step_scale"] > 0
     assert told[5]["step_scale"] == told[6]["step_scale"] == 0, "the rate has come to its end"
+
+
+RATES = {"ppo_kl": 3e-4, "ppo_clip": 3e-4, "a2c": 7e-4}
+
+
+@pytest.mark.parametrize("algorithm", cases(RATES, fast=["ppo_kl"]))
+def test_a_stretched_schedule_falls_to_its_end_at_the_new_one(algorithm, trained, tmp_path):
+    options = {} if algorithm == "a2c" else {"minibatch_size": 32}
+    short = trained(algorithm, **SMALL, **options)
+    folder, broken = (shutil.copytree(short, tmp_path / name) for name in ("run", "broken"))
+    shown = Notes()
+    sf.resume(folder, steps=900, stretch_schedule=True, display=lambda _: shown)
+    assert not any("schedule" in note for note in shown.notes)
+    assert step_budget.stretched(folder)
+    told = untimed(folder)
+    done = np.array([0, *(row["steps"] for row in told[:-1])])
+    planned = np.where(done < 640, 640, 896)
+    expected = RATES[algorithm] * (1 - done / planned)
+    np.testing.assert_allclose([row["step_scale"] for row in told], expected, rtol=1e-5)
+
+    # It stays stretched where it is resumed once more, and is the same run.
+    with pytest.raises(KeyboardInterrupt):
+        sf.resume(broken, steps=900, stretch_schedule=True, display=lambda _: Interrupt(1))
+    shown = Notes()
+    sf.resume(broken, display=lambda _: shown)
+    assert not any("schedule" in note for note in shown.notes)
+    same(folder, broken)
+    with pytest.raises(sf.UsageError, match=r"before iteration 5 .* schedule stretched"):
+        reproduce(folder, 5)
+
+
+def test_the_command_stretches_a_schedule(trained, tmp_path):
+    folder = shutil.copytree(trained("ppo_kl", **SMALL, minibatch_size=32), tmp_path / "run")
+    options = ["--steps", "768", "--stretch-schedule", "--no-report"]
+    assert main(["resume", str(folder), *options]) == 0
+    assert untimed(folder)[-1]["step_scale"] > 0
+
+
+ENDS = {
+    "trpo": (find_recipe("trpo")(), None),
+    "ppo_clip": (find_recipe("ppo_clip")(), "a rate of 0"),
+    "ppo_kl": (find_recipe("ppo_kl")(), "a rate of 0"),
+    "a2c": (find_recipe("a2c")(), "a rate of 0"),
+    "reinforce": (find_recipe("reinforce")(), None),
+    "cem": (find_recipe("cem")(), "no added variance"),
+    "cem, constant": (find_recipe("cem")(extra_std=0.0), None),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_which_methods_have_a_schedule_is_known(name):
+    recipe, end = ENDS[name]
+    assert schedule_end(recipe.build()) == end
+
+
+@pytest.mark.parametrize("table", ["setup", "hyperparameters"])
+def test_what_a_newer_version_knows_is_named(table, trained, tmp_path):
+    folder = shutil.copytree(trained(), tmp_path / "run")
+    for path in checkpoints.paths(folder / "checkpoints"):
+        saved, manifest = array_folder.load(path)
+        manifest["config"][table]["novelty"] = 3
+        manifest["config"]["versions"]["surefoot"] = "99.1"
+        array_folder.save(path, saved, manifest)
+    with pytest.raises(sf.UsageError, match=r"'novelty', which .* 'surefoot>=99.1'") as error:
+        sf.resume(folder, steps=1280)
+    assert "\n" not in str(error.value)
+    config = json.loads((folder / "config.json").read_text())
+    config[table]["novelty"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(sf.UsageError, match=r"'novelty', which surefoot .* does not know"):
+        reproduce(folder)
 
 
 @pytest.mark.parametrize("kind", ["secretive", "vector"])
@@ -220,6 +302,33 @@ def test_environments_that_cannot_be_put_back_begin_anew_and_say_so(kind, tmp_pa
     last = checkpoints.read(checkpoints.paths(folder / "checkpoints")[-1])
     assert len(last.env_restarts_at) == 1
     assert 1 <= last.env_restarts_at[0] <= 2
+    assert [row["iteration"] for row in untimed(folder)] == list(range(5))
+
+
+class Endless(Hidden):
+    def step(self, action):
+        seen, reward, *_ = super().step(action)
+        return seen, reward, False, False, {}
+
+
+def test_an_episode_that_is_too_long_to_be_kept_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(episode_history, "MAX_KEPT", 40)
+    folder = tmp_path / "run"
+    shown = Notes()
+    sf.train("trpo", Endless, out=folder, display=lambda _: shown, **SMALL)
+    told = [note for note in shown.notes if "an episode is longer than" in note]
+    assert len(told) == 1
+    last = checkpoints.paths(folder / "checkpoints")[-1]
+    saved = checkpoints.read(last).env_snapshot
+    assert saved.metadata == {"episodes": None, "too_long": True}
+    assert not any(name.startswith("actions") for name in saved.arrays)
+    checkpoints.remove(last)
+    shown = Notes()
+    sf.resume(folder, env=Endless, display=lambda _: shown)
+    assert any(
+        "episodes begin anew" in note and "an episode was longer than" in note
+        for note in shown.notes
+    )
     assert [row["iteration"] for row in untimed(folder)] == list(range(5))
 
 

@@ -157,8 +157,8 @@ FAULTS = (
     Fault(
         "window-shared-by-all-copies",
         "agents/agent.py",
-        "with self.opened(lambda: shown, 1) as where:",
-        "with self.opened(lambda: shown, episodes) as where:",
+        "copies, source = min(episodes, 1), lambda: window",
+        "copies, source = episodes, lambda: window",
         "Several episodes are played in the one environment of the window at once.",
         ("test_window.py",),
     ),

@@ -115,8 +115,8 @@ FAULTS = (
     Fault(
         "resume-forgets-the-steps",
         "cli/commands/resume.py",
-        "restored(options.run, steps=options.steps, env=env)",
-        "restored(options.run, env=env)",
+        "restored(options.run, steps=options.steps, env=env, ",
+        "restored(options.run, env=env, ",
         "resume --steps does nothing: a run cannot be made longer.",
         (
             "test_cli.py::test_a_complete_run_says_so_and_how_it_is_made_longer",

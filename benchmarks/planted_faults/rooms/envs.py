@@ -124,8 +124,8 @@ FAULTS = (
     Fault(
         "discrete-start-not-saved",
         "envs/spaces/space_json.py",
-        'spaces.Discrete(data["n"], start=data["start"], dtype=dtype.type)',
-        'spaces.Discrete(data["n"], dtype=dtype.type)',
+        'spaces.Discrete(data["n"], start=data["start"], dtype=dtype)',
+        'spaces.Discrete(data["n"], dtype=dtype)',
         "A saved agent's Discrete actions count from 0.",
         ("test_spaces.py", "test_agent.py"),
     ),

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+
 import gymnasium
 import numpy as np
 
 from surefoot.agents.demonstrations.demonstrations import Demonstrations
 from surefoot.agents.playing.episodes import Actor, play_on_device, play_on_host
+from surefoot.agents.playing.evaluation import cut_episodes
+from surefoot.common.errors import Notice
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 
 
-def record(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) -> Demonstrations:
+def record(
+    actor: Actor,
+    env: HostEnv | DeviceEnv,
+    *,
+    episodes: int,
+    seed: int,
+    max_steps: int = MAX_EPISODE_STEPS,
+) -> Demonstrations:
     """Play `episodes` episodes and keep every transition: on the host episode after episode in the
-    order in which they end, on the device in that of the copies. Raises `UsageError` if an
-    observation or action is not finite."""
+    order in which they end, of at most `max_steps` steps, on the device in that of the copies.
+    Raises `UsageError` if an observation or action is not finite."""
     if isinstance(env, DeviceEnv):
         counts, kept = play_on_device(
             actor,
@@ -33,13 +45,17 @@ def record(actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int) 
     else:
         playing: list[list[tuple]] = [[] for _ in range(env.num_envs)]
         rows: list[tuple] = []
-        for step in play_on_host(actor, env, episodes=episodes, seed=seed):
+        cut = 0
+        for step in play_on_host(actor, env, episodes=episodes, seed=seed, max_steps=max_steps):
             for i in np.flatnonzero(step.counts):
                 playing[i].append(tuple(array[i] for array in step[:5]))
                 if step.terminated[i] or step.truncated[i]:
+                    cut += len(playing[i]) == max_steps and bool(step.truncated[i])
                     rows += playing[i]
                     playing[i] = []
         columns = [np.array(column) for column in zip(*rows, strict=True)]
+        if cut:
+            warnings.warn(cut_episodes(cut, episodes, max_steps), Notice, stacklevel=3)
 
     obs, action, reward, terminated, truncated = columns
     if isinstance(env, HostEnv) and env.offset is not None:

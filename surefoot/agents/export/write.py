@@ -15,6 +15,7 @@ from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError, closest, in_short
 from surefoot.common.files.atomic import all_beside, check_new_file
 from surefoot.common.parameters import check_integer
+from surefoot.common.settings import MAX_EPISODE_STEPS
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -73,6 +74,7 @@ def write(
     episodes: int,
     seed: int,
     env: EnvLike | None,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> Exported:
     """Write the agent's most probable actions as a file of that kind, and `card.md` beside it, with
     the returns of that many episodes, once `check_export` has passed. Raises `UsageError` if the
@@ -82,7 +84,9 @@ def write(
     env_id = where if isinstance(where, str) else None
     played = None
     if episodes > 0 and where is not None:
-        played = Played(agent.evaluate(episodes, seed, env=where), seed, env_id)
+        most = max_episode_steps
+        result = agent.evaluate(episodes, seed, env=where, max_episode_steps=most)
+        played = Played(result, seed, env_id)
     text = card(agent, origin, file=path.name, kind=kind, played=played, env_id=env_id)
     told = path.with_name(_CARD)
     try:

@@ -20,6 +20,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from surefoot.common.errors import UsageError
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.checking.check_device import check_device_env
@@ -61,11 +62,15 @@ class HostStep(NamedTuple):
     """Whether the row is a transition of an episode that was asked for."""
 
 
-def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Iterator[HostStep]:
-    """Steps until `episodes` episodes, shared among the sub-environments, have ended."""
+def play_on_host(
+    actor: Actor, env: HostEnv, *, episodes: int, seed: int, max_steps: int = MAX_EPISODE_STEPS
+) -> Iterator[HostStep]:
+    """Steps until `episodes` episodes, shared among the sub-environments, have ended. Raises
+    `UsageError` where one has not after `max_steps` steps: an environment that `opened` made ends
+    it, and a vector environment that was handed in does not."""
     n, root = env.num_envs, jax.random.key(seed)
     share = np.array([(episodes + i) // n for i in range(n)])
-    played = np.zeros(n, int)
+    played, length = np.zeros(n, int), np.zeros(n, int)
     obs, t = env.reset(seed), 0
     while (played < share).any():
         # A vector environment may write its next observations where these lie.
@@ -76,7 +81,15 @@ def play_on_host(actor: Actor, env: HostEnv, *, episodes: int, seed: int) -> Ite
         step = env.step(action.copy())
         counts = step.valid & (played < share)
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
-        played += counts & (step.terminated | step.truncated)
+        ended = counts & (step.terminated | step.truncated)
+        played += ended
+        length = np.where(ended, 0, length + counts)
+        if (length >= max_steps).any():
+            raise UsageError(
+                f"an episode of {env.name} has not ended after {max_steps:,} steps; accepted are "
+                "vector environments with a time limit: wrap their copies in "
+                "gymnasium.wrappers.TimeLimit, or raise max_episode_steps"
+            )
         obs, t = step.obs, t + 1
 
 
@@ -148,11 +161,13 @@ def opened(
     action_space: spaces.Space,
     *,
     episodes: int,
+    max_steps: int | None,
     offset: np.ndarray | None = None,
 ) -> Iterator[HostEnv | DeviceEnv]:
     """What `episodes` episodes are played on, for an agent that knows these spaces and, on the
-    host, observations less this offset. Environments are made anew and closed, but a vector
-    environment is used and left open. Raises `UsageError` if the spaces are others."""
+    host, observations less this offset. Environments are made anew and closed, and their episodes
+    are truncated after `max_steps` steps; a vector environment is used and left open. Raises
+    `UsageError` if the spaces are others."""
     if isinstance(source, DeviceEnv):
         check_spaces(source, observation_space, action_space, _TRAINED)
         check_device_env(source)
@@ -160,7 +175,7 @@ def opened(
         return
     given = isinstance(source, VectorEnv)
     copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
-    host = make_host(source, copies)
+    host = make_host(source, copies, max_steps=max_steps)
     host.offset = offset
     try:
         check_spaces(host, observation_space, action_space, _TRAINED)

@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from surefoot.agents.playing.episodes import Actor, HostStep, play_on_device, play_on_host
+from surefoot.agents.playing.episodes import (
+    Actor,
+    HostStep,
+    play_on_device,
+    play_on_host,
+)
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.host.host_env import HostEnv
 
@@ -20,6 +26,8 @@ class Evaluation(NamedTuple):
     """Sum of raw rewards of each episode."""
     lengths: Int[np.ndarray, " episodes"]
     """Steps of each episode."""
+    cut: int = 0
+    """Episodes that had not ended after as many steps as they might have."""
 
     def __str__(self) -> str:
         if not len(self.returns):
@@ -63,22 +71,33 @@ def evaluate(
     *,
     episodes: int,
     seed: int,
+    max_steps: int = MAX_EPISODE_STEPS,
     watch: Callable[[HostStep], None] = lambda step: None,
 ) -> Evaluation:
-    """Play `episodes` episodes: on the host in the order in which they end, on the device one in
-    each copy. `watch` sees every step on the host."""
+    """Play `episodes` episodes: on the host in the order in which they end, of at most `max_steps`
+    steps, on the device one in each copy. `watch` sees every step on the host."""
     if isinstance(env, DeviceEnv):
         played = play_on_device(actor, env, kept_on_device, episodes=episodes, seed=seed)
         return of_rows(*played)
 
     total, length = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
     ended: list[tuple[float, int]] = []
-    for step in play_on_host(actor, env, episodes=episodes, seed=seed):
+    cut = 0
+    for step in play_on_host(actor, env, episodes=episodes, seed=seed, max_steps=max_steps):
         watch(step)
         total += np.where(step.counts, step.reward, 0.0)
         length += step.counts
         for i in np.flatnonzero((step.terminated | step.truncated) & step.counts):
             ended.append((float(total[i]), int(length[i])))
+            cut += int(step.truncated[i]) if length[i] == max_steps else 0
             total[i], length[i] = 0.0, 0
     numbers = np.array(ended)
-    return Evaluation(numbers[:, 0], numbers[:, 1].astype(int))
+    return Evaluation(numbers[:, 0], numbers[:, 1].astype(int), cut)
+
+
+def cut_episodes(cut: int, episodes: int, max_steps: int) -> str:
+    """What is said of episodes that were cut."""
+    return (
+        f"{cut} of {episodes} episodes had not ended after {max_steps:,} steps and were cut there: "
+        "--max-episode-steps, or max_episode_steps= in Python, allows more"
+    )

@@ -15,6 +15,7 @@ from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
 from surefoot.envs.spaces.observations import observation_size
+from surefoot.envs.spaces.space_json import check_restorable
 
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
 #: environment, or a device environment.
@@ -23,7 +24,8 @@ EnvLike = str | Callable[[], gymnasium.Env] | VectorEnv | DeviceEnv
 
 @dataclasses.dataclass(frozen=True)
 class PolicySpec:
-    """What, beside arrays, defines an agent's networks; kept in the manifest."""
+    """What, beside arrays, defines an agent's networks; kept in the manifest. Raises
+    `UsageError` for a space that could not be read from there."""
 
     observation_space: spaces.Space
     action_space: spaces.Space
@@ -32,6 +34,10 @@ class PolicySpec:
     state_dependent_std: bool
     action_map: ActionMapName
     normalize_observations: bool
+
+    def __post_init__(self) -> None:
+        check_restorable(self.observation_space, "observation")
+        check_restorable(self.action_space, "action")
 
     def policy(self, key: PRNGKeyArray) -> Policy:
         """A policy with initial weights."""

@@ -22,6 +22,7 @@ from surefoot.agents.video.encoder import Encoder, find_ffmpeg
 from surefoot.agents.video.renderer import Renderer
 from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import beside, check_new_file
+from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import EnvSource, make_host
@@ -88,7 +89,13 @@ class VideoRecorder:
         return self._renderer.fps
 
     def evaluate(
-        self, actor: Actor, env: HostEnv | DeviceEnv, *, episodes: int, seed: int
+        self,
+        actor: Actor,
+        env: HostEnv | DeviceEnv,
+        *,
+        episodes: int,
+        seed: int,
+        max_steps: int = MAX_EPISODE_STEPS,
     ) -> Evaluation:
         """`evaluation.evaluate`, filmed. Of an environment on the device, the video shows episodes
         of Gymnasium's on the host. Raises `UsageError` if the video cannot be made; once all is
@@ -106,7 +113,9 @@ class VideoRecorder:
                     actions.add(step)
         else:
             actions = ActionLog(env.num_envs, episodes=episodes, filmed=self.episodes)
-            result = evaluate(actor, env, episodes=episodes, seed=seed, watch=actions.add)
+            result = evaluate(
+                actor, env, episodes=episodes, seed=seed, max_steps=max_steps, watch=actions.add
+            )
         try:
             self._write(actions, seed)
         except OSError as error:

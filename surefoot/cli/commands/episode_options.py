@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from surefoot.common.fields import at_least, validate
+from surefoot.common.settings import MAX_EPISODE_STEPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class Play:
     """Seed of the environments."""
     env: str | None = None
     """Gymnasium id or MODULE:NAME to play on, if not the id that the agent was trained on."""
+    max_episode_steps: int = at_least(1, MAX_EPISODE_STEPS)
+    """Steps after which an episode on the host that has not ended is cut."""
     stochastic: bool = False
     """Sample actions instead of taking the most probable one."""
 

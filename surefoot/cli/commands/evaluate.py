@@ -42,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
             options.seed,
             env=options.env and find_env(options.env),
             deterministic=not options.stochastic,
+            max_episode_steps=options.max_episode_steps,
             video=options.video,
             video_episodes=options.video_episodes,
             render=options.render,

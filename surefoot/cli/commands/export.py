@@ -13,6 +13,7 @@ from surefoot.cli.arguments import parse
 from surefoot.cli.commands.messages import make_console, print_line
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, validate
+from surefoot.common.settings import MAX_EPISODE_STEPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Export:
     """Episodes to play for the card; 0: none."""
     seed: int = at_least(0, 1, high=2**31 - 1)
     """Seed of these episodes."""
+    max_episode_steps: int = at_least(1, MAX_EPISODE_STEPS)
+    """Steps after which an episode on the host that has not ended is cut."""
     env: str | None = None
     """Gymnasium id or MODULE:NAME to play them on, if not the id that the agent was trained on."""
 
@@ -57,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         seed=options.seed,
         env=options.env and find_env(options.env),
         run=_run_of(options.run),
+        max_episode_steps=options.max_episode_steps,
     )
     taken = ", ".join(map(str, inputs(agent.observation_space)))
     console = make_console()

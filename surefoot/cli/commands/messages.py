@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +13,7 @@ from surefoot.methods.recipes.base import Offline
 
 
 def make_console() -> Any:
-    """A console that prints text as it is, without what a terminal would obey, and raises
-    `BrokenPipeError` instead of exiting the process, as rich's own does even in the middle of a
-    run."""
+    """A console that prints text as it is, without what a terminal would obey."""
     from rich.console import Console
 
     class Terminal(Console):
@@ -26,9 +21,6 @@ def make_console() -> Any:
             # Names are no markup, and `:dog:` is no picture.
             options |= {"markup": False, "emoji": False}
             return super().render_str(printable(text), **options)
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     return Terminal()
 
@@ -76,12 +68,9 @@ def word(path: str | Path) -> str:
 
 def print_line(console: Any, text: str) -> None:
     """Print a line as it is, its commands as they can be typed here."""
-    # What nobody can read any more is no reason to fail.
-    with contextlib.suppress(OSError):
-        text = one_line(runnable(text))
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.print(one_line(runnable(text)), soft_wrap=True, highlight=False, markup=False)
 
 
 def say(text: str) -> None:
-    """Print a line as it is, or raise `OSError`: what was asked for is this line."""
+    """Print a line as it is: what was asked for is this line."""
     print(one_line(text), flush=True)

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         options.seed,
         env=options.env and find_env(options.env),
         deterministic=not options.stochastic,
+        max_episode_steps=options.max_episode_steps,
     )
     demonstrations.save(recorded, out)
     say(

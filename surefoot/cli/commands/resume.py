@@ -28,6 +28,9 @@ class Resume:
     """The run's folder, or the one that train --seeds wrote."""
     steps: int | None = None
     """Environment steps of the whole run, if it is to be longer than it was."""
+    stretch_schedule: bool = False
+    """Spread the method's schedule over all of the run's steps, and not only over those that it was
+    planned with."""
     env: str | None = None
     """MODULE:NAME of what the run was trained on, if that was no Gymnasium id."""
     report: bool = True
@@ -44,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     from surefoot.runs.signals import Signals
 
     env = options.env and named_environment(options.run, options.env)
-    with restored(options.run, steps=options.steps, env=env) as runs:
+    stretch = options.stretch_schedule
+    with restored(options.run, steps=options.steps, env=env, stretch_schedule=stretch) as runs:
         console = make_console()
         for one in runs:
             print_line(console, str(one))

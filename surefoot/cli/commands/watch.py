@@ -50,11 +50,13 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-            while True:
+            # A terminal that is gone is watched by nobody.
+            while getattr(console.file, "failure", None) is None:
                 live.update(view.render(console.width), refresh=True)
                 time.sleep(options.every)
     except KeyboardInterrupt:
-        return 0
+        pass
+    return 0
 
 
 class _View:

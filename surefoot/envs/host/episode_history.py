@@ -1,7 +1,8 @@
 """A running episode as what made it: the generator before its reset, and the actions since.
 
 An environment's inner state cannot be kept without knowing the environment, but it can be reached
-again: `EpisodeHistoryWrapper` keeps the recipe while it steps, and `resimulate` follows it.
+again: `EpisodeHistoryWrapper` keeps the recipe while it steps, and `resimulate` follows it. An
+episode may never end, so that only so many actions are kept.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from surefoot.common.fields import plain
 from surefoot.envs.checking.first_steps import (
     CHECKED,
     check_made,
     checked_reset,
     checked_step,
 )
+
+#: Steps of an episode that are kept, at most: more than those of an episode of Atari.
+MAX_KEPT = 2**15
 
 
 class History(NamedTuple):
@@ -26,8 +31,9 @@ class History(NamedTuple):
     """The seed that its reset was called with."""
     generator: dict[str, Any] | None
     """State of the environment's generator before a reset without a seed; plain numbers."""
-    actions: np.ndarray
-    """Those taken since the reset, [L, *action], as the environment received them."""
+    actions: np.ndarray | None
+    """Those taken since the reset, [L, *action], as the environment received them; `None` where
+    they are more than `MAX_KEPT`."""
     now: dict[str, Any] | None
     """The generator's state after the last one."""
 
@@ -35,41 +41,68 @@ class History(NamedTuple):
 class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
     the same place if all randomness comes from `np_random`, as Gymnasium asks of environments. What
-    its first steps return is checked."""
+    its first steps return is checked. Episodes are truncated after `max_steps` steps, if that is
+    given."""
 
-    def __init__(self, env: gymnasium.Env) -> None:
+    def __init__(self, env: gymnasium.Env, *, max_steps: int | None = None) -> None:
         check_made(env)
         super().__init__(env)
         self._seed: int | None = None
         self._generator: dict[str, Any] | None = None
-        self._actions: list[Any] = []
+        self._actions: np.ndarray | None = None
+        self._length = 0
+        self._max_steps = max_steps
         self._to_check = CHECKED
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self._seed, self._actions = seed, []
+        self._seed, self._length = seed, 0
         self._generator = None if seed is not None else self._state()
         if self._to_check:
             return checked_reset(self.env, seed=seed, options=options)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
-        # A copy: whoever steps many environments may hand out views of one array.
-        self._actions.append(np.array(action))
+        if self._length < MAX_KEPT:
+            self._keep(action)
+        elif self._length == MAX_KEPT:
+            self._actions = None
+        self._length += 1
         if self._to_check:
             self._to_check -= 1
-            return checked_step(self.env, action)
-        return self.env.step(action)
+            result = checked_step(self.env, action)
+        else:
+            result = self.env.step(action)
+        if self._max_steps is None:
+            return result
+        obs, reward, terminated, truncated, info = result
+        cut = self._length >= self._max_steps and not terminated
+        return obs, reward, terminated, truncated or cut, info
+
+    def _keep(self, action: Any) -> None:
+        """Copy the action: whoever steps many environments may hand out views of one array."""
+        kept, length = self._actions, self._length
+        if kept is None:
+            first = np.asarray(action)
+            kept = self._actions = np.empty((64, *first.shape), first.dtype)
+        elif length == len(kept):
+            kept = self._actions = np.concatenate([kept, np.empty_like(kept)])
+        kept[length] = action
 
     def history(self) -> History:
         """The running episode."""
-        space = self.action_space
-        nothing = np.empty((0, *(space.shape or ())), space.dtype)
-        actions = np.stack(self._actions) if self._actions else nothing
+        actions: np.ndarray | None = None
+        if self._length == 0:
+            space = self.action_space
+            actions = np.empty((0, *(space.shape or ())), space.dtype)
+        elif self._length <= MAX_KEPT:
+            assert self._actions is not None
+            actions = self._actions[: self._length].copy()
         return History(self._seed, self._generator, actions, self._state())
 
     def resimulate(self, history: History) -> tuple[Any, float, bool]:
         """Play the episode again: the last observation, the episode's return so far, and whether
         the generator came to where it was. An episode that ends on the way is not the same."""
+        assert history.actions is not None, "the episode was not kept"
         if history.generator is not None:
             self.unwrapped.np_random.bit_generator.state = history.generator
         obs, _ = self.reset(seed=history.seed)
@@ -88,16 +121,3 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         own, which the last observation tells."""
         generator = getattr(self.unwrapped.np_random, "bit_generator", None)
         return None if generator is None else plain(generator.state)
-
-
-def plain(state: Any) -> Any:
-    """A generator's state in numbers, lists and dicts of Python's, as JSON has them."""
-    match state:
-        case dict():
-            return {key: plain(value) for key, value in state.items()}
-        case np.ndarray():
-            return state.tolist()
-        case np.generic():
-            return state.item()
-        case _:
-            return state

@@ -22,8 +22,12 @@ from surefoot.envs.host.stepper import Resimulated, Stepped
 class Serial:
     """Steps when the result is fetched."""
 
-    def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]) -> None:
-        self.envs = [EpisodeHistoryWrapper(make_checked(make)) for make in makers]
+    def __init__(
+        self, makers: Sequence[Callable[[], gymnasium.Env]], *, max_steps: int | None = None
+    ) -> None:
+        self.envs = [
+            EpisodeHistoryWrapper(make_checked(make), max_steps=max_steps) for make in makers
+        ]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         self._action: Any = None

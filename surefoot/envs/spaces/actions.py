@@ -27,6 +27,7 @@ from surefoot.core.networks import (
 
 ActionMapName = Literal["affine", "clip"]
 
+_FLOAT32, _INT32 = np.finfo(np.float32).max, int(np.iinfo(np.int32).max)
 _ACTIONS = "Box, Discrete, MultiDiscrete or MultiBinary"
 
 
@@ -100,7 +101,8 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
     match space:
         case spaces.Box():
             low, high = space.low.reshape(-1), space.high.reshape(-1)
-            bounded = np.isfinite(low) & np.isfinite(high) & (kind == "affine")
+            # What float32 cannot hold bounds nothing.
+            bounded = (np.abs(low) <= _FLOAT32) & (np.abs(high) <= _FLOAT32) & (kind == "affine")
             bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
             scale, offset = top / 2 - bottom / 2, top / 2 + bottom / 2
             return BoxMap(
@@ -113,7 +115,9 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
         case spaces.Discrete():
             return IntegerMap(jnp.asarray(int(space.start)), (), flat=False)
         case spaces.MultiDiscrete():
-            return IntegerMap(jnp.asarray(space.start.reshape(-1)), space.shape, flat=True)
+            return IntegerMap(
+                jnp.asarray(space.start.reshape(-1), jnp.int32), space.shape, flat=True
+            )
         case spaces.MultiBinary():
             return IntegerMap(jnp.asarray(0), space.shape, flat=True)
         case _:
@@ -122,7 +126,8 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
 
 def _float32_below(x: np.ndarray) -> Array:
     """The largest float32 that is not above x: a float64 bound may lie between two of them."""
-    rounded = x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        rounded = x.astype(np.float32)
     return jnp.asarray(np.where(rounded > x, np.nextafter(rounded, np.float32(-np.inf)), rounded))
 
 
@@ -131,7 +136,8 @@ def action_head(
 ) -> Head:
     """The distribution family that fits an action space: Gaussian for `Box` (with this initial
     log σ, which may depend on the state), categorical for `Discrete`, their products for
-    `MultiDiscrete` and `MultiBinary`."""
+    `MultiDiscrete` and `MultiBinary`. Raises `UsageError` for a space that has none."""
+    _check_entries(space)
     match space:
         case spaces.Box() if np.issubdtype(space.dtype, np.floating):
             head = StateGaussianHead if state_dependent_std else GaussianHead
@@ -144,6 +150,30 @@ def action_head(
             return BernoulliHead(int(np.prod(space.shape)))
         case _:
             raise _unsupported_action(space)
+
+
+def _check_entries(space: spaces.Space) -> None:
+    """Raise `UsageError` for an action of no entry, or of integers that JAX's own cannot hold."""
+    if 0 in (space.shape or ()):
+        raise UsageError(
+            f"action space {space} has no entry; accepted is one with an entry or more: wrap the "
+            "environment so that it takes one"
+        )
+    match space:
+        case spaces.Discrete():
+            start, count = np.array(space.start), np.array(space.n)
+        case spaces.MultiDiscrete():
+            start, count = space.start, space.nvec
+        case _:
+            return
+    least = min(map(int, start.reshape(-1)))
+    most = max(int(s) + int(n) - 1 for s, n in zip(start.flat, count.flat, strict=True))
+    if least < -_INT32 - 1 or most > _INT32:
+        raise UsageError(
+            f"action space {' '.join(str(space).split())} has actions from {least:,} to {most:,}; "
+            f"accepted are integers of 32 bits, {-_INT32 - 1:,} to {_INT32:,}: wrap the "
+            "environment so that they start at 0"
+        )
 
 
 def _unsupported_action(space: spaces.Space) -> UsageError:

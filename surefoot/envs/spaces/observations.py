@@ -34,6 +34,11 @@ def check_observation_space(space: spaces.Space) -> None:
                 f"observation space {space} is not supported; accepted are {_OBSERVATIONS}: "
                 "wrap the environment so that it returns one of these"
             )
+    if not parts:
+        raise UsageError(
+            f"observation space {space} has no part; accepted is a Dict or Tuple of one or more: "
+            "leave it out"
+        )
     for part in parts:
         check_observation_space(part)
 
@@ -62,8 +67,12 @@ def offset_of_first(space: spaces.Space, obs: Any) -> np.ndarray | None:
 
 
 def offset_of_encoded(space: spaces.Space, obs: np.ndarray) -> np.ndarray:
-    """The same of one observation that is encoded in float64, [size]."""
-    return np.where(_wide(space) & np.isfinite(obs), obs, 0.0)
+    """The same of one observation that is encoded in float64, [size]: the numbers that a
+    normalizer can keep, so that a run that is resumed subtracts what it did."""
+    kept = np.abs(obs) <= np.finfo(np.float32).max
+    offset = np.where(_wide(space) & kept, obs, 0.0)
+    high = offset.astype(np.float32)
+    return high.astype(np.float64) + (offset - high).astype(np.float32)
 
 
 def any_wide(space: spaces.Space) -> bool:

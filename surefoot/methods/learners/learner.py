@@ -118,6 +118,11 @@ class Learner(Part):
         )
 
 
+def stretched(state: TrainState, total_steps: int) -> TrainState:
+    """The state with its schedules measured against so many environment steps of the whole run."""
+    return state._replace(total_steps=Count.of(total_steps))
+
+
 def progress(state: TrainState) -> Float[Array, ""]:
     """Fraction of the run that lies behind, in [0, 1]."""
     return jnp.minimum(state.steps.rounded() / state.total_steps.rounded(), 1.0)

@@ -14,7 +14,7 @@ from surefoot.reporting.data.columns import columns
 from surefoot.reporting.data.run_log import Evaluations, Log
 from surefoot.reporting.data.scan_rows import Scan, parse
 from surefoot.runs.folder import config_file
-from surefoot.runs.folder.step_budget import made_longer
+from surefoot.runs.folder.step_budget import made_longer, stretched
 
 #: Rows of which everything is read: more than a figure is wide.
 DETAIL = 2000
@@ -43,9 +43,9 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
     if broken:
         notes.append(f"{broken:,} lines of evaluations.jsonl could not be read")
     if budget is not None and budget != planned:
+        kept = "spread over all of them" if stretched(folder) else "kept to the first of these"
         notes.append(
-            f"the run was made longer, from {planned:,} to {budget:,} steps; schedules kept to the "
-            "first of these"
+            f"the run was made longer, from {planned:,} to {budget:,} steps; schedules {kept}"
         )
     return Log(
         folder=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -53,8 +54,8 @@ class WarningDisplay:
 
 
 class FailSafeDisplay:
-    """Another display, until it cannot be written any more: a closed terminal, or a full disk that
-    the output goes to, is no reason to end a run."""
+    """Another display, until it cannot be written any more: a closed terminal, a full disk that the
+    output goes to, or an encoding that lacks a character is no reason to end a run."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -78,7 +79,12 @@ class FailSafeDisplay:
     def _try(self, do: Callable[[], None]) -> None:
         try:
             do()
-        except OSError:
+        except (OSError, UnicodeEncodeError):
+            self._display = NullDisplay()
+        except ValueError:
+            # What Python says of a stream that was closed.
+            if not any(getattr(stream, "closed", False) for stream in (sys.stdout, sys.stderr)):
+                raise
             self._display = NullDisplay()
 
 

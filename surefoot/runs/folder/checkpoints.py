@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ class Checkpoint(NamedTuple):
     """The learner's arrays, by name."""
     env_snapshot: Snapshot
     """Where the environments stand."""
+    stretched_at: Sequence[int] = ()
+    """Iterations before which the run was resumed with its schedule spread over more steps."""
     best: Snapshot | None = None
     """The agent of the best evaluation so far, if there was one: its arrays by name, its steps and
     its mean return."""
@@ -70,6 +73,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         "budget": checkpoint.budget,
         "metrics": checkpoint.metrics._asdict(),
         "began_anew": checkpoint.env_restarts_at,
+        "stretched_at": list(checkpoint.stretched_at),
         "place": snapshot.metadata,
     }
     if best is not None:
@@ -99,6 +103,8 @@ def read(path: Path) -> Checkpoint:
             **{name: manifest[name] for name in ("config", "iterations", "steps", "budget")},
             metrics=FilePosition(**manifest["metrics"]),
             env_restarts_at=manifest["began_anew"],
+            # Checkpoints of before there was this option lack it.
+            stretched_at=manifest.get("stretched_at", []),
             state=parts["state"],
             env_snapshot=Snapshot(parts["place"], manifest["place"]),
             best=Snapshot(parts["best"], manifest["best"]) if "best" in manifest else None,
@@ -144,10 +150,19 @@ def nearest(folder: Path, rows: Path, *, upto: int) -> Checkpoint | None:
 
 def env_restarts_at(folder: Path) -> list[int]:
     """`Checkpoint.env_restarts_at` of the newest one whose manifest can be read; arrays are not."""
+    return list(_newest_manifest(folder).get("began_anew", []))
+
+
+def stretched_at(folder: Path) -> list[int]:
+    """`Checkpoint.stretched_at` of the same."""
+    return list(_newest_manifest(folder).get("stretched_at", []))
+
+
+def _newest_manifest(folder: Path) -> dict[str, Any]:
     for path in reversed(paths(folder)):
         with contextlib.suppress(UsageError):
-            return list(array_folder.manifest(path)["began_anew"])
-    return []
+            return array_folder.manifest(path)
+    return {}
 
 
 def paths(folder: Path) -> list[Path]:

@@ -27,6 +27,17 @@ def made_longer(folder: Path, planned: int) -> int:
     return planned
 
 
+def stretched(folder: Path) -> bool:
+    """Whether a run that was made longer had its schedule spread over all of its steps, at its
+    newest checkpoint that can be read."""
+    for path in _checkpoints(folder):
+        try:
+            return bool(document(path / "manifest.json").get("stretched_at"))
+        except (OSError, ValueError):
+            continue
+    return False
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     """Newest first; names are of digits, of which there may be more later."""
     try:

@@ -14,27 +14,33 @@ import numpy as np
 
 from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
-from surefoot.envs.host.episode_history import History
+from surefoot.envs.host.episode_history import MAX_KEPT, History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
 
 
 def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Snapshot:
     """A snapshot of these groups. Its metadata say how each running episode began, "episodes", or
-    `None` where that is not known."""
+    `None` where that is not known, "too_long" because one was not kept to its end."""
     arrays: dict[str, np.ndarray] = {}
     episodes: list[dict[str, Any]] = []
-    known = True
+    known, too_long = True, False
     for g, (group, state) in enumerate(zip(groups, states, strict=True)):
         arrays |= {f"groups[{g}].{name}": value for name, value in state._asdict().items()}
         histories = group.histories()
         known &= histories is not None
         for history in histories or ():
+            if history.actions is None:
+                known, too_long = False, True
+                continue
             arrays[f"actions[{len(episodes)}]"] = history.actions
             episodes.append(
                 {"seed": history.seed, "generator": history.generator, "now": history.now}
             )
-    return Snapshot(arrays, {"episodes": episodes if known else None})
+    if known:
+        return Snapshot(arrays, {"episodes": episodes})
+    arrays = {name: value for name, value in arrays.items() if not name.startswith("actions[")}
+    return Snapshot(arrays, {"episodes": None, "too_long": too_long})
 
 
 def restore_groups(
@@ -55,7 +61,10 @@ def restore_groups(
                 f"{group.num_envs}: pass those of the run"
             )
     if episodes is None:
-        return fresh_episodes(groups, seed), "its environments cannot be put back where they were"
+        why = "its environments cannot be put back where they were"
+        if saved.metadata.get("too_long"):
+            why = f"an episode was longer than {MAX_KEPT:,} steps"
+        return fresh_episodes(groups, seed), why
     histories = [
         History(begun["seed"], begun["generator"], arrays[f"actions[{i}]"], begun["now"])
         for i, begun in enumerate(episodes)

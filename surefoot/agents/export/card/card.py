@@ -106,6 +106,9 @@ def _returns(origin: Origin, played: Played | None) -> str:
     if played is not None:
         on = f" on {code(played.env_id)}" if played.env_id else ""
         what = f"most probable actions{on}, played for this card with seed {played.seed}"
+        if played.result.cut:
+            longest = int(played.result.lengths.max())
+            what += f"; {played.result.cut} of them cut after {longest:,} steps"
         rows.append([what, *_statistics(played.result.returns)])
     if origin.returns:
         of = "training" if origin.steps is not None else "the run, maybe later than this policy"

@@ -45,8 +45,12 @@ def _shape(port: Port) -> str:
 def _meaning(space: spaces.Space) -> str:
     match space:
         case spaces.Box():
-            low, high = float(space.low.min(initial=np.inf)), float(space.high.max(initial=-np.inf))
-            return f"numbers from {low:g} to {high:g}"
+            if not space.low.size:
+                return "nothing"
+            low, high = space.low.min(), space.high.max()
+            if space.dtype.kind == "f":
+                return f"numbers from {low:g} to {high:g}"
+            return f"integers from {int(low)} to {int(high)}"
         case spaces.Discrete():
             return f"an integer from {int(space.start)} to {int(space.start + space.n) - 1}"
         case spaces.MultiDiscrete():
@@ -96,8 +100,8 @@ def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
     for port in inputs(space):
         match port.space:
             case spaces.Box(low=least, high=most):
-                low.append(least.reshape(-1))
-                high.append(most.reshape(-1))
+                low.append(least.reshape(-1).astype(float))
+                high.append(most.reshape(-1).astype(float))
             case _:
                 size = observation_size(port.space)
                 low.append(np.zeros(size))

@@ -151,9 +151,9 @@ def _encoded_part(graph: _Graph, port: Port, dtype: Any) -> str:
     which = np.repeat(np.arange(len(choices)), choices)
     every = np.concatenate([s + np.arange(n) for s, n in zip(starts, choices, strict=True)])
     entries = graph.add(
-        "Gather", flat, graph.constant(f"{port.name}.entry", which, np.int64), axis=1
+        "Gather", flat, graph.constant(f"entry_{port.name}", which, np.int64), axis=1
     )
-    equal = graph.add("Equal", entries, graph.constant(f"{port.name}.choice", every, np.int64))
+    equal = graph.add("Equal", entries, graph.constant(f"choice_{port.name}", every, np.int64))
     return graph.cast(equal, dtype)
 
 
