@@ -94,7 +94,9 @@ def test_a_module_of_the_working_folder_finds_its_neighbors_and_nobody_else_does
 def test_a_folder_is_looked_in_once_however_often_it_is_named(project):
     for name in ("own_walk:Walk", "own_walk:Walk", "own_entry:Walk"):
         find_env(name)
-    assert len([x for x in sys.meta_path if isinstance(x, ModuleFinder)]) == 1
+    folders = [x.folder for x in sys.meta_path if isinstance(x, ModuleFinder)]
+    assert folders.count(folders[-1]) == 1
+    assert len(folders) == len(set(folders))
 
 
 def returns(folder, **options):

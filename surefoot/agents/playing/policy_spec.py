@@ -14,7 +14,7 @@ from surefoot.core.data.normalization import NoNormalizer, Normalizer, observati
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
-from surefoot.envs.spaces.observations import observation_size
+from surefoot.envs.spaces.observations import check_observation_space, observation_size
 from surefoot.envs.spaces.space_json import check_restorable
 
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
@@ -36,6 +36,8 @@ class PolicySpec:
     normalize_observations: bool
 
     def __post_init__(self) -> None:
+        check_observation_space(self.observation_space)
+        action_head(self.action_space)
         check_restorable(self.observation_space, "observation")
         check_restorable(self.action_space, "action")
 

@@ -154,7 +154,7 @@ def action_head(
 
 def _check_entries(space: spaces.Space) -> None:
     """Raise `UsageError` for an action of no entry, or of integers that JAX's own cannot hold."""
-    if 0 in (space.shape or ()):
+    if 0 in (getattr(space, "shape", None) or ()):
         raise UsageError(
             f"action space {space} has no entry; accepted is one with an entry or more: wrap the "
             "environment so that it takes one"
