@@ -38,7 +38,8 @@ def report(runs: RunLike | Sequence[RunLike], *, out: str | Path | None = None) 
     told: Any = [runs] if one else runs
     if not isinstance(told, Sequence) or not told:
         raise UsageError(
-            f"runs is {in_short(runs)}; accepted are folders of runs, and agents of runs with a folder"
+            f"runs is {in_short(runs)}; accepted are folders of runs, and agents of runs with a "
+            "folder"
         )
     folders = [_folder(run) for run in told]
     return write(folders, default_page(folders) if out is None else out)
@@ -59,6 +60,7 @@ def _folder(run: Any) -> Path:
         return run.run
     if not isinstance(run, str | os.PathLike):
         raise UsageError(
-            f"a run is {in_short(run)}; accepted are a run's folder, and an agent of a run with a folder"
+            f"a run is {in_short(run)}; accepted are a run's folder, and an agent of a run with a "
+            "folder"
         )
     return check_path("a run", run)

@@ -10,6 +10,7 @@ from typing import Any
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, in_short
+from surefoot.common.parameters import check_path
 from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
@@ -21,6 +22,7 @@ from surefoot.runs.run import composed, versions
 
 def run_folders(folder: Path) -> list[Path]:
     """The run's folder, or those of the seeds that were trained at once."""
+    folder = check_path("the run", folder)
     if (folder / config_file.NAME).is_file():
         return [folder]
     seeds = _seed_folders(folder)
