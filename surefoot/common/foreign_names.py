@@ -123,7 +123,7 @@ _ABSENT: dict[str, str] = {
     "tau": "there is no target network",
     "train_freq": "there is no replay buffer",
     "use_sde": "there is no state-dependent exploration",
-    "verbose": "the terminal shows the progress, and in Python display= does",
+    "verbose": "progress=False shows no progress",
     "reward_scaling": "scale_rewards divides rewards by the running deviation of the return",
     "device": "JAX_PLATFORMS chooses where JAX computes",
     "cuda": "JAX_PLATFORMS chooses where JAX computes",

@@ -65,6 +65,10 @@ def check_path(name: str, value: Any) -> Path:
         raise UsageError(
             f"{name} is {in_short(value)}; accepted is a path without a null character"
         )
+    try:
+        path.is_file()
+    except OSError as error:
+        raise UsageError(f"{name} is {in_short(value)}: {error.strerror}; pass another") from None
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, in_short
+from surefoot.common.parameters import check_path
 from surefoot.common.settings import RunSettings
 from surefoot.common.version import __version__
 from surefoot.envs.lookup import find_env
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 def run_folders(folder: Path) -> list[Path]:
     """The run's folder, or those of the seeds that were trained at once."""
+    folder = check_path("the run", folder)
     if (folder / config_file.NAME).is_file():
         return [folder]
     seeds = _seed_folders(folder)

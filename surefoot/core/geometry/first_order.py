@@ -72,6 +72,8 @@ class Optax(Geometry):
     ) -> tuple[Params, Any, FirstOrderInfo]:
         loss_gradient = optax.tree.scale(-1.0, local.grad)
         params = eqx.filter(local.params, eqx.is_inexact_array)
-        direction, state = self._made().update(loss_gradient, state, params)
+        # Optax promotes types and ranks, whatever the process has asked of JAX.
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            direction, state = self._made().update(loss_gradient, state, params)
         flat, _ = jax.flatten_util.ravel_pytree(loss_gradient)
         return direction, state, FirstOrderInfo(jnp.linalg.norm(flat))
