@@ -348,6 +348,8 @@ def test_the_ends_of_an_integer_type_come_back_and_those_of_older_files_too(kind
         np.array([ends.min, 0], kind), np.array([ends.max, ends.max], kind), (2,), kind
     )
     assert reread(space) == space
+    near = space.high - np.array([5, 9], kind)
+    assert reread(spaces.Box(space.low, near, (2,), kind)).high.tolist() == near.tolist()
     old = space_to_json(space)
     for key in ("low", "high"):
         old[key] = [repr(float(x)) for x in old[key]]

@@ -163,4 +163,20 @@ FAULTS = (
         "A folder whose name has a word between colons is told of under another name.",
         ("test_names.py",),
     ),
+    Fault(
+        "lost-output-is-success",
+        "cli/main.py",
+        "    print(unwritten, file=sys.stderr)\n    return 1",
+        "    print(unwritten, file=sys.stderr)\n    return 0",
+        "A script goes on with a list that was cut off by a full disk.",
+        ("test_cli.py",),
+    ),
+    Fault(
+        "cut-episodes-only-in-python",
+        "cli/commands/evaluate.py",
+        "            max_episode_steps=options.max_episode_steps,\n",
+        "",
+        "--max-episode-steps is accepted, and does nothing.",
+        ("test_cli.py::test_episodes_that_never_end_are_one_line",),
+    ),
 )

@@ -203,4 +203,28 @@ FAULTS = (
         "Programs that the user starts from a script run on one core, and nobody says why.",
         ("test_runtime.py",),
     ),
+    Fault(
+        "numpy-scalars-kept",
+        "common/fields.py",
+        "            return value.tolist()",
+        "            return value",
+        "A width from a search over hyperparameters is trained with, and can then not be written.",
+        ("test_fields.py",),
+    ),
+    Fault(
+        "output-that-fails-ends-the-command",
+        "common/output.py",
+        "        except OSError as error:\n            self.failure = error",
+        "        except BlockingIOError as error:\n            self.failure = error",
+        "A full disk behind the output ends a command with a traceback.",
+        ("test_output.py", "test_cli.py"),
+    ),
+    Fault(
+        "encodable-characters-spelled",
+        "common/output.py",
+        'return text.encode(encoding, "surefoot.spell").decode(encoding)',
+        'return text.encode("ascii", "surefoot.spell").decode()',
+        "Where one character is lacking, all that are not ASCII are lost.",
+        ("test_output.py",),
+    ),
 )

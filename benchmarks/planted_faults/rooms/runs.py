@@ -271,4 +271,28 @@ FAULTS = (
         "Secrets on the command line of a program that trains are in its runs' folders.",
         ("test_host_program.py",),
     ),
+    Fault(
+        "schedule-not-stretched",
+        "runs/resume.py",
+        "state = stretched(state, total)",
+        "state = stretched(state, planned)",
+        "A run that was made longer learns nothing after its first end, although it was asked to.",
+        ("test_resume.py",),
+    ),
+    Fault(
+        "end-of-a-schedule-unsaid",
+        "runs/schedule_end.py",
+        "part.schedule is not schedules.constant",
+        "part.schedule is schedules.constant",
+        "Hours go by at a rate of 0, and nobody says so.",
+        ("test_resume.py",),
+    ),
+    Fault(
+        "stretching-forgotten",
+        "runs/recorder.py",
+        "            stretched_at=self._stretched_at,\n",
+        "",
+        "An update after a schedule was stretched is inspected with the schedule of before.",
+        ("test_resume.py",),
+    ),
 )
