@@ -168,9 +168,7 @@ def check_seeds(seeds: Any) -> list[int]:
         given = []
     plain = [check_integer("one of the seeds", seed, 0, 2**32 - 1) for seed in given]
     if not plain or len(set(plain)) < len(plain):
-        raise UsageError(
-            f"seeds is {in_short(seeds)}; accepted are one or more integers that differ"
-        )
+        raise UsageError(f"seeds is {in_short(seeds)}; accepted are one or more that differ")
     return plain
 
 

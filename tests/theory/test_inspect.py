@@ -481,7 +481,7 @@ def test_the_command_prints_and_writes(short, tmp_path, capsys):
         (["RUN", "--iteration"], "--iteration needs a value; accepted is an integer"),
         (["nowhere", "--iteration", "0"], "nowhere is no run: it has no config.json"),
         (["RUN", "--iteration", "5"], "iteration is 5; accepted is 0 to 4, which"),
-        (["RUN", "--iteration", "-1"], "iteration is -1; accepted is 0 or more"),
+        (["RUN", "--iteration", "-1"], "iteration is -1; accepted is an integer >= 0"),
         (["RUN", "--iteration", "two"], "--iteration is 'two'; accepted is an integer"),
         (["RUN", "--iteration", "1", "--clip", "-1"], "clip is -1.0; accepted is a finite number"),
         (["RUN", "--iteration", "1", "--out", "x.gif"], "x.gif ends in '.gif'; accepted are .png"),

@@ -149,7 +149,7 @@ def test_the_old_distribution_is_computed_anew():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"discount": 1.5}, "discount is 1.5; accepted is a number from 0 to 1"),
+        ({"discount": 1.5}, "discount is 1.5; accepted is a finite number >= 0 and <= 1"),
         ({"discount": -0.1}, "discount is -0.1"),
         ({"clip": -0.2}, "clip is -0.2; accepted is a finite number >= 0"),
         ({"beta": float("nan")}, "beta is nan; accepted is a finite number >= 0"),

@@ -163,4 +163,12 @@ FAULTS = (
         "A folder whose name has a word between colons is told of under another name.",
         ("test_names.py",),
     ),
+    Fault(
+        "fractions-are-cut-off",
+        "cli/arguments.py",
+        "or number != int(number):",
+        "or False:",
+        "--steps 1.5e0 trains one step.",
+        ("test_wrong_command_lines.py::test_what_is_not_whole_is_one_line",),
+    ),
 )
