@@ -168,9 +168,7 @@ def check_seeds(seeds: Any) -> list[int]:
         given = []
     plain = [check_integer("one of the seeds", seed, 0, 2**32 - 1) for seed in given]
     if not plain or len(set(plain)) < len(plain):
-        raise UsageError(
-            f"seeds is {in_short(seeds)}; accepted are one or more integers that differ"
-        )
+        raise UsageError(f"seeds is {in_short(seeds)}; accepted are one or more that differ")
     return plain
 
 
@@ -181,8 +179,8 @@ def check_algorithm(algorithm: Any) -> None:
     made = isinstance(algorithm, type) and issubclass(algorithm, Recipe)
     fix = f": pass {algorithm.__name__}()" if made else ""
     raise UsageError(
-        f"algorithm is {in_short(algorithm)}; accepted are a recipe's name, 'trpo' for instance, a "
-        f"recipe object, or a Learner{fix}"
+        f"algorithm is {in_short(algorithm)}; accepted are a recipe's name, one of "
+        f"'surefoot list algorithms', a recipe object, or a Learner{fix}"
     )
 
 

@@ -383,7 +383,7 @@ def test_mistakes_are_one_line(before, after):
     torn = jax.tree.map(lambda x: x[1:], before)
     alone = jax.tree.map(lambda x: x[:, :1], before)
     mistakes = [
-        (lambda: estimate.performance(before, discount=1.5), "discount is 1.5; accepted is a f"),
+        (lambda: estimate.performance(before, discount=1.5), "discount is 1.5; accepted is a fin"),
         (lambda: estimate.performance(torn, discount=0.9), "columns are no whole episodes"),
         (lambda: estimate.performance(alone, discount=0.9), "one episode has no standard error"),
         (

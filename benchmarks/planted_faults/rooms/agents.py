@@ -170,4 +170,12 @@ FAULTS = (
         "Of observations far from zero an agent in use sees other numbers than in training.",
         ("test_offset.py",),
     ),
+    Fault(
+        "recorded-as-the-environment-left-it",
+        "agents/playing/episodes.py",
+        "step = env.step(action.copy())",
+        "step = env.step(action)",
+        "Demonstrations hold actions that the environment has scaled in place.",
+        ("test_agent.py::test_what_is_recorded_is_the_action_that_the_agent_chose",),
+    ),
 )

@@ -179,4 +179,12 @@ FAULTS = (
         "--max-episode-steps is accepted, and does nothing.",
         ("test_cli.py::test_episodes_that_never_end_are_one_line",),
     ),
+    Fault(
+        "fractions-are-cut-off",
+        "cli/arguments.py",
+        "or number != int(number):",
+        "or False:",
+        "--steps 1.5e0 trains one step.",
+        ("test_wrong_command_lines.py::test_what_is_not_whole_is_one_line",),
+    ),
 )

@@ -227,4 +227,28 @@ FAULTS = (
         "Where one character is lacking, all that are not ASCII are lost.",
         ("test_output.py",),
     ),
+    Fault(
+        "a-forked-process-waits",
+        "common/jax_setup.py",
+        "    if _forked:\n        raise UsageError(",
+        "    if _forked and False:\n        raise UsageError(",
+        "A process that was forked after training waits for its threads for ever.",
+        ("test_runtime.py::test_a_process_that_was_forked_after_jax_computed_says_so",),
+    ),
+    Fault(
+        "truths-are-integers",
+        "common/parameters.py",
+        "plain = None if isinstance(value, bool) else operator.index(value)",
+        "plain = operator.index(value)",
+        "evaluate(True) plays one episode.",
+        ("test_misuse.py::test_what_is_no_integer_is_one_line",),
+    ),
+    Fault(
+        "names-of-other-libraries-unknown",
+        "common/foreign_names.py",
+        "_OPTIONS.get(key, ())",
+        "_OPTIONS.get(name, ())",
+        "--total-timesteps is answered with --cg-steps.",
+        ("test_foreign_names.py",),
+    ),
 )

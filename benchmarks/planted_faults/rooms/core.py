@@ -379,4 +379,12 @@ FAULTS = (
         "After 2³⁰ steps the count begins anew, and so do schedules.",
         ("test_count.py", "test_training.py"),
     ),
+    Fault(
+        "activations-by-their-own-names",
+        "core/networks/mlp.py",
+        '"activation": _Named.of(self.activation)',
+        '"activation": self.activation',
+        "An agent cannot go to a process that is spawned.",
+        ("test_agent.py::test_an_agent_can_be_pickled",),
+    ),
 )

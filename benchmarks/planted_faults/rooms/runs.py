@@ -295,4 +295,20 @@ FAULTS = (
         "An update after a schedule was stretched is inspected with the schedule of before.",
         ("test_resume.py",),
     ),
+    Fault(
+        "a-checkpoint-that-is-not-there",
+        "runs/signals.py",
+        'if all(checkpoints.paths(folder / "checkpoints") for folder in there):',
+        "if True:",
+        "Who ends a run in its first iteration is told that its last checkpoint stands.",
+        ("test_signals.py::test_what_an_end_at_once_leaves_is_said_as_it_is",),
+    ),
+    Fault(
+        "signals-in-a-thread",
+        "runs/signals.py",
+        "self._main = threading.current_thread() is threading.main_thread()",
+        "self._main = True",
+        "The command line fails in a thread: signals are the main thread's.",
+        ("test_signals.py::test_in_a_thread_signals_are_left_alone",),
+    ),
 )

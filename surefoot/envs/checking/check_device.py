@@ -72,4 +72,4 @@ def _text(tree: Any) -> str:
 
 
 def _unfit(env: DeviceEnv, what: str, accepted: str) -> UsageError:
-    return UsageError(f"{env.name}: {what}; accepted is {accepted}: mend the environment")
+    return UsageError(f"{env.name}: {what}; accepted is {accepted}: fix the environment")

@@ -215,7 +215,7 @@ def _run(what: str, call: Callable[[], Any]) -> Any:
         raise _StopError(
             "exception",
             f"{what} raised {type(error).__name__}: {_line(error)} ({frame.filename}:"
-            f"{frame.lineno}, in {frame.name}); accepted is none: mend what raises it",
+            f"{frame.lineno}, in {frame.name}); accepted is none: fix what raises it",
         ) from error
 
 

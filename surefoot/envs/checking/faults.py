@@ -85,7 +85,7 @@ def observation_fault(space: spaces.Space, obs: Any, name: str = "the observatio
         case _:
             if space.contains(obs):
                 return None
-            return f"{name} is {in_short(obs)}; accepted is what lies in {space}: mend either"
+            return f"{name} is {in_short(obs)}; accepted is what lies in {space}: fix either"
     return next(filter(None, (observation_fault(*pair) for pair in pairs)), None)
 
 
@@ -95,7 +95,7 @@ def _box_fault(space: spaces.Box, obs: Any, name: str) -> str | None:
     if obs.shape != space.shape:
         return (
             f"{name} has the shape {obs.shape}; accepted is {space.shape}, the observation "
-            "space's: mend either"
+            "space's: fix either"
         )
     if obs.dtype != space.dtype:
         return (

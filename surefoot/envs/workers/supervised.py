@@ -30,7 +30,7 @@ class Restarts:
         """Count one more; raise `FailedEnvironmentError` if none is left."""
         if self.count >= self.most:
             raise FailedEnvironmentError(
-                f"{environment} {lost}, and the run's {self.most} restarts are used up: mend the "
+                f"{environment} {lost}, and the run's {self.most} restarts are used up: fix the "
                 "environment, or raise max_env_restarts"
             )
         self.count += 1
