@@ -44,7 +44,7 @@ def test_the_first_run_shows_what_it_says(tmp_path, monkeypatch):
     bar, told, agent = train
     assert bar.startswith("━" * 16)
     assert " 100% in " in bar
-    assert re.search(r"return \d+\.\d \(", bar)
+    assert re.search(r"return \d+\.\d · ", bar)
     assert told.startswith("compiled in ")
     assert agent.startswith("<Agent: 'trpo' on 'CartPole-v1', Box(4) → Discrete(2), trained for ")
     assert history[0].startswith("<History: 48 rows of iteration, steps, ")
