@@ -427,7 +427,7 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(algorithm, tmp_path):
             {"backend": "host"},
             "2 seeds at once on the backend 'host'; accepted is 'device'",
         ),
-        ([0, 0], {}, "seeds is .0, 0.; accepted are one or more integers that differ"),
+        ([0, 0], {}, "seeds is .0, 0.; accepted are one or more that differ"),
         ([], {}, "seeds is ..; accepted"),
         ([0, 1], {"seed": 1}, "seed and seeds; accepted is one of them"),
     ],
