@@ -39,6 +39,8 @@ OPTIONS = {
     "checkpoint_every": 0,
 }
 ROWS = 8
+#: Cases after which what was compiled is dropped.
+AT_ONCE = 20
 _SHAPES = [(), (1,), (3,), (2, 2)]
 _FLOATS = [np.float16, np.float32, np.float64]
 _INTEGERS = [
@@ -290,6 +292,8 @@ def _stablehlo(agent: sf.Agent, path: Path, seen: Any) -> Any:
 
 def main() -> int:
     """Check as many as are asked for, and print what became of them."""
+    import jax
+
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n\n")[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
@@ -302,6 +306,10 @@ def main() -> int:
             except Exception as error:  # Whatever it is, it is what is looked for.
                 outcome = Outcome("WRONG", f"{type(error).__name__}: {error}")
         found[outcome.verdict] += 1
+        if (number + 1) % AT_ONCE == 0:
+            print(f"up to {number}: {json.dumps(found)}", flush=True)
+            # No two have programs in common, and all of them would be kept.
+            jax.clear_caches()
         if outcome.verdict == "WRONG":
             print(f"{number}: {outcome.reason}\n  {case(number)}", flush=True)
     print(json.dumps(found))

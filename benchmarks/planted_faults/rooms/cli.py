@@ -172,11 +172,11 @@ FAULTS = (
         ("test_cli.py",),
     ),
     Fault(
-        "cut-episodes-only-in-python",
+        "cut-after-another-number-of-steps",
         "cli/commands/evaluate.py",
-        "            max_episode_steps=options.max_episode_steps,\n",
-        "",
-        "--max-episode-steps is accepted, and does nothing.",
+        "max_episode_steps=options.max_episode_steps",
+        "max_episode_steps=options.episodes",
+        "Returns are those of episodes that were cut after a few steps.",
         ("test_cli.py::test_episodes_that_never_end_are_one_line",),
     ),
     Fault(
