@@ -32,6 +32,8 @@ def test_the_first_run_shows_what_it_says(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # A notebook's own backend, which a kernel takes only where the shell has not chosen another.
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     (path,) = NOTEBOOKS
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(
