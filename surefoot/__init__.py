@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from surefoot.core.objectives import Surrogate as Surrogate
     from surefoot.core.objectives import TrustRegionGradient as TrustRegionGradient
     from surefoot.core.step_size import Backtrack as Backtrack
+    from surefoot.core.step_size import Decay as Decay
     from surefoot.core.step_size import Fixed as Fixed
     from surefoot.core.step_size import KLBall as KLBall
     from surefoot.core.step_size import Penalty as Penalty
+    from surefoot.core.step_size import Secant as Secant
     from surefoot.core.step_size import StepSize as StepSize
     from surefoot.core.step_size import schedules as schedules
     from surefoot.core.updates import AdaptKL as AdaptKL
@@ -108,7 +110,15 @@ _WHERE = {
         "KFAC",
         "Geometry",
     ),
-    "surefoot.core.step_size": ("Fixed", "KLBall", "Penalty", "Backtrack", "StepSize"),
+    "surefoot.core.step_size": (
+        "Fixed",
+        "KLBall",
+        "Penalty",
+        "Backtrack",
+        "Secant",
+        "Decay",
+        "StepSize",
+    ),
     "surefoot.core.updates": ("Step", "Epochs", "AdaptKL", "AveragePolicy", "Update"),
     "surefoot.methods.learners.algorithm": ("Algorithm",),
     "surefoot.methods.learners.cross_entropy": ("CrossEntropy",),

@@ -53,7 +53,7 @@ def _arguments(part: eqx.Module) -> list[str]:
         value = made[field.name]
         if isinstance(value, dict):
             told += [f"{name}={composition(one)}" for name, one in value.items()]
-        elif number and _is(value, field.default):
+        elif number and _is(value, _default(field)):
             bare = False
         else:
             a_part = isinstance(value, eqx.Module) or callable(value)
@@ -67,8 +67,16 @@ def _is_plain(value: Any) -> bool:
     return np.ndim(value) == 0 and not isinstance(value, jax.core.Tracer)
 
 
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """A field's default, `MISSING` where it has none."""
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
+
+
 def _is(value: Any, default: Any) -> bool:
     """Whether a field has its default, which may have become an array."""
+    if isinstance(default, eqx.Module):
+        return type(value) is type(default) and composition(value) == composition(default)
     if isinstance(value, jax.Array | np.ndarray) and isinstance(default, int | float):
         return _is_plain(value) and bool(np.asarray(value) == np.asarray(default, value.dtype))
     return value is default or (type(value) is type(default) and value == default)

@@ -16,7 +16,16 @@ from surefoot.core.objectives import (
     Surrogate,
     TrustRegionGradient,
 )
-from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty, StepSize, schedules
+from surefoot.core.step_size import (
+    Backtrack,
+    Decay,
+    Fixed,
+    KLBall,
+    Penalty,
+    Secant,
+    StepSize,
+    schedules,
+)
 from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, Step, Update
 
 __all__ = [
@@ -39,6 +48,8 @@ __all__ = [
     "KLBall",
     "Penalty",
     "Backtrack",
+    "Secant",
+    "Decay",
     "StepSize",
     "Step",
     "Epochs",

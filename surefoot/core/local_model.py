@@ -24,7 +24,7 @@ import optax
 from jaxtyping import Array, Float
 
 from surefoot.core.data.types import Batch, Params
-from surefoot.core.distributions import Distribution
+from surefoot.core.distributions.base import Distribution, KLDirection, kl_between
 from surefoot.core.objectives import Objective
 
 
@@ -55,7 +55,7 @@ class ObjectiveAndKL(NamedTuple):
     objective: Float[Array, ""]
     """Batch mean of the objective, in its own unit."""
     kl: Float[Array, ""]
-    """Batch mean of KL(old‖new), nats."""
+    """Batch mean of the KL in the direction that was asked for, nats."""
 
 
 class LocalModel:
@@ -99,8 +99,10 @@ class LocalModel:
         tangent = self._jvp(v)
         return weighted_mean(tangent.inner(self._dist.metric(tangent)), self.batch.weight)
 
-    def evaluate(self, params: Params) -> ObjectiveAndKL:
-        """The objective and the mean KL(old‖new) at other parameters, by one forward pass."""
+    def evaluate(self, params: Params, direction: KLDirection = "old_new") -> ObjectiveAndKL:
+        """The objective and the mean KL, KL(old‖new) or KL(new‖old), at other parameters, by one
+        forward pass."""
         dist = params(self.batch.obs)
         value = weighted_mean(self._objective(dist, self.batch), self.batch.weight)
-        return ObjectiveAndKL(value, weighted_mean(self.batch.old.kl(dist), self.batch.weight))
+        kl = kl_between(self.batch.old, dist, direction)
+        return ObjectiveAndKL(value, weighted_mean(kl, self.batch.weight))

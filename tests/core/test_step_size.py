@@ -2,8 +2,11 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.oracles import dense_fisher, kl_by_hand, log_prob_by_hand
 from support.problems import (
@@ -13,7 +16,6 @@ from support.problems import (
     forward,
     make_batch,
     make_policy,
-    normalized,
     unraveled,
     vector,
 )
@@ -21,7 +23,7 @@ from support.suites import cases
 from surefoot.core.geometry import CG, Cholesky, Euclidean, Fisher
 from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Surrogate
-from surefoot.core.step_size import Backtrack, Fixed, KLBall, Penalty
+from surefoot.core.step_size import Backtrack, Decay, Fixed, KLBall, Penalty, Secant, search
 from surefoot.core.step_size.schedules import constant, linear
 from surefoot.core.updates import Step
 from surefoot.methods.recipes import NPG, NPGPenalty
@@ -46,15 +48,15 @@ def directions(geometries, policy, batch):
 
 
 @eqx.filter_jit
-def change(policy, new, batch):
-    return LocalModel(Surrogate(), policy, batch).evaluate(new)
+def change(policy, new, batch, direction="old_new"):
+    return LocalModel(Surrogate(), policy, batch).evaluate(new, direction)
 
 
-def surrogate_and_kl(policy, batch):
-    """(mean surrogate, mean KL(old‖new)) over the rows with weight, by scipy and a loop."""
+def surrogate_and_kl(policy, batch, direction="old_new"):
+    """(mean surrogate, mean KL) over the rows with weight, by scipy and a loop."""
     dist = forward(policy, batch.obs)
     log_ratio = log_prob_by_hand(dist, batch.action) - log_prob_by_hand(batch.old, batch.action)
-    kl = kl_by_hand(batch.old, dist)
+    kl = kl_by_hand(*((batch.old, dist) if direction == "old_new" else (dist, batch.old)))
     advantage, weight = np.asarray(batch.advantage), np.asarray(batch.weight)
     kept = [i for i in range(len(kl)) if weight[i] > 0]
     values = [np.exp(log_ratio[i]) * advantage[i] for i in kept]
@@ -74,8 +76,10 @@ def test_evaluate_measures_kl_from_old_to_new_and_the_surrogate_over_weighted_ro
     measured = change(policy, new, batch)
     np.testing.assert_allclose(measured.objective, value, rtol=1e-10)
     np.testing.assert_allclose(measured.kl, kl, rtol=1e-10)
-    reverse = normalized(batch.weight) @ kl_by_hand(forward(new, batch.obs), batch.old)
+    _, reverse = surrogate_and_kl(new, batch, "new_old")
     assert abs(reverse / kl - 1) > 1e-3, "the two directions of KL must differ here"
+    measured = change(policy, new, batch, "new_old")
+    np.testing.assert_allclose(measured.kl, reverse, rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", cases(["multicategorical", "gaussian"], fast=["gaussian"]))
@@ -161,33 +165,50 @@ def test_zero_advantages_or_weights_give_a_zero_trpo_step():
         assert float(info.move.length.full.beta) == 0
 
 
+def next_fraction(rule, fraction, kl, max_kl):
+    """What a line search tries next, by hand."""
+    if rule == "decay" or not kl > max_kl:
+        return 0.7 * fraction
+    return fraction * max(0.1, np.sqrt(0.999 * max_kl / kl))
+
+
+RULES = {"decay": Decay, "secant": Secant}
+
+
+@pytest.mark.parametrize("direction", ["old_new", "new_old"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("binding", ["kl", "objective"])
 @pytest.mark.parametrize("kind", cases(FEW, fast=["gaussian"]))
-def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind, binding, x64):
+def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(
+    kind, binding, rule, direction, x64
+):
     # A radius at which the quadratic model is poor; with the KL bound out of reach, only the
     # objective can refuse a step: in a ball this wide, for every one of the distributions.
-    radius, max_kl = {"kl": (0.5, 0.5), "objective": (16.0, 1e3)}[binding]
-    search = Backtrack(KLBall(radius), max_kl=max_kl, decay=0.7, tries=3)
+    radius, max_kl = {"kl": (0.5, 0.5), "objective": (16.0, 1e4)}[binding]
+    searched = Backtrack(
+        KLBall(radius), max_kl=max_kl, shorten=RULES[rule](0.7), tries=3, kl_direction=direction
+    )
     policy = make_policy(kind)
     outcomes, reasons = [], set()
     for seed in range(30):
         batch = make_batch(policy, seed)
         # Every fifth direction leads downhill.
         sign = -1.0 if seed % 5 == 4 else 1.0
-        direction = directions([Fisher(Cholesky(), damping=0.1)], policy, batch)[1][0]
-        direction = unraveled(direction, sign * vector(direction))
-        full, _ = advance(KLBall(radius), policy, batch, direction)
-        new, info = advance(search, policy, batch, direction)
+        way = directions([Fisher(Cholesky(), damping=0.1)], policy, batch)[1][0]
+        way = unraveled(way, sign * vector(way))
+        full, _ = advance(KLBall(radius), policy, batch, way)
+        new, info = advance(searched, policy, batch, way)
 
         before, _ = surrogate_and_kl(policy, batch)
-        step, expected = vector(full) - vector(policy), None
+        step, expected, fraction = vector(full) - vector(policy), None, 1.0
         for j in range(3):
-            tried = unraveled(policy, vector(policy) + 0.7**j * step)
-            value, kl = surrogate_and_kl(tried, batch)
+            tried = unraveled(policy, vector(policy) + fraction * step)
+            value, kl = surrogate_and_kl(tried, batch, direction)
             if value >= before and kl <= max_kl:
                 expected = j
                 break
             reasons |= {"kl"} if kl > max_kl else {"objective"}
+            fraction = next_fraction(rule, fraction, kl, max_kl)
         outcomes.append(expected)
 
         if expected is None:
@@ -198,9 +219,9 @@ def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind,
         else:
             assert info.accepted
             assert info.backtracks == expected
-            np.testing.assert_allclose(info.shrink, 0.7**expected, rtol=1e-12)
-            np.testing.assert_allclose(vector(new), vector(tried), rtol=1e-10, atol=1e-12)
-            after, kl = surrogate_and_kl(new, batch)
+            np.testing.assert_allclose(info.shrink, fraction, rtol=1e-8)
+            np.testing.assert_allclose(vector(new), vector(tried), rtol=1e-8, atol=1e-10)
+            after, kl = surrogate_and_kl(new, batch, direction)
             assert after >= before - 1e-12
             assert kl <= max_kl + 1e-12
         if expected == 0:
@@ -208,6 +229,102 @@ def test_backtrack_takes_the_first_try_that_passes_or_keeps_the_parameters(kind,
     assert {0, None} < set(outcomes), "steps must pass, be refused, and pass when shortened"
     assert binding in reasons
     assert binding == "kl" or reasons == {"objective"}, "the KL bound must be out of reach"
+
+
+def narrowing(seed):
+    """A Gaussian policy, a batch whose good actions are those near the mean, and the direction that
+    narrows the policy: along it the quadratic model of the KL is too optimistic."""
+    policy = make_policy("gaussian")
+    batch = make_batch(policy, seed)
+    off = (np.asarray(batch.action) - np.asarray(batch.old.mean)) / np.exp(batch.old.log_std)
+    advantage = jnp.asarray(2.0 - np.sum(off**2, axis=-1))
+    gradient, _ = directions([], policy, batch)
+    still = jax.tree.map(jnp.zeros_like, gradient)
+    narrower = eqx.tree_at(lambda p: p.head.raw_log_std, still, jnp.array([-1.0, -0.5]))
+    return policy, batch._replace(advantage=advantage), narrower
+
+
+def test_the_secant_lands_on_delta_where_the_policy_narrows(x64):
+    for radius in (1e-4, 1e-3, 0.01, 0.1):
+        for seed in range(5):
+            policy, batch, way = narrowing(seed)
+            full, _ = advance(KLBall(radius), policy, batch, way)
+            assert surrogate_and_kl(full, batch)[1] > radius, "the full step must overshoot"
+            new, info = advance(Backtrack(KLBall(radius), max_kl=radius), policy, batch, way)
+            kl = surrogate_and_kl(new, batch)[1]
+            assert info.accepted
+            assert info.backtracks == 1
+            assert 0.97 * radius <= kl <= radius
+
+            decayed = Backtrack(KLBall(radius), max_kl=radius, shorten=Decay())
+            new, info = advance(decayed, policy, batch, way)
+            assert surrogate_and_kl(new, batch)[1] < 0.75 * radius
+            # The other way round, a step that narrows undershoots.
+            reverse = Backtrack(KLBall(radius), max_kl=radius, kl_direction="new_old")
+            new, info = advance(reverse, policy, batch, way)
+            assert info.backtracks == 0
+
+
+def test_the_secant_meets_delta_at_once_where_kl_is_quadratic():
+    """Far outside, too, where decay takes a try for every factor 0.8."""
+    for excess in (1.5, 10.0, 99.0):
+
+        def measured(fraction, excess=excess):
+            return excess * 0.01 * fraction**2
+
+        found = search(
+            measured,
+            lambda kl: kl <= 0.01,
+            lambda fraction, kl: Secant()(fraction, kl, jnp.float32(0.01)),
+            tries=10,
+        )
+        assert found.accepted
+        assert found.backtracks == 1
+        np.testing.assert_allclose(measured(found.fraction), 0.999 * 0.01, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kl", [np.nan, np.inf, 0.5, -np.inf])
+def test_the_secant_decays_where_the_kl_is_not_what_failed(kl):
+    following = Secant(0.7)(jnp.float32(0.5), jnp.float32(kl), jnp.float32(1.0))
+    assert following == jnp.float32(0.5) * jnp.float32(0.7)
+
+
+def test_the_secant_never_shortens_by_more_than_ten():
+    np.testing.assert_allclose(Secant()(jnp.float32(0.5), jnp.float32(1e6), jnp.float32(1.0)), 0.05)
+
+
+def test_a_search_recovers_from_a_first_try_that_is_not_finite():
+    """KL = ∞ and NaN are nobody's secant: the next try is 0.8 of the step."""
+    for broken in (np.inf, np.nan):
+        found = search(
+            lambda s, broken=broken: jnp.where(s > 0.9, broken, 0.01 * s**2),
+            lambda kl: kl <= 0.01,
+            lambda s, kl: Secant()(s, kl, jnp.float32(0.01)),
+            tries=10,
+        )
+        assert found.accepted
+        assert found.backtracks == 1
+        np.testing.assert_allclose(found.fraction, 0.8)
+
+
+@pytest.mark.parametrize("kind", cases(KINDS, fast=["gaussian", "categorical"]))
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**16),
+    log_delta=st.floats(-4, 0),
+    rule=st.sampled_from([Secant(), Decay()]),
+)
+def test_an_accepted_step_is_within_the_ball_and_no_worse(kind, seed, log_delta, rule):
+    policy, delta = make_policy(kind), 10**log_delta
+    batch = make_batch(policy, seed)
+    (way,) = directions([Fisher(Cholesky(), damping=0.1)], policy, batch)[1]
+    new, info = advance(Backtrack(KLBall(delta), max_kl=delta, shorten=rule), policy, batch, way)
+    if not info.accepted:
+        assert identical(new, policy)
+        return
+    before, after = (jax.tree.map(float, change(policy, p, batch)) for p in (policy, new))
+    assert after.kl <= delta * (1 + 1e-5)
+    assert after.objective >= before.objective - 1e-5
 
 
 def test_nan_advantages_are_refused_and_leave_the_parameters_bit_for_bit():
@@ -232,8 +349,8 @@ def test_backtrack_counts_its_tries_and_shortens_by_its_decay(x64):
     # In a small ball KL falls by decay² a try: the third shortening is the first that fits.
     max_kl = radius * decay**6 * 1.5
     for tries, expected in ((3, None), (4, 3), (7, 3)):
-        search = Backtrack(KLBall(radius), max_kl=max_kl, decay=decay, tries=tries)
-        _, info = advance(search, policy, batch, direction)
+        rule = Backtrack(KLBall(radius), max_kl=max_kl, shorten=Decay(decay), tries=tries)
+        _, info = advance(rule, policy, batch, direction)
         assert bool(info.accepted) == (expected is not None)
         assert info.backtracks == (tries if expected is None else expected)
         np.testing.assert_allclose(info.shrink, 0.0 if expected is None else decay**expected)

@@ -140,8 +140,8 @@ FAULTS = (
     Fault(
         "trpo-forgets-its-decay",
         "methods/recipes/trpo.py",
-        "max_kl=self.max_kl, decay=self.decay, tries=self.tries",
-        "max_kl=self.max_kl, tries=self.tries",
+        "[self.line_search](self.decay)",
+        "[self.line_search]()",
         "--decay does nothing.",
         ("test_recipes.py", "test_programs.py", "test_step_size.py"),
     ),

@@ -13,7 +13,7 @@ on the natural gradient method").
 from __future__ import annotations
 
 import abc
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -21,6 +21,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 Self = TypeVar("Self", bound="Distribution")
+
+#: KL(old‖new), or KL(new‖old).
+KLDirection = Literal["old_new", "new_old"]
 
 
 class Distribution(eqx.Module):
@@ -69,3 +72,8 @@ class Distribution(eqx.Module):
         """Inner product of the parameters, or of tangents, for a batch of one dimension."""
         pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)
         return jnp.asarray(sum(jnp.sum(a * b, axis=tuple(range(1, a.ndim))) for a, b in pairs))
+
+
+def kl_between(old: Self, new: Self, direction: KLDirection) -> Float[Array, "..."]:
+    """KL(old‖new) for "old_new", KL(new‖old) for "new_old", nats."""
+    return old.kl(new) if direction == "old_new" else new.kl(old)

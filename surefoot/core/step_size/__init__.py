@@ -8,16 +8,22 @@ matrix.
 
 from surefoot.core.step_size.base import Schedule, StepSize
 from surefoot.core.step_size.fixed import Fixed, FixedInfo, Penalty
+from surefoot.core.step_size.line_search import Decay, Found, Secant, Shorten, search
 from surefoot.core.step_size.trust_region import Backtrack, BacktrackInfo, KLBall, QuadraticInfo
 
 __all__ = [
     "Backtrack",
     "BacktrackInfo",
+    "Decay",
     "Fixed",
     "FixedInfo",
+    "Found",
     "KLBall",
     "Penalty",
     "QuadraticInfo",
     "Schedule",
+    "Secant",
+    "Shorten",
     "StepSize",
+    "search",
 ]

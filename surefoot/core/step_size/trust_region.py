@@ -11,8 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from surefoot.core.data.types import Info, Params, Scalar
-from surefoot.core.local_model import LocalModel, dot, move
+from surefoot.core.distributions.base import KLDirection
+from surefoot.core.local_model import LocalModel, ObjectiveAndKL, dot, move
 from surefoot.core.step_size.base import StepSize
+from surefoot.core.step_size.line_search import Secant, Shorten, search
 
 
 class QuadraticInfo(NamedTuple):
@@ -62,55 +64,55 @@ class BacktrackInfo(NamedTuple):
     backtracks: Int[Array, ""]
     """How often the step was shortened; the number of tries if none passed."""
     shrink: Float[Array, ""]
-    """The accepted fraction decay^j of the full step; 0 if none passed."""
+    """The accepted fraction of the full step; 0 if none passed."""
     full: Info
     """The inner step size's info."""
 
 
 class Backtrack(StepSize):
-    """The longest of the inner step size's step Δ times 1, decay, decay², … (`tries` of them) that
-    neither lowers the objective nor exceeds a mean KL(old‖new) of `max_kl`. If there is none, the
-    parameters stay exactly as they are (Schulman et al. 2015)."""
+    """The inner step size's step Δ, shortened until it neither lowers the objective nor exceeds a
+    mean KL of `max_kl` nats; `shorten` says how, from the KL that was measured. After `tries` of
+    them without success the parameters stay exactly as they are (Schulman et al. 2015).
+
+    `kl_direction` is "old_new" for KL(old‖new), or "new_old" for KL(new‖old).
+    """
 
     inner: StepSize
     max_kl: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
-    decay: Scalar = eqx.field(converter=jnp.asarray, default=0.8, kw_only=True)
+    shorten: Shorten = eqx.field(default_factory=Secant, kw_only=True)
     tries: int = eqx.field(static=True, default=10, kw_only=True)
+    kl_direction: KLDirection = eqx.field(static=True, default="old_new", kw_only=True)
 
     def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, BacktrackInfo]:
         full, info = self.inner(local, direction)
+        max_kl = jnp.asarray(self.max_kl)
         start, static = eqx.partition(local.params, eqx.is_inexact_array)
         end = eqx.filter(full, eqx.is_inexact_array)
 
-        def at(shrink: Float[Array, ""]) -> Params:
+        def moved(fraction: Float[Array, ""]) -> Params:
             # The full step itself, not a sum that rounds to it, is what the first try tests.
             return jax.tree.map(
-                lambda a, b: jnp.where(shrink == 1.0, b, a + shrink * (b - a)), start, end
+                lambda a, b: jnp.where(fraction == 1.0, b, a + fraction * (b - a)), start, end
             )
 
-        def passes(shrink: Float[Array, ""]) -> Bool[Array, ""]:
-            change = local.evaluate(eqx.combine(at(shrink), static))
+        def at(fraction: Float[Array, ""]) -> ObjectiveAndKL:
+            return local.evaluate(eqx.combine(moved(fraction), static), self.kl_direction)
+
+        def accept(change: ObjectiveAndKL) -> Bool[Array, ""]:
             # Written so that a NaN in either number fails.
-            return (change.objective >= local.value) & (change.kl <= self.max_kl)
+            return (change.objective >= local.value) & (change.kl <= max_kl)
 
-        def shorten(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            j, shrink, _ = carry
-            shrink = shrink * self.decay
-            return j + 1, shrink, passes(shrink)
+        def shorten(fraction: Float[Array, ""], change: ObjectiveAndKL) -> Float[Array, ""]:
+            return self.shorten(fraction, change.kl, max_kl)
 
-        def searching(carry: tuple[Array, Array, Array]) -> Bool[Array, ""]:
-            j, _, accepted = carry
-            return ~accepted & (j + 1 < self.tries)
-
-        one = jnp.ones_like(self.max_kl)
-        first = (jnp.zeros((), jnp.int32), one, passes(one))
-        j, shrink, accepted = jax.lax.while_loop(searching, shorten, first)
-
-        new = jax.tree.map(lambda old, moved: jnp.where(accepted, moved, old), start, at(shrink))
-        search = BacktrackInfo(
-            accepted=accepted,
-            backtracks=jnp.where(accepted, j, self.tries),
-            shrink=jnp.where(accepted, shrink, 0.0),
+        found = search(at, accept, shorten, tries=self.tries, dtype=max_kl.dtype)
+        new = jax.tree.map(
+            lambda old, moved: jnp.where(found.accepted, moved, old), start, moved(found.fraction)
+        )
+        searched = BacktrackInfo(
+            accepted=found.accepted,
+            backtracks=jnp.where(found.accepted, found.backtracks, self.tries),
+            shrink=jnp.where(found.accepted, found.fraction, 0.0),
             full=info,
         )
-        return eqx.combine(new, static), search
+        return eqx.combine(new, static), searched

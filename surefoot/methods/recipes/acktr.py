@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, positive
-from surefoot.methods.recipes.actor_critic import ActorCritic
 from surefoot.methods.recipes.base import Composition, OnPolicy
+from surefoot.methods.recipes.trpo import LineSearched
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm
@@ -52,23 +52,20 @@ class ACKTR(OnPolicy):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KFACTRPO(ActorCritic):
+class KFACTRPO(LineSearched):
     """TRPO with K-FAC's direction in place of conjugate gradient's."""
 
     parts = Composition(
         "Surrogate", "KFAC", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Wu et al. 2017"
     )
-    step_kl = "max_kl"
 
-    max_kl: float = positive(0.01)
-    """δ, the largest mean KL(old‖new) of a step, nats."""
     damping: float = positive(0.1)
     """λ in (F + λI) d = g; shapes the direction, not the length."""
     factor_decay: float = fraction(0.95)
     """Weight of the past in K-FAC's averaged factors."""
 
     def build(self) -> Algorithm:
-        from surefoot.core import KFAC, Backtrack, KLBall, Step, Surrogate
+        from surefoot.core import KFAC, Step, Surrogate
 
-        search = Backtrack(KLBall(self.max_kl), max_kl=self.max_kl)
-        return self.algorithm(Step(Surrogate(), KFAC(self.damping, self.factor_decay), search))
+        geometry = KFAC(self.damping, self.factor_decay)
+        return self.algorithm(Step(Surrogate(), geometry, self.step_size()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from surefoot.common.fields import check_between, positive
 from surefoot.methods.recipes.base import Composition
@@ -35,13 +35,17 @@ class PPOKL(Proximal):
     """β never rises above this."""
     target_kl: float = positive(0.01)
     """KL(old‖new) that a batch's passes should have, nats."""
+    kl_direction: Literal["old_new", "new_old"] = "old_new"
+    """The KL of the penalty: old_new: KL(old‖new); new_old: KL(new‖old)."""
 
     def build(self) -> Algorithm:
         from surefoot.core import AdaptKL, KLPenalized, Surrogate
 
         low, high = self.min_beta, self.max_beta
         check_between("beta", self.beta, low, high)
-        epochs = self.first_order_update(KLPenalized(Surrogate(), self.beta))
+        epochs = self.first_order_update(
+            KLPenalized(Surrogate(), self.beta, kl_direction=self.kl_direction)
+        )
         return self.algorithm(
             AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=low, high=high)
         )

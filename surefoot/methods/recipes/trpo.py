@@ -11,6 +11,7 @@ from surefoot.methods.recipes.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.geometry import Fisher
+    from surefoot.core.step_size import Backtrack
     from surefoot.methods.learners.algorithm import Algorithm
 
 
@@ -33,26 +34,47 @@ class Natural(ActorCritic):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TRPO(Natural):
+class LineSearched(ActorCritic):
+    """What methods share whose step goes to the edge of a KL ball and is then searched along."""
+
+    step_kl = "max_kl"
+
+    max_kl: float = positive(0.01)
+    """δ, the largest mean KL of a step, nats."""
+    kl_direction: Literal["old_new", "new_old"] = "old_new"
+    """The KL that the line search measures: old_new: KL(old‖new); new_old: KL(new‖old)."""
+    line_search: Literal["secant", "decay"] = "secant"
+    """How a step is shortened whose KL is too large: secant: to where the measured KL will be δ;
+    decay: by the factor `decay`."""
+    decay: float = fraction(0.8, zero=False)
+    """Factor between two tries of the line search, for secant only where not the KL failed."""
+    tries: int = at_least(1, 10)
+    """Tries of the line search before the step is given up."""
+
+    def step_size(self) -> Backtrack:
+        """The edge of the KL ball, with that line search."""
+        from surefoot.core import Backtrack, Decay, KLBall, Secant
+
+        shorten = {"secant": Secant, "decay": Decay}[self.line_search](self.decay)
+        return Backtrack(
+            KLBall(self.max_kl),
+            max_kl=self.max_kl,
+            shorten=shorten,
+            tries=self.tries,
+            kl_direction=self.kl_direction,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TRPO(Natural, LineSearched):
     """TRPO: natural gradient, scaled to the edge of a KL ball, then shortened until the measured
     KL is within the ball and the surrogate does not fall."""
 
     parts = Composition(
         "Surrogate", "Fisher(CG)", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Schulman et al. 2015"
     )
-    step_kl = "max_kl"
-
-    max_kl: float = positive(0.01)
-    """δ, the largest mean KL(old‖new) of a step, nats."""
-    decay: float = fraction(0.8, zero=False)
-    """Factor between two tries of the line search."""
-    tries: int = at_least(1, 10)
-    """Tries of the line search before the step is given up."""
 
     def build(self) -> Algorithm:
-        from surefoot.core import Backtrack, KLBall, Step, Surrogate
+        from surefoot.core import Step, Surrogate
 
-        search = Backtrack(
-            KLBall(self.max_kl), max_kl=self.max_kl, decay=self.decay, tries=self.tries
-        )
-        return self.algorithm(Step(Surrogate(), self.geometry(), search))
+        return self.algorithm(Step(Surrogate(), self.geometry(), self.step_size()))
