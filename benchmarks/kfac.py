@@ -44,7 +44,7 @@ def cartpole_batches(policy: Policy, batches: int, *, num_envs: int = 16) -> lis
 
     @eqx.filter_jit
     def collect(state, key):
-        state, t = device_rollout(env, horizon, to_env, state, policy, NoNormalizer(), key)
+        state, t, _ = device_rollout(env, horizon, to_env, state, policy, NoNormalizer(), key)
         zeros = jnp.zeros_like(t.reward)
         advantage = gae(
             t.reward, zeros, zeros, t.terminated, t.truncated, t.valid, discount=0.99, gae_lambda=1

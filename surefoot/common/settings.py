@@ -44,6 +44,9 @@ class RunSettings:
     """Threads of EnvPool's pool; 0: as many as there are cores."""
     devices: int = at_least(1, 1)
     """Devices that environments in JAX, and what is learned from them, are shared out over."""
+    stagger_starts: bool = True
+    """Cut the first episode of each environment at a random step of its time limit, so that they
+    are out of phase; not where no limit is known, nor in vector environments of one's own."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)

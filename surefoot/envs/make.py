@@ -37,12 +37,14 @@ def make_host(
     *,
     vectorization: Vectorization = "sync",
     max_steps: int | None = None,
+    stagger: bool = False,
 ) -> HostEnv:
     """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one; a vector
     environment is taken as it is, and must have `num_envs` copies.
 
     Episodes of copies that are made in this process are truncated after `max_steps` steps, if that
-    is given.
+    is given. With `stagger`, the first episode of a copy that is made here is cut within its time
+    limit, where that is known.
 
     "sync" steps the copies when the step is fetched, "thread" in a thread beside it, "async" in one
     worker process each, which `make_groups` has more to say about.
@@ -56,12 +58,13 @@ def make_host(
         return HostEnv.of(source, name=_name(source))
     if vectorization == "async":
         restarts = Restarts(RunSettings.max_env_restarts)
+        timeout = RunSettings.env_timeout
         return _in_workers(
-            source, num_envs, timeout=RunSettings.env_timeout, restarts=restarts, first=0
+            source, num_envs, timeout=timeout, restarts=restarts, first=0, stagger=stagger
         )
     make = _maker(source)
     try:
-        serial = Serial([make] * num_envs, max_steps=max_steps)
+        serial = Serial([make] * num_envs, max_steps=max_steps, stagger=stagger)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(
             f"environment {called(source)} needs a package that is not installed: "
@@ -72,9 +75,17 @@ def make_host(
 
 
 def _in_workers(
-    source: str | EnvMaker, num_envs: int, *, timeout: float, restarts: Restarts, first: int
+    source: str | EnvMaker,
+    num_envs: int,
+    *,
+    timeout: float,
+    restarts: Restarts,
+    first: int,
+    stagger: bool,
 ) -> HostEnv:
-    workers = Workers(_maker(source), num_envs, timeout=timeout, restarts=restarts, first=first)
+    workers = Workers(
+        _maker(source), num_envs, timeout=timeout, restarts=restarts, first=first, stagger=stagger
+    )
     return _owned(workers, workers.made, num_envs)
 
 
@@ -108,11 +119,15 @@ def make_groups(
     env_threads: int,
     env_timeout: float = RunSettings.env_timeout,
     max_env_restarts: int = RunSettings.max_env_restarts,
+    stagger: bool = False,
 ) -> list[HostEnv]:
     """`num_envs` environments in one group, or in `most` that step beside the policy.
 
     An environment in a worker process is restarted if the process dies or a step takes longer than
     `env_timeout` seconds (0: never), `max_env_restarts` times in all groups together.
+
+    With `stagger`, the first episode of every environment is cut at a random step of its time
+    limit. Where no limit is known nothing is cut, nor are the episodes of a vector environment.
     """
     if backend == "envpool":
         if not isinstance(source, str):
@@ -126,9 +141,9 @@ def make_groups(
                 "own: pass --env-threads instead"
             )
         # One pool: on its own threads, two that take turns only make twice as many calls.
-        return [make_pool(source, num_envs, threads=env_threads)]
+        return [make_pool(source, num_envs, threads=env_threads, stagger=stagger)]
     if vectorization == "sync":
-        return [make_host(source, num_envs)]
+        return [make_host(source, num_envs, stagger=stagger)]
     if isinstance(source, VectorEnv):
         raise UsageError(
             f"vectorization {vectorization!r} with a vector environment, which steps as it was "
@@ -140,10 +155,15 @@ def make_groups(
         for share in _shares(num_envs, most):
             if vectorization == "async":
                 group = _in_workers(
-                    source, share, timeout=env_timeout, restarts=restarts, first=first
+                    source,
+                    share,
+                    timeout=env_timeout,
+                    restarts=restarts,
+                    first=first,
+                    stagger=stagger,
                 )
             else:
-                group = make_host(source, share, vectorization=vectorization)
+                group = make_host(source, share, vectorization=vectorization, stagger=stagger)
             groups.append(group)
             first += share
             on_error.callback(group.close)

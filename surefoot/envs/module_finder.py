@@ -13,7 +13,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -64,20 +64,19 @@ def find_here(module: str) -> None:
     sys.meta_path.insert(0, ModuleFinder(folder, [name]))
 
 
-def pickled(make: Callable[[], Any]) -> bytes:
-    """What makes an environment as bytes, by cloudpickle, for a process that then finds modules
-    where this one does."""
+def pickled(made: Any) -> bytes:
+    """What makes an environment, or has it in it, as bytes, by cloudpickle, for a process that then
+    finds modules where this one does."""
     known = [(finder.folder, sorted(finder.named)) for finder in _finders()]
-    program: bytes = cloudpickle.dumps((known, cloudpickle.dumps(make)))
+    program: bytes = cloudpickle.dumps((known, cloudpickle.dumps(made)))
     return program
 
 
-def unpickled(program: bytes) -> Callable[[], Any]:
+def unpickled(program: bytes) -> Any:
     """What `pickled` was given."""
     known, inner = cloudpickle.loads(program)
     sys.meta_path[:0] = [ModuleFinder(*one) for one in known]
-    make: Callable[[], Any] = cloudpickle.loads(inner)
-    return make
+    return cloudpickle.loads(inner)
 
 
 def _finders() -> list[ModuleFinder]:

@@ -72,6 +72,10 @@ def rebuild_method(
     else:
         recipe = algorithm
     theirs = json.loads(json.dumps(recipe.hyperparameters()))
+    numbers = {
+        **{name: value for name, value in config_file.BEFORE.items() if name in theirs},
+        **numbers,
+    }
     differing = [k for k in theirs.keys() | numbers.keys() if theirs.get(k) != numbers.get(k)]
     if differing:
         raise UsageError(
@@ -95,7 +99,8 @@ def _rebuilt(kind: type[T], values: dict[str, Any], config: dict[str, Any], path
             f"{path} has {', '.join(map(repr, unknown))}, which surefoot {__version__} does not "
             f"know; it was written by surefoot {written}: pip install 'surefoot>={written}'"
         )
-    return kind(**values)
+    before = {name: value for name, value in config_file.BEFORE.items() if name in known}
+    return kind(**{**before, **values})
 
 
 def rebuild_environment(config: dict[str, Any], path: Path, env: EnvLike | None) -> EnvLike:

@@ -36,7 +36,7 @@ from surefoot.training.iteration import (
     flatten,
 )
 from surefoot.training.loop import TrainingLoop, batch_rows
-from surefoot.training.rollout import Episodes, device_rollout
+from surefoot.training.rollout import device_rollout
 
 _AXIS = "environments"
 _SHARED = PartitionSpec(_AXIS)
@@ -58,6 +58,7 @@ class DeviceLoop(TrainingLoop):
                 raise UsageError(
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
+        self.stagger = settings.stagger_starts
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
@@ -118,8 +119,10 @@ class DeviceLoop(TrainingLoop):
         clock = time.perf_counter
         begin = clock()
 
+        # Episodes that begin anew in every iteration have no phase.
+        stagger = self.stagger and not learner.fresh_episodes
         environments = start.environments or [
-            env.init(jax.random.key(seed.environment), num_envs) for seed in seeds
+            env.init(jax.random.key(seed.environment), num_envs, stagger=stagger) for seed in seeds
         ]
         starts = list(zip(states, environments, strict=True))
         static = eqx.filter(starts[0], eqx.is_array, inverse=True)
@@ -147,13 +150,12 @@ class DeviceLoop(TrainingLoop):
                 policy = learner.behavior(state, behavior_key)
                 if learner.fresh_episodes:
                     env_state = env.init(fresh_key, num_envs)
-                env_state, trajectory = device_rollout(
+                env_state, trajectory, episodes = device_rollout(
                     env, horizon, to_env, env_state, policy, state.normalizer, rollout_key
                 )
                 trajectory = in_time(trajectory)
                 seen = finite_guard.find_nonfinite(trajectory)
                 state, metrics, critic = finite_guard.update(learner, state, trajectory, seen)
-                episodes = Episodes.of(trajectory)
                 return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
 
             return jax.lax.scan(one, arrays, first + np.arange(per_call))
@@ -235,7 +237,11 @@ class DeviceLoop(TrainingLoop):
         self, snapshot: Snapshot, state: TrainState, *, seed: int
     ) -> tuple[Any, str | None]:
         template = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
-        return from_named_arrays(snapshot.arrays, env=template)["env"], None
+        arrays = dict(snapshot.arrays)
+        if template.limit is not None and "env.limit" not in arrays:
+            # Written before a state had it.
+            arrays["env.limit"] = np.full(self.num_envs, self.env.time_limit, np.int32)
+        return from_named_arrays(arrays, env=template)["env"], None
 
     def close(self) -> None:
         pass

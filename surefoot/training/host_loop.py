@@ -35,7 +35,6 @@ from surefoot.training.iteration import (
 )
 from surefoot.training.loop import TrainingLoop, batch_rows
 from surefoot.training.rollout import (
-    Episodes,
     HostRollout,
     Transitions,
     restore_groups,
@@ -200,7 +199,7 @@ class HostLoop(TrainingLoop):
                     act=collected.act,
                     update=update,
                 )
-                returns, lengths = Episodes.of(transitions).ended()
+                returns, lengths = collected.episodes.ended()
                 notices = collected.notices
                 told = Iteration(
                     number, done, state, {}, returns, lengths, timing, notices, snapshot

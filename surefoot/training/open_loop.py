@@ -46,7 +46,12 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 )
             owned = not isinstance(env, VectorEnv)
             groups = _groups(
-                env, recipe.num_envs, settings, most=1 if learner.needs_single_group else 2
+                env,
+                recipe.num_envs,
+                settings,
+                most=1 if learner.needs_single_group else 2,
+                # Episodes that begin anew in every iteration have no phase.
+                stagger=settings.stagger_starts and not learner.fresh_episodes,
             )
             return HostLoop(groups, recipe.horizon, owned=owned)
         case Offline():
@@ -69,7 +74,9 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
             raise TypeError(f"{type(recipe)} is neither OnPolicy nor Offline")
 
 
-def _groups(env: EnvLike, num_envs: int, settings: RunSettings, *, most: int) -> list[HostEnv]:
+def _groups(
+    env: EnvLike, num_envs: int, settings: RunSettings, *, most: int, stagger: bool = False
+) -> list[HostEnv]:
     assert not isinstance(env, DeviceEnv)
     return make_groups(
         env,
@@ -80,6 +87,7 @@ def _groups(env: EnvLike, num_envs: int, settings: RunSettings, *, most: int) ->
         env_threads=settings.env_threads,
         env_timeout=settings.env_timeout,
         max_env_restarts=settings.max_env_restarts,
+        stagger=stagger,
     )
 
 

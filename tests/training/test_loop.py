@@ -232,13 +232,13 @@ class KeyAsNoise(DiagGaussian):
 class KeyAsReward(sf.DeviceEnv):
     """Stays where it is."""
 
-    def init(self, key, num_envs):
+    def init(self, key, num_envs, *, stagger=False):
         zero = jnp.zeros(num_envs)
-        return DeviceState(zero, jnp.zeros((num_envs, 4)), zero.astype(int), zero, zero)
+        return DeviceState(zero, jnp.zeros((num_envs, 4)), zero.astype(int), None, zero, zero)
 
     def step(self, state, action, key):
         reward, no = jnp.full(state.age.shape, word(key)), jnp.zeros(state.age.shape, bool)
-        return state, DeviceTransition(state.obs, reward, no, no, reward, state.age)
+        return state, DeviceTransition(state.obs, reward, no, no, no, reward, state.age)
 
 
 class Drawn(NamedTuple):

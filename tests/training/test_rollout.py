@@ -148,7 +148,7 @@ def test_the_device_rollout_stores_the_same():
     @jax.jit
     def collect(state, key):
         to_env = action_map(env.action_space)
-        return device_rollout(env, HORIZON, to_env, state, policy, normalizer, key)
+        return device_rollout(env, HORIZON, to_env, state, policy, normalizer, key)[:2]
 
     start = jax.jit(env.init, static_argnums=1)(jax.random.key(3), 2)
     state, first = collect(start, jax.random.key(4))

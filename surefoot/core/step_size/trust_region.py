@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float, Int
 from surefoot.core.data.types import Info, Params, Scalar
 from surefoot.core.distributions.base import KLDirection
 from surefoot.core.local_model import LocalModel, ObjectiveAndKL, dot, move
-from surefoot.core.step_size.base import StepSize
+from surefoot.core.step_size.base import Schedule, StepSize
 from surefoot.core.step_size.line_search import Secant, Shorten, search
+from surefoot.core.step_size.schedules import constant
 
 
 class QuadraticInfo(NamedTuple):
@@ -38,21 +39,23 @@ def fisher_curvature(
 
 
 class KLBall(StepSize):
-    """θ + √(2δ/dᵀFd)·d, δ = `max_kl` nats: to the edge of the ball in which the quadratic model of
-    KL(old‖new) stays within δ, whatever produced d. The step is zero where dᵀFd is no larger than
-    its rounding, taken as eps·‖d‖², as it is for zero advantages. By duality it is the penalized
-    step with β = √(dᵀFd/2δ), where the factor on d does not reach its bound `max_scale` (ACKTR's;
-    Wu et al. 2017).
+    """θ + √(2δ/dᵀFd)·d, δ = `max_kl`·schedule(progress) nats: to the edge of the ball in which the
+    quadratic model of KL(old‖new) stays within δ, whatever produced d; progress is the fraction of
+    the run done. The step is zero where dᵀFd is no larger than its rounding, taken as eps·‖d‖², as
+    it is for zero advantages. By duality it is the penalized step with β = √(dᵀFd/2δ), where the
+    factor on d does not reach its bound `max_scale` (ACKTR's; Wu et al. 2017).
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)
     max_scale: Scalar = eqx.field(converter=jnp.asarray, default=math.inf, kw_only=True)
+    schedule: Schedule = eqx.field(static=True, default=constant, kw_only=True)
 
     def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, QuadraticInfo]:
         curvature, positive = fisher_curvature(local, direction)
-        root = jnp.sqrt(2.0 * self.max_kl / jnp.where(positive, curvature, 1.0))
+        radius = self.max_kl * self.schedule(local.batch.progress)
+        root = jnp.sqrt(2.0 * radius / jnp.where(positive, curvature, 1.0))
         scale = jnp.where(positive, jnp.minimum(root, self.max_scale), 0.0)
-        beta = jnp.where(positive, 1.0 / scale, 0.0)
+        beta = jnp.where(scale > 0, 1.0 / jnp.where(scale > 0, scale, 1.0), 0.0)
         return move(local.params, direction, scale), QuadraticInfo(scale, curvature, beta)
 
 
@@ -71,8 +74,9 @@ class BacktrackInfo(NamedTuple):
 
 class Backtrack(StepSize):
     """The inner step size's step Δ, shortened until it neither lowers the objective nor exceeds a
-    mean KL of `max_kl` nats; `shorten` says how, from the KL that was measured. After `tries` of
-    them without success the parameters stay exactly as they are (Schulman et al. 2015).
+    mean KL of δ = `max_kl`·schedule(progress) nats; `shorten` says how, from the KL that was
+    measured. After `tries` of them without success the parameters stay exactly as they are
+    (Schulman et al. 2015).
 
     `kl_direction` is "old_new" for KL(old‖new), or "new_old" for KL(new‖old).
     """
@@ -82,10 +86,11 @@ class Backtrack(StepSize):
     shorten: Shorten = eqx.field(default_factory=Secant, kw_only=True)
     tries: int = eqx.field(static=True, default=10, kw_only=True)
     kl_direction: KLDirection = eqx.field(static=True, default="old_new", kw_only=True)
+    schedule: Schedule = eqx.field(static=True, default=constant, kw_only=True)
 
     def __call__(self, local: LocalModel, direction: Params) -> tuple[Params, BacktrackInfo]:
         full, info = self.inner(local, direction)
-        max_kl = jnp.asarray(self.max_kl)
+        max_kl = self.max_kl * self.schedule(local.batch.progress)
         start, static = eqx.partition(local.params, eqx.is_inexact_array)
         end = eqx.filter(full, eqx.is_inexact_array)
 

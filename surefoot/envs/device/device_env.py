@@ -43,6 +43,8 @@ class FunctionalEnv(Protocol):
         """Whether the episode ends in this state."""
 
 
+#: Beside the key that starts are drawn by, which gives them the same with and without it.
+_STAGGER = 0x57A66E12
 _METHODS = ("initial", "transition", "observation", "reward", "terminal")
 
 
@@ -55,6 +57,8 @@ class DeviceState(NamedTuple):
     """Encoded observation of each state."""
     age: Int[Array, " N"]
     """Steps since the episode began."""
+    limit: Int[Array, " N"] | None
+    """The age at which the episode is cut; `None` where there is no time limit."""
     episode_return: Float[Array, " N"]
     """Raw reward since the episode began."""
     return_rest: Float[Array, " N"]
@@ -69,6 +73,8 @@ class DeviceTransition(NamedTuple):
     reward: Float[Array, " N"]
     terminated: Bool[Array, " N"]
     truncated: Bool[Array, " N"]
+    staggered: Bool[Array, " N"]
+    """Truncated because the environment's first episode is cut: in no statistic of episodes."""
     episode_return: Float[Array, " N"]
     episode_length: Int[Array, " N"]
 
@@ -117,13 +123,21 @@ class DeviceEnv:
     def _observe(self, inner: Any, keys: PRNGKeyArray) -> Float[Array, "N obs"]:
         return encode(self.observation_space, jax.vmap(self.env.observation)(inner, keys), jnp)
 
-    def init(self, key: PRNGKeyArray, num_envs: int) -> DeviceState:
-        """`num_envs` copies at the start of an episode."""
+    def init(self, key: PRNGKeyArray, num_envs: int, *, stagger: bool = False) -> DeviceState:
+        """`num_envs` copies at the start of an episode. With `stagger`, the copies' first episodes
+        are cut at ages drawn uniformly from the time limit, if there is one, so that the copies are
+        out of phase from then on."""
         start, observe = jax.random.split(key)
         inner = jax.vmap(self.env.initial)(jax.random.split(start, num_envs))
         obs = self._observe(inner, jax.random.split(observe, num_envs))
         zeros = jnp.zeros(num_envs)
-        return DeviceState(inner, obs, zeros.astype(jnp.int32), zeros, zeros)
+        limit = None
+        if self.time_limit is not None:
+            limit = jnp.full(num_envs, self.time_limit, jnp.int32)
+            if stagger:
+                drawing = jax.random.fold_in(key, _STAGGER)
+                limit = jax.random.randint(drawing, (num_envs,), 1, limit + 1)
+        return DeviceState(inner, obs, zeros.astype(jnp.int32), limit, zeros, zeros)
 
     def step(
         self, state: DeviceState, action: Array, key: PRNGKeyArray
@@ -136,10 +150,11 @@ class DeviceEnv:
         terminated = jax.vmap(self.env.terminal)(inner, jax.random.split(end, n))
         reward, terminated = jnp.asarray(reward, jnp.float32), jnp.asarray(terminated, bool)
         age = state.age + 1
-        if self.time_limit is None:
-            truncated = jnp.zeros_like(terminated)
+        if state.limit is None or self.time_limit is None:
+            truncated = staggered = jnp.zeros_like(terminated)
         else:
-            truncated = age >= self.time_limit
+            truncated = age >= state.limit
+            staggered = truncated & ~terminated & (state.limit < self.time_limit)
         earned = reward + state.return_rest
         total = state.episode_return + earned
         transition = DeviceTransition(
@@ -147,12 +162,13 @@ class DeviceEnv:
             reward=reward,
             terminated=terminated,
             truncated=truncated,
+            staggered=staggered,
             episode_return=total,
             episode_length=age,
         )
         done = terminated | truncated
         rest = earned - (total - state.episode_return)
-        continued = DeviceState(inner, transition.next_obs, age, total, rest)
+        continued = DeviceState(inner, transition.next_obs, age, state.limit, total, rest)
         next_state = jax.tree.map(
             lambda fresh, old: jnp.where(
                 done.reshape(done.shape + (1,) * (old.ndim - 1)), fresh, old

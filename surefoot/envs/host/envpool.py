@@ -21,15 +21,23 @@ from gymnasium.vector import AutoresetMode
 from surefoot.common.errors import UsageError, closest
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.host.stagger import first_limit
 from surefoot.envs.host.stepper import Resimulated, Stepped
 
 
 class Pool:
-    """All environments of one pool, which step from the moment they are asked to."""
+    """All environments of one pool, which step from the moment they are asked to. Their first
+    episodes are cut within `time_limit` steps, unless that is `None`."""
 
-    def __init__(self, env_id: str, num_envs: int, threads: int) -> None:
+    def __init__(
+        self, env_id: str, num_envs: int, threads: int, time_limit: int | None = None
+    ) -> None:
         self._env_id, self._num_envs, self._threads = env_id, num_envs, threads
+        self._time_limit = time_limit
         self._pool: Any = None
+        self._steps = 0
+        #: The step at which each environment's first episode is cut; −1 once that is over.
+        self._first_limit = np.full(num_envs, -1)
 
     def reset(self, seed: int | None) -> Any:
         import envpool
@@ -42,6 +50,11 @@ class Pool:
             self._pool = envpool.make_gymnasium(
                 self._env_id, num_envs=self._num_envs, seed=seeds, num_threads=self._threads
             )
+            if self._time_limit is not None:
+                self._first_limit = np.array([first_limit(s, self._time_limit) for s in seeds])
+        else:
+            self._first_limit = np.full(self._num_envs, -1)
+        self._steps = 0
         with _quiet():
             return self._pool.reset()[0]
 
@@ -49,7 +62,30 @@ class Pool:
         self._pool.send(action)
 
     def recv(self) -> Stepped:
-        return Stepped(*self._pool.recv())
+        stepped = Stepped(*self._pool.recv())
+        self._steps += 1
+        waiting = self._first_limit >= 0
+        if not waiting.any():
+            return stepped
+        goes_on = waiting & ~(stepped.terminated | stepped.truncated)
+        staggered = goes_on & (self._first_limit == self._steps)
+        self._first_limit[~goes_on | staggered] = -1
+        return self._cut(stepped, staggered) if staggered.any() else stepped
+
+    def _cut(self, stepped: Stepped, staggered: np.ndarray) -> Stepped:
+        """The step, with these environments reset, as if their episodes had been truncated."""
+        which = np.flatnonzero(staggered).tolist()
+        with _quiet():
+            fresh = self._pool.reset(np.array(which, np.int32))[0]
+        final = np.empty(self._num_envs, object)
+        for i in which:
+            final[i] = _row(stepped.obs, i)
+        return stepped._replace(
+            obs=_with_rows(stepped.obs, which, fresh),
+            truncated=stepped.truncated | staggered,
+            info={"final_obs": final},
+            staggered=staggered,
+        )
 
     def histories(self) -> None:
         return None
@@ -63,8 +99,9 @@ class Pool:
             self._pool = None
 
 
-def make_pool(env_id: str, num_envs: int, *, threads: int) -> HostEnv:
-    """`num_envs` environments on `threads` threads; 0 takes as many as there are cores."""
+def make_pool(env_id: str, num_envs: int, *, threads: int, stagger: bool = False) -> HostEnv:
+    """`num_envs` environments on `threads` threads; 0 takes as many as there are cores. With
+    `stagger`, first episodes are cut."""
     if importlib.util.find_spec("envpool") is None:
         raise UsageError(
             "backend 'envpool' needs the package 'envpool': pip install 'surefoot[envpool]'"
@@ -87,7 +124,7 @@ def make_pool(env_id: str, num_envs: int, *, threads: int) -> HostEnv:
         observation_space = spec.gymnasium_observation_space
         action_space = _single(spec.gymnasium_action_space)
     return HostEnv(
-        Pool(env_id, num_envs, threads),
+        Pool(env_id, num_envs, threads, _time_limit(spec) if stagger else None),
         name=env_id,
         num_envs=num_envs,
         observation_space=observation_space,
@@ -103,6 +140,27 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*precision lowered by casting", UserWarning)
         yield
+
+
+def _time_limit(spec: Any) -> int | None:
+    limit = getattr(spec.config, "max_episode_steps", None)
+    return int(limit) if limit is not None and limit > 0 else None
+
+
+def _row(obs: Any, i: int) -> Any:
+    """The observation of environment i."""
+    if isinstance(obs, dict):
+        return {name: _row(part, i) for name, part in obs.items()}
+    return obs[i].copy()
+
+
+def _with_rows(obs: Any, which: list[int], rows: Any) -> Any:
+    """A copy of the observations, with those of some environments replaced."""
+    if isinstance(obs, dict):
+        return {name: _with_rows(part, which, rows[name]) for name, part in obs.items()}
+    obs = obs.copy()
+    obs[which] = rows
+    return obs
 
 
 def _single(space: spaces.Space) -> spaces.Space:

@@ -19,6 +19,7 @@ from surefoot.envs.checking.first_steps import (
     checked_reset,
     checked_step,
 )
+from surefoot.envs.host.stagger import first_limit, time_limit
 
 #: Steps of an episode that are kept, at most: more than those of an episode of Atari.
 MAX_KEPT = 2**15
@@ -42,11 +43,20 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
     the same place if all randomness comes from `np_random`, as Gymnasium asks of environments. What
     its first steps return is checked. Episodes are truncated after `max_steps` steps, if that is
-    given."""
+    given.
 
-    def __init__(self, env: gymnasium.Env, *, max_steps: int | None = None) -> None:
+    With `stagger`, an episode that began by a reset with a seed, a run's first one, is truncated at
+    the step that `first_limit` draws of this seed, where the environment's time limit is known;
+    `staggered` then says so until the next step."""
+
+    def __init__(
+        self, env: gymnasium.Env, *, max_steps: int | None = None, stagger: bool = False
+    ) -> None:
         check_made(env)
         super().__init__(env)
+        self.staggered = False
+        self._time_limit = time_limit(env) if stagger else None
+        self._first_limit: int | None = None
         self._seed: int | None = None
         self._generator: dict[str, Any] | None = None
         self._actions: np.ndarray | None = None
@@ -56,6 +66,9 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         self._seed, self._length = seed, 0
+        self._first_limit = None
+        if seed is not None and self._time_limit is not None:
+            self._first_limit = first_limit(seed, self._time_limit)
         self._generator = None if seed is not None else self._state()
         if self._to_check:
             return checked_reset(self.env, seed=seed, options=options)
@@ -72,11 +85,13 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             result = checked_step(self.env, action)
         else:
             result = self.env.step(action)
-        if self._max_steps is None:
-            return result
         obs, reward, terminated, truncated, info = result
-        cut = self._length >= self._max_steps and not terminated
-        return obs, reward, terminated, truncated or cut, info
+        goes_on = not (terminated or truncated)
+        self.staggered = goes_on and self._length == self._first_limit
+        over = self._max_steps is not None and self._length >= self._max_steps
+        if self.staggered or (goes_on and over):
+            return obs, reward, terminated, True, info
+        return result
 
     def _keep(self, action: Any) -> None:
         """Copy the action: whoever steps many environments may hand out views of one array."""

@@ -44,6 +44,9 @@ class HostTransition(NamedTuple):
     """Environments that were lost instead of taking the step."""
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted since the step before."""
+    staggered: np.ndarray | None = None
+    """Whether a row is truncated because the environment's first episode is cut: it counts in no
+    statistic of episodes. `None`: no row is."""
 
 
 class HostEnv:
@@ -113,7 +116,8 @@ class HostEnv:
 
     def recv(self) -> HostTransition:
         """The step asked for."""
-        raw, reward, terminated, truncated, info, stepped, notices = self.stepper.recv()
+        row = self.stepper.recv()
+        raw, reward, terminated, truncated, info, stepped, notices, staggered = row
         obs = self._encoded(raw)
         done = terminated | truncated
         if self._same_step:
@@ -123,11 +127,16 @@ class HostEnv:
             valid = ~self._resetting
             next_obs = obs
             self._resetting = done & valid
+            if staggered is not None and staggered.any():
+                next_obs = self._with_final(obs, staggered, info)
+                self._resetting &= ~staggered
         lost = 0
         if stepped is not None:
             valid &= stepped
             lost = self.num_envs - int(stepped.sum())
-        return HostTransition(obs, next_obs, reward, terminated, truncated, valid, lost, notices)
+        return HostTransition(
+            obs, next_obs, reward, terminated, truncated, valid, lost, notices, staggered
+        )
 
     def step(self, action: np.ndarray) -> HostTransition:
         """Step every environment once."""

@@ -23,10 +23,15 @@ class Serial:
     """Steps when the result is fetched."""
 
     def __init__(
-        self, makers: Sequence[Callable[[], gymnasium.Env]], *, max_steps: int | None = None
+        self,
+        makers: Sequence[Callable[[], gymnasium.Env]],
+        *,
+        max_steps: int | None = None,
+        stagger: bool = False,
     ) -> None:
         self.envs = [
-            EpisodeHistoryWrapper(make_checked(make), max_steps=max_steps) for make in makers
+            EpisodeHistoryWrapper(make_checked(make), max_steps=max_steps, stagger=stagger)
+            for make in makers
         ]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
@@ -44,17 +49,19 @@ class Serial:
     def recv(self) -> Stepped:
         n = len(self.envs)
         reward, final = np.empty(n), np.empty(n, object)
-        terminated, truncated = np.empty(n, bool), np.empty(n, bool)
+        terminated, truncated, staggered = (np.empty(n, bool) for _ in range(3))
         seen = []
         for i, env in enumerate(self.envs):
             obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
+            staggered[i] = env.staggered
             if terminated[i] or truncated[i]:
                 # A reset may overwrite it in place.
                 final[i] = copy.deepcopy(obs)
                 obs, _ = env.reset()
             seen.append(obs)
         info = {"final_obs": final}
-        return Stepped(self._together(seen), reward, terminated, truncated, info)
+        obs = self._together(seen)
+        return Stepped(obs, reward, terminated, truncated, info, staggered=staggered)
 
     def histories(self) -> list[History]:
         """The running episodes."""

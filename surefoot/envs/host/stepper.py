@@ -31,6 +31,9 @@ class Stepped(NamedTuple):
     """Which environments took the step; the others were lost and begin an episode. `None`: all."""
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted since the step before."""
+    staggered: np.ndarray | None = None
+    """Which environments were truncated because their first episode is cut, and reset in this very
+    step, as with SAME_STEP. `None`: none."""
 
 
 class Resimulated(NamedTuple):

@@ -26,7 +26,7 @@ class Workers:
     """`num_envs` environments in SAME_STEP mode.
 
     A step may take `timeout` seconds (0: any time). The pools of a run share `restarts`, and number
-    their environments from `first` on.
+    their environments from `first` on. With `stagger`, first episodes are cut.
     """
 
     def __init__(
@@ -37,10 +37,11 @@ class Workers:
         timeout: float,
         restarts: Restarts,
         first: int = 0,
+        stagger: bool = False,
     ) -> None:
         self._restarts = restarts
         self._envs: list[Supervised] = []
-        program = _pickled(make)
+        program = _pickled(make, stagger)
         try:
             for number in range(first, first + num_envs):
                 self._envs.append(Supervised(program, number, timeout=timeout, restarts=restarts))
@@ -71,7 +72,7 @@ class Workers:
 
     def recv(self) -> Stepped:
         rows, valid = zip(*(env.step() for env in self._envs), strict=True)
-        obs, reward, terminated, truncated, final_obs = zip(*rows, strict=True)
+        obs, reward, terminated, truncated, final_obs, staggered = zip(*rows, strict=True)
         return Stepped(
             self._batch(obs),
             np.array(reward, float),
@@ -80,6 +81,7 @@ class Workers:
             {"final_obs": final_obs},
             np.array(valid),
             self._restarts.told(),
+            np.array(staggered, bool),
         )
 
     def histories(self) -> list[History]:
@@ -115,9 +117,9 @@ class Workers:
         return concatenate(space, observations, into)
 
 
-def _pickled(make: EnvMaker) -> bytes:
+def _pickled(make: EnvMaker, stagger: bool) -> bytes:
     try:
-        return pickled(make)
+        return pickled((make, stagger))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UsageError(

@@ -29,9 +29,9 @@ from surefoot.envs.workers.channel import Channel
 EnvMaker = Callable[[], gymnasium.Env]
 
 #: The answer to a step: the observation that the next action answers to, reward, terminated,
-#: truncated, and where the episode ended, when the environment is reset in the same step, the true
-#: last observation.
-Row = tuple[Any, float, bool, bool, Any]
+#: truncated, where the episode ended, when the environment is reset in the same step, the true last
+#: observation, and whether it was its first one, which is cut.
+Row = tuple[Any, float, bool, bool, Any, bool]
 
 
 class EnvInfo(NamedTuple):
@@ -61,14 +61,16 @@ class WorkerError(NamedTuple):
 
 
 def work(connected: socket.socket, program: bytes) -> None:
-    """Serve until the other end is closed. `program` is an `EnvMaker`, `pickled`."""
+    """Serve until the other end is closed. `program` is a `pickled` pair: an `EnvMaker`, and
+    whether a first episode is cut."""
     # Both may be sent to the whole group of processes: whoever started this one handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = Channel(connected)
-    env: gymnasium.Env | None = None
+    env: EpisodeHistoryWrapper | None = None
     try:
-        env = EpisodeHistoryWrapper(make_checked(unpickled(program)))
+        make, stagger = unpickled(program)
+        env = EpisodeHistoryWrapper(make_checked(make), stagger=stagger)
         # A space's class may be one that only the worker can import by name.
         answer = cloudpickle.dumps(EnvInfo.of(env))
     except Exception as error:
@@ -90,16 +92,16 @@ def work(connected: socket.socket, program: bytes) -> None:
                 env.close()
 
 
-def _answer(env: gymnasium.Env, request: str, argument: Any) -> Any:
+def _answer(env: EpisodeHistoryWrapper, request: str, argument: Any) -> Any:
     match request:
         case "step":
             obs, reward, terminated, truncated, _ = env.step(argument)
-            final_obs = None
+            staggered, final_obs = env.staggered, None
             if terminated or truncated:
                 # A reset may overwrite it in place.
                 final_obs = copy.deepcopy(obs)
                 obs, _ = env.reset()
-            return obs, float(reward), bool(terminated), bool(truncated), final_obs
+            return obs, float(reward), bool(terminated), bool(truncated), final_obs, staggered
         case "reset":
             return env.reset(seed=argument)[0]
         case _:

@@ -41,6 +41,8 @@ class LineSearched(ActorCritic):
 
     max_kl: float = positive(0.01)
     """δ, the largest mean KL of a step, nats."""
+    max_kl_schedule: Literal["constant", "linear"] = "constant"
+    """linear: δ falls to 0 over the run."""
     kl_direction: Literal["old_new", "new_old"] = "old_new"
     """The KL that the line search measures: old_new: KL(old‖new); new_old: KL(new‖old)."""
     line_search: Literal["secant", "decay"] = "secant"
@@ -53,15 +55,17 @@ class LineSearched(ActorCritic):
 
     def step_size(self) -> Backtrack:
         """The edge of the KL ball, with that line search."""
-        from surefoot.core import Backtrack, Decay, KLBall, Secant
+        from surefoot.core import Backtrack, Decay, KLBall, Secant, schedules
 
+        schedule = getattr(schedules, self.max_kl_schedule)
         shorten = {"secant": Secant, "decay": Decay}[self.line_search](self.decay)
         return Backtrack(
-            KLBall(self.max_kl),
+            KLBall(self.max_kl, schedule=schedule),
             max_kl=self.max_kl,
             shorten=shorten,
             tries=self.tries,
             kl_direction=self.kl_direction,
+            schedule=schedule,
         )
 
 

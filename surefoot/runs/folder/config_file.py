@@ -9,6 +9,9 @@ from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import document, fields, finite
 
 NAME = "config.json"
+#: What was done before there was an option, where that is not the option's default: a
+#: configuration that lacks the option was written then.
+BEFORE = {"line_search": "decay", "stagger_starts": False}
 
 
 def read(folder: Path) -> dict[str, Any]:

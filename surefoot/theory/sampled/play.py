@@ -82,7 +82,7 @@ def _on_device(
 
     @eqx.filter_jit
     def collect(state: Any, key: PRNGKeyArray) -> Any:
-        state, trajectory = device_rollout(
+        state, trajectory, _ = device_rollout(
             env, rows, to_env, state, agent.policy, agent.normalizer, key
         )
         return state, Transitions(*(getattr(trajectory, name) for name in Transitions._fields))

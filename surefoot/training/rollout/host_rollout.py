@@ -23,7 +23,7 @@ from surefoot.core.data.types import Behavior
 from surefoot.core.distributions import Distribution
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
-from surefoot.training.rollout.transitions import Transitions, running_totals
+from surefoot.training.rollout.transitions import Episodes, Transitions, running_totals
 
 
 class GroupState(NamedTuple):
@@ -48,6 +48,8 @@ class RolloutInfo(NamedTuple):
     """Steps that environments were lost in."""
     notices: tuple[str, ...]
     """A line for every environment that was restarted."""
+    episodes: Episodes
+    """The episodes that ended, without those that were cut to bring environments out of phase."""
 
 
 def fresh_episodes(
@@ -150,6 +152,7 @@ class HostRollout:
         sampled = np.empty(self._raw.shape, self._raw.dtype)
         reward = np.empty(shape)
         terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
+        staggered = np.zeros(shape, bool)
         current = [state.obs for state in states]
         notices: list[str] = []
         environment = acting = 0.0
@@ -168,6 +171,8 @@ class HostRollout:
             next_obs[at], reward[at] = step.next_obs, step.reward
             terminated[at], truncated[at] = step.terminated, step.truncated
             valid[at] = step.valid
+            if step.staggered is not None:
+                staggered[at] = step.staggered
             lost += step.lost
             notices.extend(step.notices)
             current[i] = step.obs
@@ -210,8 +215,9 @@ class HostRollout:
             episode_return=earned.astype(np.float32),
             episode_length=played.astype(np.int32),
         )
+        episodes = Episodes.of(transitions, staggered)
         after = [
             GroupState(obs, earning[columns], playing[columns])
             for obs, columns in zip(current, self._columns, strict=True)
         ]
-        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices))
+        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)

@@ -36,17 +36,24 @@ def with_old(transitions: Any, policy: Behavior, normalizer: Normalizer) -> Traj
 
 
 class Episodes(NamedTuple):
-    """The part of a trajectory that says which episodes ended in it."""
+    """The part of a trajectory that says which episodes ended in it, without those that were cut
+    to bring environments out of phase."""
 
     done: Bool[Array | np.ndarray, "T N"]
-    """The row is a transition and the last one of its episode."""
+    """The row is a transition and the last one of an episode that counts."""
     episode_return: Float[Array | np.ndarray, "T N"]
     episode_length: Int[Array | np.ndarray, "T N"]
 
     @classmethod
-    def of(cls, trajectory: Trajectory | Transitions) -> Episodes:
-        """The episodes of a trajectory."""
+    def of(
+        cls,
+        trajectory: Trajectory | Transitions,
+        staggered: Bool[Array | np.ndarray, "T N"] | None = None,
+    ) -> Episodes:
+        """The episodes of a trajectory; `staggered` rows end one that does not count."""
         done = (trajectory.terminated | trajectory.truncated) & trajectory.valid
+        if staggered is not None:
+            done &= ~staggered
         return cls(done, trajectory.episode_return, trajectory.episode_length)
 
     def ended(self) -> tuple[np.ndarray, np.ndarray]:
