@@ -356,6 +356,31 @@ def test_backtrack_counts_its_tries_and_shortens_by_its_decay(x64):
         np.testing.assert_allclose(info.shrink, 0.0 if expected is None else decay**expected)
 
 
+def test_the_radius_follows_its_schedule(x64):
+    """δ at three quarters of the run is a quarter of it, in the ball and in the search."""
+    policy, batch, way = narrowing(0)
+    batch = batch._replace(progress=jnp.asarray(0.75))
+    ball = KLBall(0.04, schedule=linear)
+    new, _ = advance(ball, policy, batch, way)
+    expected, _ = advance(KLBall(0.01), policy, batch, way)
+    np.testing.assert_allclose(vector(new), vector(expected), rtol=1e-12)
+    searched, info = advance(Backtrack(ball, max_kl=0.04, schedule=linear), policy, batch, way)
+    assert info.backtracks == 1
+    assert 0.0097 <= surrogate_and_kl(searched, batch)[1] <= 0.01
+
+
+def test_no_radius_is_no_step():
+    """At the end of a run that δ falls over."""
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)._replace(progress=jnp.ones(()))
+    _, (way,) = directions([Fisher(CG(10))], policy, batch)
+    search = Backtrack(KLBall(0.01, schedule=linear), max_kl=0.01, schedule=linear)
+    new, info = advance(search, policy, batch, way)
+    assert identical(new, policy)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(info))
+    assert info.full.beta == 0
+
+
 def test_fixed_scales_the_direction_by_its_rate_and_schedule(x64):
     policy = make_policy("categorical")
     batch = make_batch(policy)

@@ -284,6 +284,14 @@ FAULTS = (
         ("test_step_size.py", "test_objectives.py"),
     ),
     Fault(
+        "line-search-forgets-the-schedule",
+        "core/step_size/trust_region.py",
+        "max_kl = self.max_kl * self.schedule(local.batch.progress)",
+        "max_kl = jnp.asarray(self.max_kl)",
+        "The step aims at the falling δ, and is searched within the δ of the start.",
+        ("test_step_size.py",),
+    ),
+    Fault(
         "rate-never-falls",
         "core/step_size/schedules.py",
         "return 1.0 - progress",

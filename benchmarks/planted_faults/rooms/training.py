@@ -170,4 +170,20 @@ FAULTS = (
         "An attribute that was changed in an environment takes no effect.",
         ("test_host_program.py",),
     ),
+    Fault(
+        "a-cut-episode-counts",
+        "training/rollout/transitions.py",
+        "done &= ~staggered",
+        "done &= ~staggered | True",
+        "First episodes that were cut are in the statistics: returns of no whole episode.",
+        ("test_stagger.py",),
+    ),
+    Fault(
+        "generations-cut",
+        "training/open_loop.py",
+        "stagger=settings.stagger_starts and not learner.fresh_episodes,",
+        "stagger=settings.stagger_starts,",
+        "The members of a first generation are judged by episodes that were cut.",
+        ("test_stagger.py",),
+    ),
 )
