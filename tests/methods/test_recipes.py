@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
+import equinox as eqx
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,23 @@ def test_cloning_learns_from_every_action_space(kind, tmp_path):
     objective = [i.metrics["objective_after"] for i in iterations]
     assert np.isfinite(objective).all()
     assert objective[-1] > objective[0]
+
+
+@pytest.mark.parametrize("name", ["trpo", "kfac_trpo"])
+def test_a_line_search_is_what_its_options_say(name):
+    options = {"max_kl": 0.02, "decay": 0.5, "tries": 4, "kl_direction": "new_old"}
+    options |= {"max_kl_schedule": "linear"}
+    for rule, shorten in (("secant", sf.Secant(0.5)), ("decay", sf.Decay(0.5))):
+        built = RECIPES[name](line_search=rule, **options).build()
+        expected = sf.Backtrack(
+            sf.KLBall(0.02, schedule=sf.schedules.linear),
+            max_kl=0.02,
+            shorten=shorten,
+            tries=4,
+            kl_direction="new_old",
+            schedule=sf.schedules.linear,
+        )
+        assert bool(eqx.tree_equal(built.policy_update.step_size, expected))
 
 
 def test_a_recipes_file_is_short():

@@ -139,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         "trpo-forgets-its-decay",
-        "methods/recipes/trpo.py",
+        "methods/recipes/line_searched.py",
         "[self.line_search](self.decay)",
         "[self.line_search]()",
         "--decay does nothing.",
