@@ -56,7 +56,7 @@ def table(lines: Sequence[Line]) -> str:
         if np.isfinite(best) and task in random
     }
     cells = [_cells(line, random.get(line.task), halfway.get(line.task)) for line in lines]
-    text = _markdown(TASKS, cells)
+    text = markdown(TASKS, cells)
     levels = ", ".join(f"{number(level)} on {task}" for task, level in sorted(halfway.items()))
     if levels:
         text += f"\nHalfway from the random policy to the best mean: {levels}.\n"
@@ -69,7 +69,7 @@ def table(lines: Sequence[Line]) -> str:
     overall, notes = over_tasks(trained, random)
     if overall:
         text += "\nOver tasks, scores scaled per task: random policy 0, the best mean 1.\n\n"
-        text += _markdown(OVERALL, [_overall_cells(scores) for scores in overall])
+        text += markdown(OVERALL, [_overall_cells(scores) for scores in overall])
     text += "".join(f"\nNot over tasks: {note}.\n" for note in notes)
     return text + f"\nRows by commit: {_commits(lines)}.\n"
 
@@ -148,6 +148,7 @@ def interval(low: float, high: float) -> str:
     return f"{number(float(low))} – {number(float(high))}"
 
 
-def _markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """A table."""
     lines = [header, ["---"] * len(header), *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
