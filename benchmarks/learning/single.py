@@ -38,14 +38,16 @@ def train(entry: Entry) -> rows.Row:
     options = {"steps": entry.steps, "seed": entry.seed, **entry.options}
     run = prepare(entry.recipe, entry.task, options)
     ended: list[tuple[int, float]] = []
-    seconds = 0.0
+    seconds, steps = 0.0, run.steps
     for iteration in run.iterations():
         ended += [(iteration.steps, total) for total in iteration.episode_returns.tolist()]
         seconds += iteration.timing.total
+        # Where rows are no transitions, a run ends a little before or after whole batches.
+        steps = iteration.steps
     config = run.config()
     return {
-        "steps": run.steps,
-        **summary(ended, run.steps),
+        "steps": steps,
+        **summary(ended, steps),
         "deterministic_20": rows.rounded(run.agent().evaluate(20, seed=1).mean),
         "seconds": rows.rounded(seconds),
         "hyperparameters": config["hyperparameters"],
