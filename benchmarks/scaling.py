@@ -30,7 +30,7 @@ from surefoot.core.distributions import DiagGaussian
 from surefoot.core.local_model import LocalModel
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.actions import action_head
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 #: HalfCheetah-v5's.
 OBS, ACTIONS = 17, 6

@@ -22,7 +22,7 @@ import numpy as np
 
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import make_groups
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 NUM_ENVS, HORIZON = 4, 16
 RECOVERY = 5.0

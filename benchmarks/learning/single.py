@@ -33,7 +33,7 @@ def one(entry: Entry) -> rows.Row:
 
 def train(entry: Entry) -> rows.Row:
     """The result of training, with the deterministic policy's 20 episodes at the end."""
-    from surefoot.runs.train import prepare
+    from surefoot.runs.options import prepare
 
     options = {"steps": entry.steps, "seed": entry.seed, **entry.options}
     run = prepare(entry.recipe, entry.task, options)

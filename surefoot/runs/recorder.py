@@ -14,7 +14,7 @@ import numpy as np
 from filelock import BaseFileLock
 
 from surefoot.agents.agent import Agent
-from surefoot.common.arrays import to_named_arrays
+from surefoot.common.arrays import Snapshot, to_named_arrays
 from surefoot.common.errors import TrainingError, UsageError
 from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
@@ -99,8 +99,8 @@ class RunRecorder:
                     self.scoring.add_evaluation(steps, mean)
 
     def add(self, iteration: Iteration, *, save: bool) -> dict[str, Any]:
-        """One more iteration, with a checkpoint if that is to be and where the environments stand
-        is known: its row. Raises `TrainingError` if too many updates in a row were skipped."""
+        """One more iteration, with a checkpoint if that is to be: its row. Raises `TrainingError`
+        if too many updates in a row were skipped."""
         returns = iteration.episode_returns.tolist()
         self.returns.extend(returns)
         self.scoring.add(iteration.steps, returns)
@@ -127,17 +127,21 @@ class RunRecorder:
         return row
 
     def save(self, iteration: Iteration) -> None:
-        """Write a checkpoint after the last iteration, and the agent."""
+        """Write a checkpoint after this iteration, and the agent."""
         # While updates are skipped, environments may stand where they never come back from.
-        if self._folder is None or iteration.env_snapshot is None or iteration.metrics["refused"]:
+        if self._folder is None or iteration.metrics["refused"]:
             return
-        if iteration.env_snapshot.metadata.get("too_long") and not self._length_told:
+        assert iteration.snapshot is not None, "a compiled program goes on"
+        env_snapshot = iteration.snapshot()
+        if env_snapshot.metadata.get("too_long") and not self._length_told:
             self._length_told = True
             self._note(
                 f"an episode is longer than {MAX_KEPT:,} steps, and is not kept: a resumed run "
                 "begins new ones; a time limit (gymnasium.wrappers.TimeLimit) ends them"
             )
-        self._best_effort(self._folder / "checkpoints", lambda: self._checkpoint(iteration))
+        self._best_effort(
+            self._folder / "checkpoints", lambda: self._checkpoint(iteration, env_snapshot)
+        )
         self._write_agent()
 
     def _count(self, skipped: bool) -> bool:
@@ -181,10 +185,9 @@ class RunRecorder:
             on_error.pop_all()
         return files
 
-    def _checkpoint(self, iteration: Iteration) -> None:
+    def _checkpoint(self, iteration: Iteration, env_snapshot: Snapshot) -> None:
         assert self._folder is not None
         assert self._files is not None
-        assert iteration.env_snapshot is not None
         run = self._run
         checkpoint = Checkpoint(
             config=run.config(),
@@ -195,7 +198,7 @@ class RunRecorder:
             env_restarts_at=self._env_restarts_at,
             stretched_at=self._stretched_at,
             state=to_named_arrays(learner=iteration.state),
-            env_snapshot=iteration.env_snapshot,
+            env_snapshot=env_snapshot,
             best=self._files.best,
         )
         checkpoints.write(self._folder / "checkpoints", checkpoint)

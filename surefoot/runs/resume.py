@@ -20,6 +20,7 @@ from surefoot.methods.learners.learner import Learner, stretched
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
+from surefoot.runs.execute import OnIteration, check_callables, execute
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.folder.own_files import check_own
@@ -34,7 +35,6 @@ from surefoot.runs.rebuild import (
 from surefoot.runs.recorder import Result
 from surefoot.runs.run import Run
 from surefoot.runs.schedule_end import schedule_end
-from surefoot.runs.train import OnIteration, check_callables, execute
 
 
 class Restored(NamedTuple):

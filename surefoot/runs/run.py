@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import platform
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -30,11 +30,12 @@ from surefoot.core.networks import Critic
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import observation_size
+from surefoot.methods.learners.finite_guard import FiniteGuard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.methods.recipes import Recipe
 from surefoot.methods.recipes.base import Offline, OnPolicy
 from surefoot.training.device_loop import DeviceLoop
-from surefoot.training.iteration import FRESH, Control, Iteration, ResumePoint, Seeds
+from surefoot.training.iteration import FRESH, Iteration, ResumePoint, Seeds
 from surefoot.training.open_loop import open_loop
 
 
@@ -128,19 +129,16 @@ class Run:
         self._start = ResumePoint(iterations, steps, environments)
         return reason
 
-    def iterations(
-        self, control: Callable[[], Control] = lambda: Control.CONTINUE
-    ) -> Generator[Iteration]:
+    def iterations(self) -> Generator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
         with self._closing:
             for iteration in self._loop.iterations(
-                self.learner,
+                FiniteGuard(self.learner),
                 self._to_env,
                 self.state,
                 steps=self.budget,
                 seeds=self._seeds,
                 start=self._start,
-                control=control,
             ):
                 self.state, self.trained = iteration.state, iteration.steps
                 yield iteration
@@ -165,9 +163,7 @@ class Run:
         self._closing.close()
 
     @staticmethod
-    def side_by_side(
-        runs: Sequence[Run], control: Callable[[], Control] = lambda: Control.CONTINUE
-    ) -> Generator[list[Iteration]]:
+    def side_by_side(runs: Sequence[Run]) -> Generator[list[Iteration]]:
         """Train runs on the device that differ in nothing but their seed, all in one compiled
         program: an iteration of each at a time."""
         first, loop = runs[0], runs[0]._loop
@@ -176,13 +172,12 @@ class Run:
         if start is not FRESH:
             start = start._replace(environments=[run._start.environments for run in runs])
         for told in loop.side_by_side(
-            first.learner,
+            FiniteGuard(first.learner),
             first._to_env,
             [run.state for run in runs],
             steps=first.budget,
             seeds=[run._seeds for run in runs],
             start=start,
-            control=control,
         ):
             for run, iteration in zip(runs, told, strict=True):
                 run.state, run.trained = iteration.state, iteration.steps

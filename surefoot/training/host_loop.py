@@ -22,11 +22,8 @@ from surefoot.common.compile_cache import compile_cached
 from surefoot.core.data.normalization import offset_of, with_offset
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
-from surefoot.methods.learners import finite_guard
-from surefoot.methods.learners.finite_guard import PendingCriticFit
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
-    Control,
     Iteration,
     ResumePoint,
     Seeds,
@@ -35,10 +32,11 @@ from surefoot.training.iteration import (
 )
 from surefoot.training.loop import TrainingLoop, batch_rows
 from surefoot.training.rollout import (
+    GroupState,
     HostRollout,
     Transitions,
+    mark_groups,
     restore_groups,
-    save_groups,
     with_old,
 )
 
@@ -51,49 +49,62 @@ class Fitted(NamedTuple):
     seconds: float
 
 
+class Learned(NamedTuple):
+    """What an iteration's learning leaves, all but the critic."""
+
+    state: TrainState
+    metrics: Any
+    fitted: Future[Fitted] | None
+    """The critic's fit, which may still be going on; `None` without a critic."""
+    seconds: float
+
+
 class Unfinished(NamedTuple):
-    """An iteration whose critic is being fitted; `told` lacks what the critic's fit changes."""
+    """An iteration whose critic may still be being fitted; `told` lacks what the fit changes."""
 
     told: Iteration
-    metrics: Any
-    fitted: Future[Fitted]
+    learned: Learned
 
     def finish(self) -> Iteration:
         """The iteration, once the critic is fitted."""
-        state, info, seconds = self.fitted.result()
-        timing = self.told.timing._replace(critic=seconds)
-        return self.told._replace(state=state, metrics=flatten(self.metrics, info), timing=timing)
+        told, (state, metrics, fitted, _) = self
+        if fitted is None:
+            return told._replace(metrics=flatten(metrics, None))
+        state, info, seconds = fitted.result()
+        timing = told.timing._replace(critic=seconds)
+        return told._replace(state=state, metrics=flatten(metrics, info), timing=timing)
 
 
 class Programs:
     """The two compiled calls, each made for the shapes of its first."""
 
-    def __init__(self, learner: Learner, *, cache_program: bool) -> None:
-        self._learner, self._cache_program = learner, cache_program
+    def __init__(self, learner: Learner, thread: Executor, *, cache_program: bool) -> None:
+        self._learner, self._thread, self._cache_program = learner, thread, cache_program
         self._improve: Callable[..., Any] | None = None
         self._fit: Callable[..., Any] | None = None
         self.compiling = 0.0
-        """Seconds spent on compiling."""
+        """Seconds spent on compiling in this iteration."""
 
-    def improve(
-        self, state: TrainState, key: PRNGKeyArray, transitions: Transitions
-    ) -> tuple[TrainState, PendingCriticFit | None, Any]:
-        """`Learner.improve` on what its behavior of that key collected."""
+    def learn(self, state: TrainState, key: PRNGKeyArray, transitions: Transitions) -> Learned:
+        """`Learner.improve` on what its behavior of that key collected, and in the thread
+        `Learner.fit_critic`."""
         args = self._learner, state, key, transitions
         self._improve = self._improve or self._made(_improve, *args)
-        return jax.block_until_ready(self._improve(*args))
+        begin = time.perf_counter()
+        state, pending, metrics = jax.block_until_ready(self._improve(*args))
+        seconds = time.perf_counter() - begin
+        fitted = None if pending is None else self._fitting(self._learner, state, pending)
+        return Learned(state, metrics, fitted, seconds)
 
-    def fit(self, thread: Executor, state: TrainState, pending: PendingCriticFit) -> Future[Fitted]:
-        """`Learner.fit_critic`, in that thread."""
-        args = self._learner, state, pending
-        program = self._fit = self._fit or self._made(finite_guard.fit_critic, *args)
+    def _fitting(self, *args: Any) -> Future[Fitted]:
+        program = self._fit = self._fit or self._made(_fit_critic, *args)
 
         def run() -> Fitted:
             begin = time.perf_counter()
             state, info = jax.block_until_ready(program(*args))
             return Fitted(state, info, time.perf_counter() - begin)
 
-        return thread.submit(run)
+        return self._thread.submit(run)
 
     def _made(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
         begin = time.perf_counter()
@@ -106,8 +117,11 @@ def _improve(
     learner: Learner, state: TrainState, key: PRNGKeyArray, transitions: Transitions
 ) -> Any:
     policy = learner.behavior(state, key)
-    trajectory = with_old(transitions, policy, state.normalizer)
-    return finite_guard.improve(learner, state, trajectory, finite_guard.find_nonfinite(trajectory))
+    return learner.improve(state, with_old(transitions, policy, state.normalizer))
+
+
+def _fit_critic(learner: Learner, state: TrainState, pending: Any) -> Any:
+    return learner.fit_critic(state, pending)
 
 
 @jax.jit
@@ -118,14 +132,16 @@ def _keys(key: PRNGKeyArray, number: Any) -> Any:
 class HostLoop(TrainingLoop):
     """The loop over groups of environments on the host, `horizon` steps of each an iteration."""
 
-    def __init__(self, groups: list[HostEnv], horizon: int, *, owned: bool) -> None:
+    def __init__(
+        self, groups: list[HostEnv], horizon: int, *, owned: bool, fresh_episodes: bool = False
+    ) -> None:
         self.groups, self.horizon = groups, horizon
         self.num_envs = sum(group.num_envs for group in groups)
         first = groups[0]
         self.name = first.name
         self.observation_space, self.action_space = first.observation_space, first.action_space
         self.rows, self.rows_in_words = batch_rows(horizon, self.num_envs)
-        self._owned = owned
+        self._owned, self._fresh_episodes = owned, fresh_episodes
 
     def iterations(
         self,
@@ -136,87 +152,70 @@ class HostLoop(TrainingLoop):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
-        with a critic is told when that is fitted, and by then the next one has been collected;
-        where its environments stood is asked before."""
-        groups, horizon, cache_program = self.groups, self.horizon, self.cache_program
-        rollout = HostRollout(groups, horizon, to_env, cache_program=cache_program)
-        programs = Programs(learner, cache_program=cache_program)
-        rows = self.rows
+        with a critic is told when that is fitted, and by then the next one has been collected."""
+        rollout = HostRollout(self.groups, self.horizon, to_env, cache_program=self.cache_program)
         number, done, env_states = start
         if env_states is None:
-            # An offset is the normalizer's business: without one, observations stay as they are.
-            env_states = rollout.init(
-                seeds.environment, new_offset=state.normalizer.offset is not None
-            )
-            state = state._replace(normalizer=with_offset(state.normalizer, groups[0].offset))
+            env_states, state = self._begin(rollout, state, seeds)
         unfinished: Unfinished | None = None
-        then = Control.CONTINUE
         clock = time.perf_counter
         began = clock()
         with ThreadPoolExecutor(1, thread_name_prefix="critic") as thread:
-            while done + rows <= steps and then is not Control.STOP:
+            programs = Programs(learner, thread, cache_program=self.cache_program)
+            while done + self.rows <= steps:
                 key, act_key = _keys(seeds.collecting, np.int32(number))
-                policy = learner.behavior(state, key)
-                if number > 0 and learner.fresh_episodes:
+                acting = learner.behavior(state, key), state.normalizer, act_key
+                if number > 0 and self._fresh_episodes:
                     env_states = rollout.init(None)
                 if number == start.number:
                     begin = clock()
-                    rollout.compile(env_states, policy, state.normalizer, act_key)
+                    rollout.compile(env_states, *acting)
                     programs.compiling += clock() - begin
                 try:
-                    env_states, transitions, collected = rollout(
-                        env_states, policy, state.normalizer, act_key
-                    )
+                    env_states, transitions, collected = rollout(env_states, *acting)
                 finally:
                     # Also where the environments fail: what was learned before is told.
                     if unfinished is not None:
-                        finished = unfinished.finish()
-                        state, unfinished = finished.state, None
-                        paused = clock()
+                        finished, unfinished = unfinished.finish(), None
+                        state, paused = finished.state, clock()
                         yield finished
                         began += clock() - paused
-
-                before = programs.compiling
-                learn = clock()
-                state, pending, metrics = programs.improve(state, key, transitions)
-                update = clock() - learn - (programs.compiling - before)
-                fitted = None if pending is None else programs.fit(thread, state, pending)
-
-                taken = int(transitions.valid.sum())
+                learned = programs.learn(state, key, transitions)
+                state, taken = learned.state, int(transitions.valid.sum())
                 done += taken + collected.lost
-                then = control()
-                wants_snapshot = then is not Control.CONTINUE or done + rows > steps
-                snapshot = save_groups(groups, env_states) if wants_snapshot else None
-                end = clock()
-                timing = Timing(
-                    total=end - began,
-                    steps_per_s=taken / (end - began),
+                snapshot = mark_groups(self.groups, env_states)
+                timing = Timing.of(
+                    clock() - began,
+                    taken,
                     compile=programs.compiling,
                     environment=collected.environment,
                     act=collected.act,
-                    update=update,
+                    update=learned.seconds,
                 )
-                returns, lengths = collected.episodes.ended()
-                notices = collected.notices
+                returns, lengths, notices = *collected.episodes.ended(), collected.notices
                 told = Iteration(
                     number, done, state, {}, returns, lengths, timing, notices, snapshot
                 )
-                if fitted is None:
-                    yield told._replace(metrics=flatten(metrics, None))
-                    end = clock()
-                else:
-                    unfinished = Unfinished(told, metrics, fitted)
-                began, programs.compiling = end, 0.0
-                number += 1
+                unfinished, began = Unfinished(told, learned), clock()
+                number, programs.compiling = number + 1, 0.0
+                if learned.fitted is None:
+                    finished, unfinished = unfinished.finish(), None
+                    yield finished
+                    began = clock()
             if unfinished is not None:
                 last = unfinished.finish()
-                total = last.timing.total + clock() - began
-                yield last._replace(
-                    timing=last.timing._replace(total=total, steps_per_s=taken / total)
-                )
+                yield last._replace(timing=last.timing.longer(clock() - began, taken))
+
+    def _begin(
+        self, rollout: HostRollout, state: TrainState, seeds: Seeds
+    ) -> tuple[list[GroupState], TrainState]:
+        # An offset is the normalizer's business: without one, observations stay as they are.
+        new_offset = state.normalizer.offset is not None
+        env_states = rollout.init(seeds.environment, new_offset=new_offset)
+        normalizer = with_offset(state.normalizer, self.groups[0].offset)
+        return env_states, state._replace(normalizer=normalizer)
 
     def restore(
         self, snapshot: Snapshot, state: TrainState, *, seed: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +37,16 @@ class Timing(NamedTuple):
     evaluation: float | None = None
     """The evaluation after this iteration, if there was one; no part of `total`."""
 
+    @classmethod
+    def of(cls, total: float, steps: int, **parts: Any) -> Timing:
+        """That of so many seconds and steps."""
+        return cls(total, steps / total, **parts)
+
+    def longer(self, seconds: float, steps: int) -> Timing:
+        """The same with so many seconds more, for so many steps."""
+        total = self.total + seconds
+        return self._replace(total=total, steps_per_s=steps / total)
+
     @property
     def collected(self) -> bool:
         """Whether environments were stepped."""
@@ -63,21 +72,11 @@ class Iteration(NamedTuple):
     timing: Timing
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted."""
-    env_snapshot: Snapshot | None = None
-    """Where the environments stand after this iteration, if the caller asked for it, and after the
-    last one."""
+    snapshot: Callable[[], Snapshot] | None = None
+    """Makes a snapshot of where the environments stand after this iteration; until the next one is
+    asked for. `None` within a call of a compiled program that goes on."""
     evaluation: Evaluation | None = None
     """The evaluation after this iteration; no loop has one."""
-
-
-class Control(enum.Enum):
-    """What a loop does after an iteration; the caller says which."""
-
-    CONTINUE = enum.auto()
-    SNAPSHOT = enum.auto()
-    """Add a snapshot of the environments to the iteration, and continue."""
-    STOP = enum.auto()
-    """Add one, and end."""
 
 
 class ResumePoint(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from gymnasium import spaces
@@ -11,7 +11,7 @@ from gymnasium import spaces
 from surefoot.common.arrays import Snapshot
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.methods.learners.learner import Learner, TrainState
-from surefoot.training.iteration import Control, Iteration, ResumePoint, Seeds
+from surefoot.training.iteration import Iteration, ResumePoint, Seeds
 
 
 class TrainingLoop(abc.ABC):
@@ -40,15 +40,14 @@ class TrainingLoop(abc.ABC):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
-        """Iterations until another one might exceed `steps`, or `control` returns STOP."""
+        """Iterations until another one might exceed `steps`. Whoever has enough closes it."""
 
     @abc.abstractmethod
     def restore(
         self, snapshot: Snapshot, state: TrainState, *, seed: int
     ) -> tuple[Any, str | None]:
-        """(`ResumePoint.environments` for an `Iteration.env_snapshot` and its state, why the
+        """(`ResumePoint.environments` for an `Iteration.snapshot` and its state, why the
         environments are not where they were). If they cannot be, they begin episodes of this seed.
         Raises `ValueError` if the snapshot is of something else."""
 

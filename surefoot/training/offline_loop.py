@@ -19,10 +19,8 @@ from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.envs.spaces.observations import offset_of_encoded
-from surefoot.methods.learners import finite_guard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
-    Control,
     Iteration,
     ResumePoint,
     Seeds,
@@ -60,7 +58,6 @@ class OfflineLoop(TrainingLoop):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-        control: Callable[[], Control],
     ) -> Iterator[Iteration]:
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
         normalizer, recorded = state.normalizer, self.demonstrations.obs
@@ -89,18 +86,8 @@ class OfflineLoop(TrainingLoop):
             timing = Timing(
                 total=total, steps_per_s=rows / total, compile=compiling, update=total - compiling
             )
-            none = np.zeros(0)
-            then = control()
-            snapshot = (
-                Snapshot({}, {})
-                if then is not Control.CONTINUE or index + 1 == steps // rows
-                else None
-            )
-            yield Iteration(
-                index, (index + 1) * rows, state, row, none, none, timing, env_snapshot=snapshot
-            )
-            if then is Control.STOP:
-                return
+            none, done = np.zeros(0), (index + 1) * rows
+            yield Iteration(index, done, state, row, none, none, timing, snapshot=_nothing)
 
     def restore(
         self, snapshot: Snapshot, state: TrainState, *, seed: int
@@ -112,4 +99,8 @@ class OfflineLoop(TrainingLoop):
 
 
 def _update(learner: Learner, state: TrainState, data: OfflineData) -> Any:
-    return finite_guard.update(learner, state, data, finite_guard.unchecked())
+    return learner.update(state, data)
+
+
+def _nothing() -> Snapshot:
+    return Snapshot({}, {})

@@ -38,7 +38,13 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
     match recipe:
         case OnPolicy():
             if on_device := device_env(env, settings):
-                return DeviceLoop(on_device, recipe.num_envs, recipe.horizon, settings)
+                return DeviceLoop(
+                    on_device,
+                    recipe.num_envs,
+                    recipe.horizon,
+                    settings,
+                    fresh_episodes=learner.fresh_episodes,
+                )
             if settings.devices > 1:
                 raise UsageError(
                     f"devices is {settings.devices} with environments on the host; accepted is 1, "
@@ -53,7 +59,9 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 # Episodes that begin anew in every iteration have no phase.
                 stagger=settings.stagger_starts and not learner.fresh_episodes,
             )
-            return HostLoop(groups, recipe.horizon, owned=owned)
+            return HostLoop(
+                groups, recipe.horizon, owned=owned, fresh_episodes=learner.fresh_episodes
+            )
         case Offline():
             if not recipe.data:
                 raise UsageError(

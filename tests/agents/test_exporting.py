@@ -38,7 +38,7 @@ from surefoot.common.statistics import t_interval
 from surefoot.core.data.count import Count
 from surefoot.core.networks import Policy
 from surefoot.runs.export import origin_of
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 ROWS = 1000
 OBSERVATIONS = {

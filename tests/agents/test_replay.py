@@ -9,7 +9,7 @@ import pytest
 from surefoot.common.arrays import Snapshot
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.make import make_groups, make_host
-from surefoot.training.rollout import GroupState, restore_groups, save_groups
+from surefoot.training.rollout import GroupState, mark_groups, restore_groups
 
 IDS = ["CartPole-v1", "Pendulum-v1", "Blackjack-v1", "Taxi-v4", "HalfCheetah-v5", "Hopper-v5"]
 
@@ -22,7 +22,7 @@ def test_the_next_steps_are_those_that_would_have_come(env_id):
     actions = [np.asarray([env.action_space.sample() for _ in range(2)]) for _ in range(80)]
     for action in actions[:50]:
         seen = env.step(action)
-    histories = env.histories()
+    histories = env.mark()()
     # As a file has them.
     histories = [
         History(
@@ -49,7 +49,7 @@ def test_environments_that_do_not_come_back_begin_new_episodes(field):
     stood = GroupState(seen.obs, seen.reward, np.ones(2))
     elsewhere = getattr(stood, field).copy()
     elsewhere[1] += 1.0
-    saved = save_groups([env], [stood._replace(**{field: elsewhere})])
+    saved = mark_groups([env], [stood._replace(**{field: elsewhere})])()
     (found,), why = restore_groups([other], saved, seed=77)
     starts = [gymnasium.make("CartPole-v1").reset(seed=77 + i)[0] for i in range(2)]
     np.testing.assert_array_equal(found.obs, starts)
@@ -81,7 +81,7 @@ def test_groups_come_back_to_where_they_stood(vectorization):
             seen = group.step(rng.integers(2, size=n))
             earned = np.where(seen.terminated | seen.truncated, 0.0, earned + seen.reward)
         states.append(GroupState(seen.obs, earned, np.arange(n) + 1.0))
-    saved = save_groups(ours, states)
+    saved = mark_groups(ours, states)()
     back, why = restore_groups(theirs, saved, seed=77)
     assert why is None
     for a, b in zip(states, back, strict=True):

@@ -25,7 +25,7 @@ from surefoot.cli.commands.messages import word
 from surefoot.cli.main import main
 from surefoot.common.printable import LONGEST, one_line, printable
 from surefoot.reporting.drawing import plotly_figures
-from surefoot.runs.train import default_run_folder
+from surefoot.runs.new_folder import default_run_folder
 
 TRICKY = [
     "\x1b[31mred\x1b[0m",

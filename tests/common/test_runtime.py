@@ -23,8 +23,8 @@ import json, os, sys
 import surefoot
 assert ("jax" in sys.modules) == {imported}
 import jax
-import surefoot.runs.train
-surefoot.runs.train.prepare("reinforce", "CartPole-v1", {{}})
+import surefoot.runs.options
+surefoot.runs.options.prepare("reinforce", "CartPole-v1", {{}})
 values = jax.config.values
 print(json.dumps([jax.config.jax_compilation_cache_dir, values["jax_cpu_enable_async_dispatch"],
                   surefoot.common.jax_setup.cores()]))

@@ -457,7 +457,7 @@ def test_an_environment_may_write_to_the_action_it_is_given(vectorization):
         for _ in range(3):
             np.testing.assert_array_equal(env.step(actions).reward, [0.5, -1.0])
         np.testing.assert_array_equal(actions, [[1.0], [-2.0]])
-        histories = env.histories()
+        histories = env.mark()()
         for i, history in enumerate(histories):
             np.testing.assert_array_equal(history.actions, [actions[i]] * 3)
             history.actions.flags.writeable = False
@@ -486,7 +486,7 @@ def test_an_episode_is_kept_up_to_a_length_and_no_further(dtype, monkeypatch):
         room[...] = action  # Whoever steps may write the next action in its place.
         obs, *_ = env.step(room)
         if count in (1, 63, 64, 65, 150):
-            history = env.history()
+            history = env.mark()()
             np.testing.assert_array_equal(history.actions, taken[:count])
             assert history.actions.dtype == dtype
     again = EpisodeHistoryWrapper(Walk())
@@ -495,12 +495,12 @@ def test_an_episode_is_kept_up_to_a_length_and_no_further(dtype, monkeypatch):
     assert same
     assert earned == 150
     env.step(taken[150])
-    assert env.history().actions is None
+    assert env.mark()().actions is None
     assert env._actions is None, "nothing is held of it"
     env.reset()
-    assert env.history().actions.shape == (0, 2)
+    assert env.mark()().actions.shape == (0, 2)
     env.step(taken[0])
-    np.testing.assert_array_equal(env.history().actions, taken[:1])
+    np.testing.assert_array_equal(env.mark()().actions, taken[:1])
 
 
 class Walk(gymnasium.Env):

@@ -13,7 +13,7 @@ from support import runs
 from surefoot.core.data.normalization import Offset
 from surefoot.envs.make import make_groups
 from surefoot.envs.spaces.observations import encode, observation_size, offset_of_first
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 from surefoot.training.rollout.host_rollout import fresh_episodes
 
 #: A time in seconds since 1970, to microseconds.

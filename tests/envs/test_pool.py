@@ -11,7 +11,7 @@ from surefoot.agents.playing.episodes import play_on_host
 from surefoot.agents.playing.evaluation import evaluate
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.make import make_groups, make_host
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 pytest.importorskip("envpool")
 

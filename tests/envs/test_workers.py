@@ -30,7 +30,7 @@ from surefoot.core.data.normalization import NoNormalizer, reward_scaler
 from surefoot.core.networks import CategoricalHead
 from surefoot.envs.make import make_groups, make_host
 from surefoot.envs.spaces.actions import action_map
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 from surefoot.training.rollout import Episodes, HostRollout
 
 LOCK = threading.Lock()

@@ -14,7 +14,7 @@ import surefoot as sf
 from support.problems import KEY, make_batch, make_policy, vector
 from surefoot.agents.demonstrations import Demonstrations, save
 from surefoot.methods.recipes import BC
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 HIDDEN = (8,)
 ROWS = 2_000

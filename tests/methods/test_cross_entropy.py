@@ -11,7 +11,7 @@ from support.problems import HEADS, KEY, OBS, forward, make_policy, sample
 from surefoot.common.errors import UsageError
 from surefoot.core.data.types import Trajectory
 from surefoot.methods.learners.cross_entropy import CrossEntropy, Population, member_returns
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 
 @eqx.filter_jit

@@ -16,7 +16,7 @@ import surefoot as sf
 from surefoot.agents.demonstrations import save
 from surefoot.methods.recipes import RECIPES
 from surefoot.methods.recipes.base import OnPolicy
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 ACTIONS = {
     "discrete": spaces.Discrete(3),

@@ -14,7 +14,7 @@ from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.runs import evaluator
 from surefoot.runs.best_agent import BestAgent
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 SMALL = {**TINY, "steps": BATCH * 6, "seed": 3}
 EVALUATED = {"evaluate_every": 200, "evaluation_episodes": 3}

@@ -16,8 +16,9 @@ import surefoot as sf
 from support.runs import BATCH, TINY, rows
 from surefoot.common.errors import UsageError
 from surefoot.runs.display.progress import NullDisplay
+from surefoot.runs.execute import execute
 from surefoot.runs.folder.history_columns import HistoryColumns, read_history
-from surefoot.runs.train import execute, prepare
+from surefoot.runs.options import prepare
 
 
 def equal(a, b):

@@ -11,6 +11,7 @@ of surefoot run in this process. What installs, and what another test runs alrea
 (`CHECKED`) but not run.
 """
 
+import dataclasses
 import re
 import shlex
 import textwrap
@@ -21,7 +22,8 @@ from typing import NamedTuple
 import surefoot as sf
 from support.runs import BATCH, TINY
 from surefoot.cli import main
-from surefoot.runs import train
+from surefoot.methods.recipes.base import OnPolicy
+from surefoot.runs.options import Options
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,22 +82,23 @@ def fences(page):
 def scaled(monkeypatch, *, tiny=False):
     """From now on no run takes more than `STEPS` steps. With `tiny`, runs are of five batches of
     the shapes of `TINY`, and evaluations of at most `EPISODES` episodes."""
-    prepare, evaluate = train.prepare, sf.Agent.evaluate
+    run, evaluate = Options.run, sf.Agent.evaluate
 
-    def short(algorithm, env, options, *, name=None):
-        limit = STEPS
-        if tiny and (algorithm == "bc" or isinstance(algorithm, sf.recipes.BC)):
-            # It has no environments; a pass over the data is a batch.
-            options = {**options, "hidden": TINY["hidden"]}
-        elif tiny:
-            options, limit = {**options, **TINY}, 5 * BATCH
-        steps = min(options.get("steps", STEPS), limit)
-        return prepare(algorithm, env, {**options, "steps": steps}, name=name)
+    def short(self, env):
+        limit, recipe, settings = STEPS, self.recipe, self.settings
+        if tiny:
+            settings = dataclasses.replace(settings, hidden=TINY["hidden"])
+        # What learns from recorded data has no environments; a pass over the data is a batch.
+        if tiny and isinstance(recipe, OnPolicy):
+            shape = {name: value for name, value in TINY.items() if name != "hidden"}
+            limit, recipe = 5 * BATCH, dataclasses.replace(recipe, **shape)
+        settings = dataclasses.replace(settings, steps=min(settings.steps, limit))
+        return run(self._replace(recipe=recipe, settings=settings), env)
 
     def few(agent, episodes=EPISODES, *args, **options):
         return evaluate(agent, min(episodes, EPISODES), *args, **options)
 
-    monkeypatch.setattr(train, "prepare", short)
+    monkeypatch.setattr(Options, "run", short)
     if tiny:
         monkeypatch.setattr(sf.Agent, "evaluate", few)
 

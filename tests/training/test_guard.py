@@ -13,8 +13,9 @@ from support.runs import BATCH, TINY
 from support.suites import cases
 from surefoot.envs.spaces.observations import component
 from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.execute import execute
 from surefoot.runs.folder import checkpoints
-from surefoot.runs.train import execute, prepare
+from surefoot.runs.options import prepare
 
 SMALL = {**TINY, "steps": BATCH * 6}
 
@@ -220,7 +221,8 @@ class Exploding:
 @pytest.mark.parametrize("algorithm", cases(["trpo", "reinforce"], fast=["reinforce"]))
 def test_the_device_refuses_within_its_program(algorithm):
     env = sf.DeviceEnv(Exploding(), time_limit=100)
-    run = prepare(algorithm, env, {**SMALL, "horizon": 16, "steps": BATCH // 2 * 4})
+    options = {**SMALL, "horizon": 16, "steps": BATCH // 2 * 4, "stagger_starts": False}
+    run = prepare(algorithm, env, options)
     told = list(run.iterations())
     # Episodes have 30 steps and batches 16: steps 20, 50, 80 are those that are not finite.
     assert [bool(one.metrics["refused"]) for one in told] == [False, True, False, True]

@@ -21,9 +21,9 @@ from surefoot.envs.device.device_env import DeviceState, DeviceTransition
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_map
 from surefoot.methods.learners.learner import Learner
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 from surefoot.training.host_loop import HostLoop, Programs
-from surefoot.training.iteration import FRESH, Control, Seeds
+from surefoot.training.iteration import FRESH, Seeds
 from surefoot.training.rollout import HostRollout, with_old
 
 SEEDS = Seeds.of(3)
@@ -84,7 +84,6 @@ def test_overlapped_iterations_are_those_of_one_after_the_other():
         steps=run.steps,
         seeds=SEEDS,
         start=FRESH,
-        control=lambda: Control.CONTINUE,
     )
 
     @jax.jit
@@ -168,15 +167,15 @@ def test_the_last_iteration_waits_for_its_critic_too():
 
 def test_the_critic_is_fitted_while_the_environments_step(monkeypatch):
     stepped = threading.Event()
-    fit = Programs.fit
+    learn = Programs.learn
 
-    def waits(self, thread, state, batch):
+    def waits(self, state, key, transitions):
         # In the thread of the critic, before its fit: a step of the next collection must come.
         if self.number == 1:
             stepped.clear()
-            thread.submit(lambda: seen.append(stepped.wait(60)))
+            self._thread.submit(lambda: seen.append(stepped.wait(60)))
         self.number += 1
-        return fit(self, thread, state, batch)
+        return learn(self, state, key, transitions)
 
     class Signals(Walk):
         def step(self, action):
@@ -185,7 +184,7 @@ def test_the_critic_is_fitted_while_the_environments_step(monkeypatch):
 
     seen = []
     monkeypatch.setattr(Programs, "number", 0, raising=False)
-    monkeypatch.setattr(Programs, "fit", waits)
+    monkeypatch.setattr(Programs, "learn", waits)
     run = prepare("trpo", Signals, {**TINY, "steps": BATCH * 3})
     iterations = run.iterations()
     next(iterations)

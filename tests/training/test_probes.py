@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 
 import surefoot as sf
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 
 class Probe:

@@ -13,7 +13,7 @@ from support.runs import BATCH, TINY
 from surefoot.common import compile_cache
 from surefoot.common.compile_cache import compile_cached, constants
 from surefoot.methods.recipes import RECIPES
-from surefoot.runs.train import prepare
+from surefoot.runs.options import prepare
 
 
 @pytest.fixture

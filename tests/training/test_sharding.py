@@ -14,13 +14,13 @@ import jax, numpy as np
 import surefoot as sf
 from surefoot.common import compile_cache
 from surefoot.runs.run import Run
-from surefoot.runs.train import prepare_seeds
+from surefoot.runs.options import Options
 
 name, seeds = sys.argv[1], range(int(sys.argv[2]))
 ends = {}
 for devices in (1, 2):
     options = dict(steps=128, horizon=16, hidden=(8,), backend="device", devices=devices)
-    runs = prepare_seeds(name, "CartPole-v1", seeds, options)
+    runs = Options.split(name, options).runs("CartPole-v1", seeds)
     (told,) = Run.side_by_side(runs)
     ends[devices] = [run.state._replace(key=None) for run in runs]
     one = told[0].state.policy.layers[0][0]

@@ -21,9 +21,10 @@ from support.suites import cases
 from surefoot.core.data.count import Count
 from surefoot.methods.learners.learner import progress
 from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.execute import execute
+from surefoot.runs.options import prepare
 from surefoot.runs.run import Run
-from surefoot.runs.train import execute, prepare
-from surefoot.training.iteration import Control, Iteration
+from surefoot.training.iteration import Iteration
 
 STEPS = BATCH * 6 + 100
 MAX_KL = 0.01
@@ -448,7 +449,8 @@ def test_steps_are_counted_exactly_however_many_there_are(backend, done):
         options = {**TINY, "backend": backend, "steps": done + 2 * BATCH + 1}
         return prepare("trpo", "CartPole-v1", options)
 
-    first = next(run().iterations(lambda: Control.STOP))
+    first = next(run().iterations())
+    snapshot = first.snapshot()
     moments = first.state.normalizer.moments._replace(seen=Count.of(done))
     state = first.state._replace(
         steps=Count.of(done),
@@ -457,7 +459,7 @@ def test_steps_are_counted_exactly_however_many_there_are(backend, done):
     later = run()
     budget = done + 2 * BATCH
     number = min(done // BATCH, 2**24)
-    later.restore(state, first.env_snapshot, iterations=number, steps=done, budget=budget)
+    later.restore(state, snapshot, iterations=number, steps=done, budget=budget)
     assert [one.steps for one in later.iterations()] == [done + BATCH, done + 2 * BATCH]
     assert int(later.state.steps) == int(later.state.normalizer.moments.seen) == done + 2 * BATCH
     assert 0.99 < float(progress(later.state)) <= 1

@@ -85,24 +85,18 @@ def _run_training(name: str, options: Any, command: Sequence[str]) -> int:
     from surefoot.common import jax_setup
     from surefoot.envs.lookup import find_env
     from surefoot.runs.display.progress import Display, make_display
+    from surefoot.runs.execute import execute
+    from surefoot.runs.new_folder import check_new, default_run_folder, seed_folders
+    from surefoot.runs.options import Options
     from surefoot.runs.signals import Signals
-    from surefoot.runs.train import (
-        check_new,
-        default_run_folder,
-        execute,
-        prepare_seeds,
-        seed_folders,
-    )
 
     folder = check_new(options.out or default_run_folder(name, options.env, options.run.seed))
-    settings = {f.name: getattr(options.run, f.name) for f in dataclasses.fields(options.run)}
-    first = settings.pop("seed")
-    seeds = range(first, first + options.seeds)
+    seeds = range(options.run.seed, options.run.seed + options.seeds)
     # A module may compute when it is imported.
     jax_setup.configure_before_compute()
     jax_setup.allow_parallel_runs(len(seeds))
     env = find_env(options.env)
-    runs = prepare_seeds(options.hyperparameters, env, seeds, settings, name=name)
+    runs = Options(name, options.hyperparameters, options.run).runs(env, seeds)
     run, several = runs[0], len(runs) > 1
     console = make_console()
     rounded = ""

@@ -87,7 +87,7 @@ class Pool:
             staggered=staggered,
         )
 
-    def histories(self) -> None:
+    def mark(self) -> None:
         return None
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:

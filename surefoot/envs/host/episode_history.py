@@ -7,6 +7,7 @@ episode may never end, so that only so many actions are kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -58,18 +59,20 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         self._time_limit = time_limit(env) if stagger else None
         self._first_limit: int | None = None
         self._seed: int | None = None
-        self._generator: dict[str, Any] | None = None
+        self._generator: Any = None
         self._actions: np.ndarray | None = None
         self._length = 0
+        self._mark: Callable[[], History] | None = None
         self._max_steps = max_steps
         self._to_check = CHECKED
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self._seed, self._length = seed, 0
+        # What was marked of the episode before stays what it was.
+        self._seed, self._length, self._actions = seed, 0, None
         self._first_limit = None
         if seed is not None and self._time_limit is not None:
             self._first_limit = first_limit(seed, self._time_limit)
-        self._generator = None if seed is not None else self._state()
+        self._generator = None if seed is not None else self._raw_state()
         if self._to_check:
             return checked_reset(self.env, seed=seed, options=options)
         return self.env.reset(seed=seed, options=options)
@@ -103,16 +106,31 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             kept = self._actions = np.concatenate([kept, np.empty_like(kept)])
         kept[length] = action
 
-    def history(self) -> History:
-        """The running episode."""
-        actions: np.ndarray | None = None
-        if self._length == 0:
-            space = self.action_space
-            actions = np.empty((0, *(space.shape or ())), space.dtype)
-        elif self._length <= MAX_KEPT:
-            assert self._actions is not None
-            actions = self._actions[: self._length].copy()
-        return History(self._seed, self._generator, actions, self._state())
+    def mark(self) -> Callable[[], History]:
+        """Remember where the running episode stands, at next to no cost: what is returned tells it,
+        also later. Kept actions are never written over."""
+        seed, generator, kept, length = self._seed, self._generator, self._actions, self._length
+        now = self._raw_state()
+
+        def history() -> History:
+            actions: np.ndarray | None = None
+            if length == 0:
+                space = self.action_space
+                actions = np.empty((0, *(space.shape or ())), space.dtype)
+            elif length <= MAX_KEPT:
+                assert kept is not None
+                actions = kept[:length].copy()
+            return History(seed, plain(generator), actions, plain(now))
+
+        return history
+
+    def remember(self) -> None:
+        """`mark`, for `remembered`: for whoever asks from another process."""
+        self._mark = self.mark()
+
+    def remembered(self) -> History:
+        """The episode as it was remembered last; as it is, if it was never."""
+        return (self._mark or self.mark())()
 
     def resimulate(self, history: History) -> tuple[Any, float, bool]:
         """Play the episode again: the last observation, the episode's return so far, and whether
@@ -129,10 +147,10 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             # may not be writable, and an environment may write to what it is given.
             obs, reward, terminated, truncated, _ = self.step(action.copy())
             earned, ended = earned + float(reward), bool(terminated or truncated)
-        return obs, earned, not ended and self._state() == history.now
+        return obs, earned, not ended and plain(self._raw_state()) == history.now
 
-    def _state(self) -> dict[str, Any] | None:
-        """`None` for a generator that is no NumPy one; resimulating then starts an episode of its
-        own, which the last observation tells."""
+    def _raw_state(self) -> Any:
+        """The generator's; `None` for one that is not NumPy's: resimulating then starts an episode
+        of its own, which the last observation tells."""
         generator = getattr(self.unwrapped.np_random, "bit_generator", None)
-        return None if generator is None else plain(generator.state)
+        return None if generator is None else generator.state

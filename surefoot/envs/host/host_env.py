@@ -15,7 +15,7 @@ either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,13 +40,13 @@ class HostTransition(NamedTuple):
     truncated: np.ndarray
     valid: np.ndarray
     """Whether this row is a transition."""
+    staggered: np.ndarray
+    """Whether this row is truncated because the environment's first episode is cut: it counts in no
+    statistic of episodes."""
     lost: int = 0
     """Environments that were lost instead of taking the step."""
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted since the step before."""
-    staggered: np.ndarray | None = None
-    """Whether a row is truncated because the environment's first episode is cut: it counts in no
-    statistic of episodes. `None`: no row is."""
 
 
 class HostEnv:
@@ -120,6 +120,8 @@ class HostEnv:
         raw, reward, terminated, truncated, info, stepped, notices, staggered = row
         obs = self._encoded(raw)
         done = terminated | truncated
+        if staggered is None:
+            staggered = np.zeros(self.num_envs, bool)
         if self._same_step:
             valid = np.ones(self.num_envs, bool)
             next_obs = self._with_final(obs, done, info) if done.any() else obs
@@ -127,7 +129,7 @@ class HostEnv:
             valid = ~self._resetting
             next_obs = obs
             self._resetting = done & valid
-            if staggered is not None and staggered.any():
+            if staggered.any():
                 next_obs = self._with_final(obs, staggered, info)
                 self._resetting &= ~staggered
         lost = 0
@@ -135,7 +137,7 @@ class HostEnv:
             valid &= stepped
             lost = self.num_envs - int(stepped.sum())
         return HostTransition(
-            obs, next_obs, reward, terminated, truncated, valid, lost, notices, staggered
+            obs, next_obs, reward, terminated, truncated, valid, staggered, lost, notices
         )
 
     def step(self, action: np.ndarray) -> HostTransition:
@@ -143,9 +145,10 @@ class HostEnv:
         self.send(action)
         return self.recv()
 
-    def histories(self) -> list[History] | None:
-        """The running episode of every environment; `None` where that is not known."""
-        return self.stepper.histories()
+    def mark(self) -> Callable[[], list[History]] | None:
+        """Remember where the running episodes stand: what is returned tells them, until the next
+        mark. `None` where they are not known."""
+        return self.stepper.mark()
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         """Play these episodes again, instead of a reset; observations are encoded."""

@@ -63,9 +63,9 @@ class Serial:
         obs = self._together(seen)
         return Stepped(obs, reward, terminated, truncated, info, staggered=staggered)
 
-    def histories(self) -> list[History]:
-        """The running episodes."""
-        return [env.history() for env in self.envs]
+    def mark(self) -> Callable[[], list[History]]:
+        marks = [env.mark() for env in self.envs]
+        return lambda: [history() for history in marks]
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         played = [

@@ -3,7 +3,7 @@ that other work can be done in between."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -60,8 +60,9 @@ class Stepper(Protocol):
     def recv(self) -> Stepped:
         """The step asked for."""
 
-    def histories(self) -> list[History] | None:
-        """The running episode of every environment; `None` where that is not known."""
+    def mark(self) -> Callable[[], list[History]] | None:
+        """Remember where the running episodes stand: what is returned tells them, until the next
+        mark. `None` where they are not known."""
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         """Play these episodes again, instead of a reset."""
@@ -90,7 +91,7 @@ class Blocking:
             return Stepped(*checked_vector_step(self.envs, self._action))
         return Stepped(*self.envs.step(self._action))
 
-    def histories(self) -> None:
+    def mark(self) -> None:
         return None
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
@@ -121,8 +122,8 @@ class Threaded:
         assert self._step is not None, "no step was asked for"
         return self._step.result()
 
-    def histories(self) -> list[History] | None:
-        return self.inner.histories()
+    def mark(self) -> Callable[[], list[History]] | None:
+        return self.inner.mark()
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         return self.inner.resimulate(histories)

@@ -4,7 +4,7 @@ run's end."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,8 +84,10 @@ class Workers:
             np.array(staggered, bool),
         )
 
-    def histories(self) -> list[History]:
-        return self.call("history", [()] * len(self._envs))
+    def mark(self) -> Callable[[], list[History]]:
+        nothing = [()] * len(self._envs)
+        self.call("remember", nothing)
+        return lambda: self.call("remembered", nothing)
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         played = self.call("resimulate", [(history,) for history in histories])

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
-from surefoot.core.data.types import Batch, Trajectory
+from surefoot.core.data.types import Batch, Behavior, Trajectory
+from surefoot.core.networks import Critic, Policy
+from surefoot.core.updates import Update
 from surefoot.methods.learners.learner import Learner, TrainState
 
 #: What `refused_cause` means.
@@ -79,44 +81,50 @@ def find_nonfinite(trajectory: Trajectory) -> NonFinite:
     )
 
 
-def unchecked() -> NonFinite:
-    """For data that was checked before."""
+class FiniteGuard(Learner):
+    """`learner`, but for updates from which something comes, or would come, that is not finite: of
+    these nothing stays but the count of steps and the next key. Metrics are `GuardedInfo`, the
+    critic's `GuardedCriticInfo`."""
+
+    learner: Learner
+
+    @property
+    def critic_update(self) -> Update | None:
+        return self.learner.critic_update
+
+    def init_update_states(
+        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
+    ) -> tuple[Any, Any]:
+        return self.learner.init_update_states(key, policy, critic)
+
+    def behavior(self, state: TrainState, key: PRNGKeyArray) -> Behavior:
+        return self.learner.behavior(state, key)
+
+    def improve(
+        self, state: TrainState, data: Any
+    ) -> tuple[TrainState, PendingCriticFit | None, GuardedInfo]:
+        # What was recorded was checked when it was read.
+        seen = _nothing() if self.learner.offline else find_nonfinite(data)
+        new, batch, metrics = self.learner.improve(state, data)
+        skipped = seen.refused | ~(_finite(new) & _finite(metrics))
+        nonfinite = seen._replace(
+            refused=skipped, refused_cause=jnp.where(skipped & ~seen.refused, 3, seen.refused_cause)
+        )
+        kept = _where(skipped, state, new)._replace(key=new.key, steps=new.steps)
+        pending = None if batch is None else PendingCriticFit(batch, skipped)
+        return kept, pending, GuardedInfo(metrics, nonfinite)
+
+    def fit_critic(
+        self, state: TrainState, pending: PendingCriticFit
+    ) -> tuple[TrainState, GuardedCriticInfo]:
+        new, info = self.learner.fit_critic(state, pending.batch)
+        skipped = pending.skipped | ~(_finite(new) & _finite(info))
+        kept = _where(skipped, state, new)._replace(key=new.key)
+        return kept, GuardedCriticInfo(info, skipped)
+
+
+def _nothing() -> NonFinite:
     return NonFinite(jnp.zeros((), bool), jnp.asarray(0), jnp.asarray(-1), jnp.asarray(-1))
-
-
-def improve(
-    learner: Learner, state: TrainState, data: Any, seen: NonFinite
-) -> tuple[TrainState, PendingCriticFit | None, GuardedInfo]:
-    """`Learner.improve`, or nothing but the count of steps and the next key."""
-    new, batch, metrics = learner.improve(state, data)
-    sound = _finite(new) & _finite(metrics)
-    skipped = seen.refused | ~sound
-    nonfinite = seen._replace(
-        refused=skipped, refused_cause=jnp.where(skipped & ~seen.refused, 3, seen.refused_cause)
-    )
-    kept = _where(skipped, state, new)._replace(key=new.key, steps=new.steps)
-    pending = None if batch is None else PendingCriticFit(batch, skipped)
-    return kept, pending, GuardedInfo(metrics, nonfinite)
-
-
-def fit_critic(
-    learner: Learner, state: TrainState, pending: PendingCriticFit
-) -> tuple[TrainState, GuardedCriticInfo]:
-    """`Learner.fit_critic`, or nothing but the next key."""
-    new, info = learner.fit_critic(state, pending.batch)
-    skipped = pending.skipped | ~(_finite(new) & _finite(info))
-    return _where(skipped, state, new)._replace(key=new.key), GuardedCriticInfo(info, skipped)
-
-
-def update(
-    learner: Learner, state: TrainState, data: Any, seen: NonFinite
-) -> tuple[TrainState, GuardedInfo, GuardedCriticInfo | None]:
-    """Both: (state, metrics, the critic's)."""
-    state, pending, metrics = improve(learner, state, data, seen)
-    if pending is None:
-        return state, metrics, None
-    state, info = fit_critic(learner, state, pending)
-    return state, metrics, info
 
 
 def _finite(tree: Any) -> Bool[Array, ""]:

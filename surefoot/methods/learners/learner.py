@@ -17,9 +17,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from surefoot.common.part import Part
 from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
-from surefoot.core.data.types import Batch, Behavior
+from surefoot.core.data.types import Behavior
 from surefoot.core.networks import Critic, Policy
-from surefoot.core.updates import Update, UpdateInfo
+from surefoot.core.updates import Update
 
 
 class TrainState(NamedTuple):
@@ -67,27 +67,28 @@ class Learner(Part):
         be going on."""
 
     @abc.abstractmethod
-    def improve(self, state: TrainState, data: Any) -> tuple[TrainState, Batch | None, Any]:
-        """Learn all but the critic: (state, what the critic is to be fitted to, metrics). `data` is
+    def improve(self, state: TrainState, data: Any) -> tuple[TrainState, Any, Any]:
+        """Learn all but the critic: (state, what `fit_critic` is to have, a `Batch` for instance,
+        or `None` where there is no critic, metrics). `data` is
         a `Trajectory`, or what the learner learns from instead. Metrics are a named tuple, nested
         to any depth, and hold `valid_rows` (the steps behind them), `learned_rows`, `kl_mean` and,
         offline, `objective_after`."""
 
-    def fit_critic(self, state: TrainState, batch: Batch) -> tuple[TrainState, UpdateInfo]:
-        """Fit the critic to what `improve` left for it."""
+    def fit_critic(self, state: TrainState, pending: Any) -> tuple[TrainState, Any]:
+        """Fit the critic to what `improve` left for it: (state, info)."""
         assert self.critic_update is not None, "this learner has no critic"
         key, critic_key = jax.random.split(state.key)
         critic, critic_state, info = self.critic_update(
-            critic_key, state.critic, state.critic_state, batch
+            critic_key, state.critic, state.critic_state, pending
         )
         return state._replace(critic=critic, critic_state=critic_state, key=key), info
 
-    def update(self, state: TrainState, data: Any) -> tuple[TrainState, Any, UpdateInfo | None]:
-        """Both: (state, metrics, the critic's info)."""
-        state, batch, metrics = self.improve(state, data)
-        if batch is None:
+    def update(self, state: TrainState, data: Any) -> tuple[TrainState, Any, Any]:
+        """Both: (state, metrics, the critic's info or `None`)."""
+        state, pending, metrics = self.improve(state, data)
+        if pending is None:
             return state, metrics, None
-        state, info = self.fit_critic(state, batch)
+        state, info = self.fit_critic(state, pending)
         return state, metrics, info
 
     def init(

@@ -1,7 +1,7 @@
 """Collecting a trajectory: environments and a policy in, what was seen and done out."""
 
 from surefoot.training.rollout.device_rollout import device_rollout
-from surefoot.training.rollout.environment_state import restore_groups, save_groups
+from surefoot.training.rollout.environment_state import mark_groups, restore_groups
 from surefoot.training.rollout.host_rollout import GroupState, HostRollout, RolloutInfo
 from surefoot.training.rollout.transitions import Episodes, Transitions, with_old
 
@@ -12,7 +12,7 @@ __all__ = [
     "RolloutInfo",
     "Transitions",
     "device_rollout",
+    "mark_groups",
     "restore_groups",
-    "save_groups",
     "with_old",
 ]

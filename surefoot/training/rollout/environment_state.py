@@ -7,7 +7,7 @@ were, begin episodes anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,26 @@ from surefoot.envs.host.host_env import HostEnv
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
 
 
-def save_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Snapshot:
-    """A snapshot of these groups. Its metadata say how each running episode began, "episodes", or
-    `None` where that is not known, "too_long" because one was not kept to its end."""
+def mark_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Callable[[], Snapshot]:
+    """Remember where these groups stand, at next to no cost: what is returned makes a snapshot of
+    it, until the next mark. Its metadata say how each running episode began, "episodes", or `None`
+    where that is not known, "too_long" because one was not kept to its end."""
+    # A vector environment may overwrite its observations in place.
+    states = [state._replace(obs=state.obs.copy()) for state in states]
+    marks = [group.mark() for group in groups]
+    return lambda: _snapshot(states, marks)
+
+
+def _snapshot(
+    states: Sequence[GroupState], marks: Sequence[Callable[[], list[History]] | None]
+) -> Snapshot:
     arrays: dict[str, np.ndarray] = {}
     episodes: list[dict[str, Any]] = []
     known, too_long = True, False
-    for g, (group, state) in enumerate(zip(groups, states, strict=True)):
+    for g, (state, mark) in enumerate(zip(states, marks, strict=True)):
         arrays |= {f"groups[{g}].{name}": value for name, value in state._asdict().items()}
-        histories = group.histories()
-        known &= histories is not None
-        for history in histories or ():
+        known &= mark is not None
+        for history in () if mark is None else mark():
             if history.actions is None:
                 known, too_long = False, True
                 continue

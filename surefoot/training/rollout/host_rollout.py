@@ -151,8 +151,7 @@ class HostRollout:
         observed, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
         sampled = np.empty(self._raw.shape, self._raw.dtype)
         reward = np.empty(shape)
-        terminated, truncated, valid = (np.empty(shape, bool) for _ in "abc")
-        staggered = np.zeros(shape, bool)
+        terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
         current = [state.obs for state in states]
         notices: list[str] = []
         environment = acting = 0.0
@@ -170,9 +169,7 @@ class HostRollout:
             at = t, self._columns[i]
             next_obs[at], reward[at] = step.next_obs, step.reward
             terminated[at], truncated[at] = step.terminated, step.truncated
-            valid[at] = step.valid
-            if step.staggered is not None:
-                staggered[at] = step.staggered
+            valid[at], staggered[at] = step.valid, step.staggered
             lost += step.lost
             notices.extend(step.notices)
             current[i] = step.obs

@@ -1,0 +1,90 @@
+"""What a run is made of but for its environment: a method, its name, and settings. Options that are
+given side by side, as keywords, are told apart here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from surefoot.agents.playing.policy_spec import EnvLike
+from surefoot.common import jax_setup
+from surefoot.common.errors import UsageError, in_short
+from surefoot.common.foreign_names import option_hint
+from surefoot.common.settings import RunSettings
+from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.methods.learners.learner import Learner
+from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.runs import loggers
+from surefoot.runs.run import Run, composed
+
+
+class Options(NamedTuple):
+    """A run's method and settings."""
+
+    name: str
+    """The method's, in the run's records."""
+    recipe: Recipe
+    settings: RunSettings
+
+    @classmethod
+    def split(cls, algorithm: str | Recipe | Learner, options: dict[str, Any]) -> Options:
+        """Those of an algorithm with `options`, the fields of `RunSettings` and of the recipe side
+        by side; one that is neither is a `UsageError` with the closest match."""
+        jax_setup.configure_before_compute()
+        _check_algorithm(algorithm)
+        names = {field.name for field in dataclasses.fields(RunSettings)}
+        settings = RunSettings(**{k: v for k, v in options.items() if k in names})
+        rest = {k: v for k, v in options.items() if k not in names}
+        if isinstance(algorithm, str):
+            name, recipe = algorithm, find_recipe(algorithm)()
+        else:
+            recipe = composed(algorithm) if isinstance(algorithm, Learner) else algorithm
+            known: dict[type, str] = {kind: key for key, kind in RECIPES.items()}
+            own = type(recipe).__name__.lower()
+            # A recipe of the user's own may have the name of one of the library's.
+            name = known.get(type(recipe), f"own {own}" if own in RECIPES else own)
+        accepted = {field.name for field in dataclasses.fields(recipe)} - {"learner"}
+        for option in rest:
+            if option not in accepted:
+                every = sorted(accepted | names)
+                raise UsageError(
+                    f"unknown option {option!r} for {name}; accepted are "
+                    f"{', '.join(every)}.{option_hint(option, [*every, 'out', 'on_iteration'])}"
+                )
+        return cls(name, dataclasses.replace(recipe, **rest), settings)
+
+    def run(self, env: EnvLike) -> Run:
+        """The run, checked and built."""
+        jax_setup.configure_before_compute()
+        loggers.check(self.settings.log)
+        return Run(self.name, self.recipe, env, self.settings)
+
+    def runs(self, env: EnvLike, seeds: Sequence[int]) -> list[Run]:
+        """One for each of these seeds, in the place of the settings' own."""
+        backend = "device" if isinstance(env, DeviceEnv) else self.settings.backend
+        if len(seeds) > 1 and backend != "device":
+            raise UsageError(
+                f"{len(seeds)} seeds at once on the backend {backend!r}; accepted is 'device': "
+                "pass another backend, or train one seed after the other"
+            )
+        jax_setup.allow_parallel_runs(len(seeds))
+        each = (dataclasses.replace(self.settings, seed=seed) for seed in seeds)
+        return [self._replace(settings=settings).run(env) for settings in each]
+
+
+def _check_algorithm(algorithm: Any) -> None:
+    """Raise `UsageError` for what is no method."""
+    if isinstance(algorithm, str | Recipe | Learner):
+        return
+    made = isinstance(algorithm, type) and issubclass(algorithm, Recipe)
+    fix = f": pass {algorithm.__name__}()" if made else ""
+    raise UsageError(
+        f"algorithm is {in_short(algorithm)}; accepted are a recipe's name, one of "
+        f"'surefoot list algorithms', a recipe object, or a Learner{fix}"
+    )
+
+
+def prepare(algorithm: str | Recipe | Learner, env: EnvLike, options: dict[str, Any]) -> Run:
+    """The run of an algorithm with these options, checked and built."""
+    return Options.split(algorithm, options).run(env)
