@@ -30,8 +30,8 @@ def epochs(objective):
     return f"Epochs(Step({bonus}, {ADAM}), epochs=10, minibatch_size=64)"
 
 
-def held(update, name, factor, low, high):
-    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high})"
+def held(update, name, factor, low, high, more=""):
+    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high}{more})"
 
 
 PRINTED = {
@@ -42,7 +42,7 @@ PRINTED = {
     "vpg_adaptive": "Algorithm("
     + held("Step(Score(), Optax(adam), Fixed(0.003))", "_rate", 0.5, 1e-05, 0.1)
     + f", {CRITIC})",
-    "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(1.0), "
+    "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(0.3), "
     f"coefficient=0.001), {RMSPROP})), {REGRESSION.format(0.001, 1, 128)})",
     "npg": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), KLBall(0.01)), {CRITIC})",
     "npg_penalty": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), Penalty(3.0)), {CRITIC})",

@@ -84,6 +84,22 @@ FAULTS = (
         ("test_distributions.py",),
     ),
     Fault(
+        "inverse-metric-of-sigma-not-of-its-square",
+        "core/distributions/gaussian.py",
+        "cotangent.mean * jnp.exp(2.0 * self.log_std)",
+        "cotangent.mean * jnp.exp(self.log_std)",
+        "σ in the place of σ²: the trust region of a Gaussian's mean has another radius.",
+        ("test_distributions.py",),
+    ),
+    Fault(
+        "inverse-metric-times-the-probability",
+        "core/distributions/categorical.py",
+        "cotangent.logits / jnp.maximum(jax.nn.softmax(self.logits), SMALLEST)",
+        "cotangent.logits * jnp.maximum(jax.nn.softmax(self.logits), SMALLEST)",
+        "The metric in the place of its inverse: rare actions count least, not most.",
+        ("test_distributions.py", "test_objectives.py"),
+    ),
+    Fault(
         "one-key-for-all-choices",
         "core/distributions/categorical.py",
         "jax.random.split(key, len(self.parts))",
@@ -134,8 +150,8 @@ FAULTS = (
     Fault(
         "projection-beyond-its-region",
         "core/objectives/projected.py",
-        "jnp.maximum(k.inner(g) - self.max_kl, 0.0)",
-        "jnp.maximum(k.inner(g) + self.max_kl, 0.0)",
+        "jnp.maximum(natural.inner(g) - self.max_kl, 0.0)",
+        "jnp.maximum(natural.inner(g) + self.max_kl, 0.0)",
         "The radius has the wrong sign: gradients are shortened that lie within the region.",
         ("test_objectives.py",),
     ),
@@ -154,6 +170,14 @@ FAULTS = (
         "weighted_mean(dist.kl(self.batch.old), self.batch.weight)",
         "The line search bounds KL(new‖old): a step may be larger than its radius says.",
         ("test_step_size.py",),
+    ),
+    Fault(
+        "projection-in-the-parameters-own-coordinates",
+        "core/objectives/projected.py",
+        "natural = phi.metric_inverse(k)",
+        "natural = k",
+        "The region depends on how a distribution is written: in logits it hardly ever binds.",
+        ("test_objectives.py",),
     ),
     Fault(
         "fisher-product-without-weights",
