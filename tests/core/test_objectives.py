@@ -31,6 +31,7 @@ from surefoot.core.objectives import (
     EntropyBonus,
     KLPenalized,
     Likelihood,
+    RatioPenalized,
     Score,
     Surrogate,
     TrustRegionGradient,
@@ -42,6 +43,7 @@ OBJECTIVES = {
     "score": Score,
     "surrogate": Surrogate,
     "clipped": Clipped,
+    "ratio penalized": RatioPenalized,
     "likelihood": Likelihood,
     "entropy bonus": lambda: EntropyBonus(Surrogate(), 0.3),
     "KL penalized": lambda: KLPenalized(Surrogate(), 0.7),
@@ -82,14 +84,14 @@ def rows(old, action, advantage):
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))
-def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(kind, x64):
+def test_score_surrogate_clipped_and_ratio_penalized_have_one_gradient_at_the_old_policy(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
-    objectives = Score(), Surrogate(), Clipped()
-    score, surrogate, clipped = map(vector, gradients(objectives, policy, batch))
+    objectives = Score(), Surrogate(), Clipped(), RatioPenalized()
+    score, *others = map(vector, gradients(objectives, policy, batch))
     assert np.linalg.norm(score) > 0.01
-    np.testing.assert_allclose(surrogate, score, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(clipped, score, rtol=0, atol=1e-10)
+    for other in others:
+        np.testing.assert_allclose(other, score, rtol=0, atol=1e-10)
 
 
 #: What every run of the tests has of the crossing: the two in which derivatives of the entropy and
@@ -97,7 +99,7 @@ def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(ki
 FAST = {
     "categorical": ("score", "clipped", "entropy bonus", "KL penalized"),
     "multicategorical": ("likelihood", "entropy bonus", "KL penalized"),
-    "bernoulli": ("surrogate", "entropy bonus", "KL penalized"),
+    "bernoulli": ("surrogate", "ratio penalized", "entropy bonus", "KL penalized"),
     "gaussian": ("clipped", "likelihood", "entropy bonus", "KL penalized"),
 }
 
@@ -177,6 +179,29 @@ def test_clipped_has_no_gradient_exactly_where_leaving_the_interval_would_gain(x
     gradient = jax.jit(jax.grad(lambda d: Clipped(0.2)(d, batch).sum()))(dist).logits
     stopped = np.asarray([False, True, True, False, False, False])
     np.testing.assert_array_equal(np.all(np.asarray(gradient) == 0, axis=-1), stopped)
+
+
+@pytest.mark.parametrize("clip", [0.2, 0.05])
+def test_the_ratio_penalty_has_its_optimum_at_the_intervals_edge_and_points_back_to_it(clip, x64):
+    ratios = np.linspace(0.07, 2.17, 43)
+    for advantage in (1.5, -0.7):
+        edge = 1 + clip * np.sign(advantage)
+        at = np.append(ratios, edge)
+        dist, batch = clipped_case(at, np.full(at.size, advantage))
+        found = np.asarray(value(RatioPenalized(clip), dist, batch))
+        expected = [r * advantage - abs(advantage) * (r - 1) ** 2 / (2 * clip) for r in at]
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+        # A parabola about the edge.
+        below = abs(advantage) * (at - edge) ** 2 / (2 * clip)
+        top = advantage + abs(advantage) * clip / 2
+        np.testing.assert_allclose(top - found, below, rtol=1e-9, atol=1e-12)
+        # log π of the action taken rises with its logit: its gradient has the sign of dvalue/dr.
+        slope = jax.jit(jax.grad(lambda d, b=batch: RatioPenalized(clip)(d, b).sum()))(dist)
+        sign = np.sign(edge - ratios)
+        np.testing.assert_array_equal(np.sign(np.asarray(slope.logits)[:-1, 0]), sign)
+        np.testing.assert_allclose(np.asarray(slope.logits)[-1], 0.0, atol=1e-12)
+        outside = reported(RatioPenalized(clip), dist, batch)["clip_fraction"]
+        np.testing.assert_array_equal(outside[:-1], np.abs(ratios - 1) > clip)
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))

@@ -132,6 +132,22 @@ FAULTS = (
         ("test_objectives.py",),
     ),
     Fault(
+        "ratio-penalty-without-its-two",
+        "core/objectives/policy_gradient.py",
+        "jnp.abs(advantage) / (2.0 * self.clip)",
+        "jnp.abs(advantage) / self.clip",
+        "The optimum lies at 1 ± ε/2: the policy moves half as far as it may.",
+        ("test_objectives.py",),
+    ),
+    Fault(
+        "ratio-penalty-signed-as-the-advantage",
+        "core/objectives/policy_gradient.py",
+        "jnp.abs(advantage) / (2.0 * self.clip)",
+        "advantage / (2.0 * self.clip)",
+        "For a bad action distance is rewarded: its probability runs away from the old one.",
+        ("test_objectives.py",),
+    ),
+    Fault(
         "entropy-bonus-with-the-wrong-sign",
         "core/objectives/regularized.py",
         "+ self.coefficient * dist.entropy()",
@@ -153,6 +169,14 @@ FAULTS = (
         "jnp.maximum(natural.inner(g) - self.max_kl, 0.0)",
         "jnp.maximum(natural.inner(g) + self.max_kl, 0.0)",
         "The radius has the wrong sign: gradients are shortened that lie within the region.",
+        ("test_objectives.py",),
+    ),
+    Fault(
+        "projection-in-the-parameters-own-coordinates",
+        "core/objectives/projected.py",
+        "natural = phi.metric_inverse(k)",
+        "natural = k",
+        "The region depends on how a distribution is written: in logits it hardly ever binds.",
         ("test_objectives.py",),
     ),
     Fault(
@@ -334,9 +358,17 @@ FAULTS = (
     Fault(
         "adaptive-value-moves-too-late",
         "core/updates/adaptive.py",
-        "info.kl_mean >= 1.5 * self.target",
+        "info.kl_mean >= self.band * self.target",
         "info.kl_mean >= 2.0 * self.target",
         "β rises only at twice the target: updates are larger than aimed at.",
+        ("test_wrappers.py",),
+    ),
+    Fault(
+        "adaptive-value-moves-too-early",
+        "core/updates/adaptive.py",
+        "info.kl_mean <= self.target / self.band",
+        "info.kl_mean <= self.target / 1.5",
+        "The band is one-sided: a rate rises where the KL is only a little below its target.",
         ("test_wrappers.py",),
     ),
     Fault(

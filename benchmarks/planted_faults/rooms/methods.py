@@ -154,6 +154,14 @@ FAULTS = (
         ("test_wrappers.py",),
     ),
     Fault(
+        "adaptive-rate-of-ppo-annealed",
+        "methods/recipes/ppo_variants.py",
+        "self.first_order_update(Clipped(self.clip), schedules.constant)",
+        "self.first_order_update(Clipped(self.clip), schedules.linear)",
+        "The rate that follows the KL falls to 0 all the same.",
+        ("test_wrappers.py", "test_printed_parts.py"),
+    ),
+    Fault(
         "acktrs-critic-has-the-policys-radius",
         "methods/recipes/acktr.py",
         "KLBall(self.critic_max_kl,",
