@@ -25,6 +25,7 @@ from surefoot.core.geometry import CG, Cholesky, Fisher
 from surefoot.core.geometry.hessian_free import diagonal_preconditioner, fisher_diagonal, refined_cg
 from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Surrogate
+from surefoot.methods.recipes import NPG, TRPO
 
 SIZE = 40
 
@@ -305,3 +306,23 @@ def test_a_warm_start_that_is_no_part_is_refused(warm_start):
 def test_cholesky_needs_no_help(options):
     with pytest.raises(UsageError, match="accepted with the solver CG only"):
         Fisher(Cholesky(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        ({"cg_progress": True}, "CG(50, progress=0.0005)"),
+        ({"cg_progress": True, "cg_steps": 80}, "CG(80, progress=0.0005)"),
+        ({"cg_preconditioner": True}, "CG(10), preconditioner=True"),
+        ({"cg_warm_start": True, "cg_steps": 5}, "CG(5), warm_start=0.95"),
+    ],
+)
+def test_the_recipes_options_are_the_parts(options, printed):
+    for recipe in (NPG, TRPO):
+        assert f"Fisher({printed})" in repr(recipe(**options).build())
+
+
+@pytest.mark.parametrize("name", ["cg_progress", "cg_preconditioner", "cg_warm_start"])
+def test_the_exact_solver_takes_no_option_of_conjugate_gradient(name):
+    with pytest.raises(UsageError, match=f"^{name} is True; accepted with solver 'exact' is False"):
+        TRPO(solver="exact", **{name: True}).build()

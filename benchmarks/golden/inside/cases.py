@@ -126,6 +126,11 @@ VARIANTS = {
     "unscaled": Training(
         "a2c", "gaussian", options={"scale_rewards": False, "normalize_observations": False}
     ),
+    "hessian-free": Training(
+        "trpo",
+        "gaussian",
+        options={"cg_progress": True, "cg_preconditioner": True, "cg_warm_start": True},
+    ),
     "exact": Training("trpo", "categorical", options={"solver": "exact"}),
     "envpool": Training("ppo_clip", "CartPole-v1", "envpool"),
     "baseline": Training("reinforce", "categorical", options={"baseline": True}),

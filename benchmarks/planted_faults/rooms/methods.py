@@ -162,6 +162,14 @@ FAULTS = (
         ("test_wrappers.py", "test_printed_parts.py"),
     ),
     Fault(
+        "progress-within-ten-iterations",
+        "methods/recipes/trpo.py",
+        "CG(max(self.cg_steps, 50), progress=5e-4)",
+        "CG(self.cg_steps, progress=5e-4)",
+        "--cg-progress does nothing: a search of ten iterations is never stopped by its progress.",
+        ("test_hessian_free.py",),
+    ),
+    Fault(
         "acktrs-critic-has-the-policys-radius",
         "methods/recipes/acktr.py",
         "KLBall(self.critic_max_kl,",
