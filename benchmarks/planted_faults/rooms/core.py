@@ -196,14 +196,6 @@ FAULTS = (
         ("test_step_size.py",),
     ),
     Fault(
-        "projection-in-the-parameters-own-coordinates",
-        "core/objectives/projected.py",
-        "natural = phi.metric_inverse(k)",
-        "natural = k",
-        "The region depends on how a distribution is written: in logits it hardly ever binds.",
-        ("test_objectives.py",),
-    ),
-    Fault(
         "fisher-product-without-weights",
         "core/local_model.py",
         "lambda t: t * share.reshape(-1, *(1,) * (t.ndim - 1)), tangent",
