@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from surefoot.core.objectives import KLPenalized as KLPenalized
     from surefoot.core.objectives import Likelihood as Likelihood
     from surefoot.core.objectives import Objective as Objective
+    from surefoot.core.objectives import RatioPenalized as RatioPenalized
     from surefoot.core.objectives import Score as Score
     from surefoot.core.objectives import Surrogate as Surrogate
     from surefoot.core.objectives import TrustRegionGradient as TrustRegionGradient
@@ -95,6 +96,7 @@ _WHERE = {
         "Score",
         "Surrogate",
         "Clipped",
+        "RatioPenalized",
         "Likelihood",
         "EntropyBonus",
         "KLPenalized",

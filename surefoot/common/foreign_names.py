@@ -1,7 +1,7 @@
 """What other libraries call options and algorithms, and what that is here.
 
-Whoever comes from Stable-Baselines3, CleanRL, Tianshou or Brax is answered with the name of this
-library's, from the command line and from Python alike.
+Whoever comes from Stable-Baselines3, CleanRL, Tianshou, Brax or RSL-RL is answered with the name of
+this library's, from the command line and from Python alike.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "num_eval_envs": ("evaluation_episodes",),
     "num_evals": ("evaluate_every",),
     "max_devices_per_host": ("devices",),
+    # RSL-RL.
+    "desired_kl": ("target_kl", "max_kl"),
+    "clip_param": ("clip",),
+    "num_steps_per_env": ("horizon",),
+    "num_learning_epochs": ("epochs", "critic_epochs"),
     # Of several, and of papers.
     "total_steps": ("steps",),
     "max_steps": ("steps",),
@@ -114,7 +119,7 @@ _ABSENT: dict[str, str] = {
     "normalize_advantage": "advantages are always standardized, over the whole batch",
     "norm_adv": "advantages are always standardized, over the whole batch",
     "advantage_normalization": "advantages are always standardized, over the whole batch",
-    "anneal_lr": "PPO's rate always falls linearly to 0",
+    "anneal_lr": "PPO's rate falls linearly to 0, but that of ppo_adaptive_lr follows the KL",
     "target_kl": "this method stops no epoch early: ppo_kl and trpo keep to a KL",
     "policy": "hidden=(64, 64) gives the widths of policy and critic",
     "policy_kwargs": "hidden=(64, 64) gives the widths of policy and critic",

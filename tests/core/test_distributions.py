@@ -10,7 +10,13 @@ from scipy import stats
 
 from support.oracles import flat, kl_by_hand, log_prob_by_hand, metric_by_hand, support
 from support.problems import KINDS, drawn, make_distribution, sample
-from surefoot.core.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
+from surefoot.core.distributions import (
+    Bernoulli,
+    Categorical,
+    Deterministic,
+    DiagGaussian,
+    MultiCategorical,
+)
 
 KEY = jax.random.key(0)
 
@@ -90,6 +96,33 @@ def test_metric_is_the_expected_outer_product_of_the_score(kind, x64):
     expected = np.einsum("sb,sbi,sbj->bij", mass, scores, scores)
     np.testing.assert_allclose(columns, expected, atol=1e-12)
     np.testing.assert_allclose(metric_by_hand(dist), expected, atol=1e-12)
+
+
+def assert_same_numbers(a, b, rtol):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_metric_inverse_is_the_pseudo_inverse_of_the_metric(kind, x64):
+    dist, tangent = make_distribution(kind, 20), make_distribution(kind, 21)
+    inverses = np.linalg.pinv(metric_by_hand(dist), rcond=1e-10, hermitian=True)
+
+    @jax.jit
+    def products(dist, tangent):
+        cotangent = dist.metric(tangent)
+        back = dist.metric_inverse(cotangent)
+        return cotangent, back, dist.metric(back), dist.metric_inverse(dist.metric(back))
+
+    cotangent, back, again, twice = products(dist, tangent)
+    assert_same_numbers(again, cotangent, 1e-10)
+    assert_same_numbers(twice, back, 1e-10)
+    expected = np.einsum("bij,bj->bi", inverses, np.asarray(flat(cotangent)))
+    np.testing.assert_allclose(flat(back), expected, rtol=1e-10)
+    wrapped = jax.jit(lambda d, v: d.metric_inverse(v))(
+        Deterministic(dist), Deterministic(cotangent)
+    )
+    assert_same_numbers(wrapped.of, back, 1e-12)
 
 
 @pytest.mark.parametrize("kind", ["categorical", "multicategorical", "bernoulli"])
@@ -176,9 +209,14 @@ def test_a_nearly_deterministic_policy_has_finite_numbers_and_gradients(sure):
     def numbers(dist):
         return dist.entropy() + dist.kl(sure) + dist.log_prob(sure.mode())
 
-    value, grad = jax.jit(jax.value_and_grad(lambda d: numbers(d).sum()))(sure)
+    @jax.jit
+    def value_gradient_and_natural_gradient(dist):
+        value, grad = jax.value_and_grad(lambda d: numbers(d).sum())(dist)
+        return value, grad, dist.metric_inverse(dist)
+
+    value, *gradients = value_gradient_and_natural_gradient(sure)
     np.testing.assert_allclose(value, 0.0, atol=1e-6)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grad))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
 def test_gaussian_kl_of_a_small_step_keeps_its_digits_in_single_precision():

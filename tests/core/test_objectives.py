@@ -5,8 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import optimize
 
-from support.oracles import jacobian, kl_by_hand, log_prob_by_hand
+from support.oracles import jacobian, kl_by_hand, log_prob_by_hand, metric_by_hand
 from support.problems import (
     FEW,
     KEY,
@@ -30,6 +31,7 @@ from surefoot.core.objectives import (
     EntropyBonus,
     KLPenalized,
     Likelihood,
+    RatioPenalized,
     Score,
     Surrogate,
     TrustRegionGradient,
@@ -41,6 +43,7 @@ OBJECTIVES = {
     "score": Score,
     "surrogate": Surrogate,
     "clipped": Clipped,
+    "ratio penalized": RatioPenalized,
     "likelihood": Likelihood,
     "entropy bonus": lambda: EntropyBonus(Surrogate(), 0.3),
     "KL penalized": lambda: KLPenalized(Surrogate(), 0.7),
@@ -81,14 +84,14 @@ def rows(old, action, advantage):
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))
-def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(kind, x64):
+def test_score_surrogate_clipped_and_ratio_penalized_have_one_gradient_at_the_old_policy(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
-    objectives = Score(), Surrogate(), Clipped()
-    score, surrogate, clipped = map(vector, gradients(objectives, policy, batch))
+    objectives = Score(), Surrogate(), Clipped(), RatioPenalized()
+    score, *others = map(vector, gradients(objectives, policy, batch))
     assert np.linalg.norm(score) > 0.01
-    np.testing.assert_allclose(surrogate, score, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(clipped, score, rtol=0, atol=1e-10)
+    for other in others:
+        np.testing.assert_allclose(other, score, rtol=0, atol=1e-10)
 
 
 #: What every run of the tests has of the crossing: the two in which derivatives of the entropy and
@@ -96,7 +99,7 @@ def test_score_surrogate_and_clipped_have_the_same_gradient_at_the_old_policy(ki
 FAST = {
     "categorical": ("score", "clipped", "entropy bonus", "KL penalized"),
     "multicategorical": ("likelihood", "entropy bonus", "KL penalized"),
-    "bernoulli": ("surrogate", "entropy bonus", "KL penalized"),
+    "bernoulli": ("surrogate", "ratio penalized", "entropy bonus", "KL penalized"),
     "gaussian": ("clipped", "likelihood", "entropy bonus", "KL penalized"),
 }
 
@@ -176,6 +179,29 @@ def test_clipped_has_no_gradient_exactly_where_leaving_the_interval_would_gain(x
     gradient = jax.jit(jax.grad(lambda d: Clipped(0.2)(d, batch).sum()))(dist).logits
     stopped = np.asarray([False, True, True, False, False, False])
     np.testing.assert_array_equal(np.all(np.asarray(gradient) == 0, axis=-1), stopped)
+
+
+@pytest.mark.parametrize("clip", [0.2, 0.05])
+def test_the_ratio_penalty_has_its_optimum_at_the_intervals_edge_and_points_back_to_it(clip, x64):
+    ratios = np.linspace(0.07, 2.17, 43)
+    for advantage in (1.5, -0.7):
+        edge = 1 + clip * np.sign(advantage)
+        at = np.append(ratios, edge)
+        dist, batch = clipped_case(at, np.full(at.size, advantage))
+        found = np.asarray(value(RatioPenalized(clip), dist, batch))
+        expected = [r * advantage - abs(advantage) * (r - 1) ** 2 / (2 * clip) for r in at]
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+        # A parabola about the edge.
+        below = abs(advantage) * (at - edge) ** 2 / (2 * clip)
+        top = advantage + abs(advantage) * clip / 2
+        np.testing.assert_allclose(top - found, below, rtol=1e-9, atol=1e-12)
+        # log π of the action taken rises with its logit: its gradient has the sign of dvalue/dr.
+        slope = jax.jit(jax.grad(lambda d, b=batch: RatioPenalized(clip)(d, b).sum()))(dist)
+        sign = np.sign(edge - ratios)
+        np.testing.assert_array_equal(np.sign(np.asarray(slope.logits)[:-1, 0]), sign)
+        np.testing.assert_allclose(np.asarray(slope.logits)[-1], 0.0, atol=1e-12)
+        outside = reported(RatioPenalized(clip), dist, batch)["clip_fraction"]
+        np.testing.assert_array_equal(outside[:-1], np.abs(ratios - 1) > clip)
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))
@@ -264,8 +290,28 @@ def differences(f, dist, step=1e-5):
     return np.stack(columns, axis=1)
 
 
+def nearest(g, k, metric, max_kl):
+    """The z with kᵀM⁺z ≤ δ for which (g − z)ᵀM⁺(g − z) is least, as a quadratic program. In the
+    range of M, coordinates are the parts of M's eigenvectors, in which M⁺ is a diagonal."""
+    values, vectors = np.linalg.eigh(metric)
+    kept = values > 1e-10 * values[-1]
+    weight, basis = 1 / values[kept], vectors[:, kept]
+    there, along = basis.T @ g, weight * (basis.T @ k)
+    found = optimize.minimize(
+        lambda x: 0.5 * weight @ (x - there) ** 2,
+        there,
+        jac=lambda x: weight * (x - there),
+        constraints=[
+            {"type": "ineq", "fun": lambda x: max_kl - along @ x, "jac": lambda x: -along}
+        ],
+        method="SLSQP",
+        options={"ftol": 1e-15, "maxiter": 500},
+    )
+    return basis @ found.x
+
+
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))
-def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x64):
+def test_the_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x64):
     policy = make_policy(kind)
     average = make_policy(kind, 1, near=policy)
     batch = make_batch(policy, rows=40)
@@ -279,18 +325,88 @@ def test_linears_gradient_is_projected_row_by_row_onto_the_trust_region(kind, x6
     np.testing.assert_allclose(
         k, differences(lambda d: kl_by_hand(batch.average, d), dist), atol=1e-6
     )
-    rate = (k * z).sum(axis=1)
+    metric = metric_by_hand(dist)
+    inverse = np.linalg.pinv(metric, rcond=1e-10, hermitian=True)
+    rate = np.einsum("bi,bij,bj->b", k, inverse, z)
     assert (rate <= max_kl + 1e-9).all()
-    slack = (k * g).sum(axis=1) <= max_kl
+    slack = np.einsum("bi,bij,bj->b", k, inverse, g) <= max_kl
     assert 3 < slack.sum() < 37, "both cases must occur"
     np.testing.assert_array_equal(z[slack], g[slack])
-    np.testing.assert_allclose(rate[~slack], max_kl, rtol=1e-9)
-    # The nearest such vector: what is taken away is along k.
-    away = (g - z)[~slack]
-    cosine = (away * k[~slack]).sum(1) / np.linalg.norm(away, axis=1)
-    np.testing.assert_allclose(cosine, np.linalg.norm(k[~slack], axis=1), rtol=1e-9)
+    np.testing.assert_allclose(rate[~slack], max_kl, rtol=1e-8)
+    expected = np.stack([nearest(*row, max_kl) for row in zip(g, k, metric, strict=True)])
+    np.testing.assert_allclose(z, expected, atol=2e-6)
+    # In the parameters' own coordinates it would be another one.
+    raw = np.einsum("bi,bi->b", k, g) - max_kl
+    euclidean = g - (np.maximum(raw, 0) / np.einsum("bi,bi->b", k, k))[:, None] * k
+    assert np.abs(euclidean - z).max() > 0.01
     share = reported(TrustRegionGradient(max_kl), dist, batch)["projected_fraction"]
     np.testing.assert_array_equal(share, ~slack)
+
+
+class Rewritten(DiagGaussian):
+    """A diagonal Gaussian written down as A⁻¹(mean, log σ) with another number for each."""
+
+    def written(self):
+        return DiagGaussian(self.mean * FACTORS[0], self.log_std * FACTORS[1])
+
+    def log_prob(self, action):
+        return self.written().log_prob(action)
+
+    def kl(self, other):
+        return self.written().kl(other.written())
+
+    def metric_inverse(self, cotangent):
+        """A⁻¹ M⁻¹ A⁻ᵀ."""
+        plain = DiagGaussian(cotangent.mean / FACTORS[0], cotangent.log_std / FACTORS[1])
+        natural = self.written().metric_inverse(plain)
+        return Rewritten(natural.mean / FACTORS[0], natural.log_std / FACTORS[1])
+
+
+FACTORS = np.asarray([[[0.1, 3.0]], [[7.0, 0.4]]])
+
+
+class RewrittenPolicy(eqx.Module):
+    policy: eqx.Module
+
+    def __call__(self, obs):
+        dist = self.policy(obs)
+        return Rewritten(dist.mean / FACTORS[0], dist.log_std / FACTORS[1])
+
+
+def test_the_projected_step_does_not_depend_on_how_the_distribution_is_written(x64):
+    policy = make_policy("gaussian")
+    average = make_policy("gaussian", 1, near=policy)
+    batch = make_batch(policy, rows=40)
+    batch = batch._replace(average=forward(average, batch.obs))
+    other = RewrittenPolicy(policy)
+    rewritten = batch._replace(
+        old=forward(other, batch.obs), average=forward(RewrittenPolicy(average), batch.obs)
+    )
+    objective = TrustRegionGradient(0.02)
+    share = reported(objective, batch.old, batch)["projected_fraction"].mean()
+    assert 0.1 < share < 0.9
+    (here,), (there,) = (
+        gradients([objective], policy, batch),
+        gradients([objective], other, rewritten),
+    )
+    np.testing.assert_allclose(vector(there), vector(here), rtol=1e-9, atol=1e-12)
+
+
+def test_a_bound_of_one_binds_for_discrete_actions_where_a_likely_one_has_become_rare(x64):
+    """kᵀM⁻¹g = Â(1 − average/π) of the action taken."""
+    average, p = np.asarray([[0.5, 0.5]] * 4), np.asarray([[0.2, 0.8]] * 4)
+    advantage, action = np.asarray([-0.5, -1.0, 1.0, -2.0]), np.asarray([0, 0, 0, 1])
+    dist, there = (Categorical(jnp.asarray(np.log(x))) for x in (p, average))
+    batch = rows(dist, action, advantage)._replace(average=there)
+    rate = advantage * (1 - average[0, 0] / p[np.arange(4), action])
+    np.testing.assert_allclose(rate, [0.75, 1.5, -1.5, -0.75])
+    projection = project(TrustRegionGradient(1.0), dist, batch)
+    np.testing.assert_allclose(projection.excess, np.maximum(rate - 1, 0), rtol=1e-12)
+    # χ² of the average from the policy.
+    factor = 0.5 / np.sum((p[1] - average[1]) ** 2 / p[1])
+    k = (p - average)[1]
+    expected = -1.0 * (np.asarray([1.0, 0.0]) - p[1]) - factor * k
+    np.testing.assert_allclose(projection.z.logits[1], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, fast=FEW))

@@ -12,7 +12,7 @@ from surefoot.core.geometry import Euclidean, Optax
 from surefoot.core.objectives import KLPenalized, Surrogate
 from surefoot.core.step_size import Fixed
 from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, MoveInfo, Step, Update, UpdateInfo
-from surefoot.methods.recipes import PPOKL, VPGAdaptive
+from surefoot.methods.recipes import PPOKL, PPOAdaptiveLR, VPGAdaptive
 
 TARGET = 0.01
 #: Three times a power of two: divided by 1.5, and multiplied by that number's rounded inverse, as
@@ -87,6 +87,18 @@ def test_the_value_moves_at_15_and_at_its_inverse_and_once_a_call(factor, x64):
     assert follow(adapt(factor), kls) == expected
 
 
+def test_another_band_moves_the_value_at_its_ends(x64):
+    update = AdaptKL(Told(1.0), value_of, target=0.25, factor=0.5, low=1e-3, high=1e3, band=2.0)
+    kls = [0.5, np.nextafter(0.5, 0), np.nextafter(0.125, 1), 0.125, 0.17]
+    assert follow(update, kls) == [1.0, 0.5, 0.5, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("band", [1.0, 0.5, float("nan")])
+def test_a_band_that_is_none_is_refused(band):
+    with pytest.raises(UsageError, match=r"AdaptKL's band is .*; accepted is a number > 1"):
+        AdaptKL(Told(1.0), value_of, target=0.01, factor=2.0, low=0.1, high=1.0, band=band)
+
+
 def test_the_value_stays_within_its_bounds_and_returns_from_them():
     update = adapt(2.0, initial=4.0, low=1.0, high=16.0)
     assert follow(update, [0.0] * 4 + [1.0] * 6) == [4, 2, 1, 1, 1, 2, 4, 8, 16, 16, 16]
@@ -156,6 +168,18 @@ def test_vpg_adaptives_rate_halves_after_too_far_a_step_and_doubles_after_too_sh
         np.testing.assert_allclose(state.value, expected, rtol=1e-6)
 
 
+def test_ppo_adaptive_lrs_rate_follows_the_kl_once_an_iteration_and_is_not_annealed():
+    policy = make_policy("gaussian")
+    batch = make_batch(policy)._replace(progress=jnp.asarray(0.75))
+    for rate, expected in ((0.01, 0.01 / 1.5), (2e-5, 3e-5)):
+        recipe = PPOAdaptiveLR(minibatch_size=4, epochs=3, learning_rate=rate)
+        update = recipe.build().policy_update
+        _, state, info = call(update, policy, begin(update, policy), batch)
+        np.testing.assert_allclose(info.move.length.step_scale, rate, rtol=1e-6)
+        np.testing.assert_allclose(state.value, expected, rtol=1e-6)
+        assert (info.kl_mean > 0.02) == (expected < rate)
+
+
 def test_the_average_policy_is_the_polyak_average_and_its_distribution_is_in_the_batch(x64):
     class Watching(Update):
         def init(self, params):
@@ -208,6 +232,7 @@ def test_a_batch_without_weight_moves_no_value():
     [
         (PPOKL(beta=0.001), "beta is 0.001; accepted is a number from min_beta to max_beta"),
         (VPGAdaptive(learning_rate=0.5), "learning_rate is 0.5; .* here 1e-05 to 0.1"),
+        (PPOAdaptiveLR(learning_rate=0.5), "learning_rate is 0.5; .* here 1e-05 to 0.01"),
     ],
 )
 def test_a_value_that_starts_outside_its_bounds_is_refused(recipe, message):

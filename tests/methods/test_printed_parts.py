@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import surefoot as sf
 from surefoot.common.part import composition
 from surefoot.core.objectives import PerSample
-from surefoot.methods.recipes import RECIPES, optimizers, ppo_kl, reinforce
+from surefoot.methods.recipes import RECIPES, optimizers, ppo_kl, ppo_variants, reinforce
 
 REGRESSION = "Epochs(Step(Likelihood(), Optax(adam), Fixed({})), epochs={}, minibatch_size={})"
 CRITIC = REGRESSION.format(0.001, 20, 128)
@@ -25,13 +25,13 @@ SEARCH = "Backtrack(KLBall(0.01), max_kl=0.01)"
 FACTORED = "KFAC(0.1), KLBall(0.01, max_scale=1.0)"
 
 
-def epochs(objective):
+def epochs(objective, adam=ADAM):
     bonus = f"EntropyBonus({objective}, coefficient=0.0)"
-    return f"Epochs(Step({bonus}, {ADAM}), epochs=10, minibatch_size=64)"
+    return f"Epochs(Step({bonus}, {adam}), epochs=10, minibatch_size=64)"
 
 
-def held(update, name, factor, low, high):
-    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high})"
+def held(update, name, factor, low, high, more=""):
+    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high}{more})"
 
 
 PRINTED = {
@@ -42,7 +42,7 @@ PRINTED = {
     "vpg_adaptive": "Algorithm("
     + held("Step(Score(), Optax(adam), Fixed(0.003))", "_rate", 0.5, 1e-05, 0.1)
     + f", {CRITIC})",
-    "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(1.0), "
+    "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(0.3), "
     f"coefficient=0.001), {RMSPROP})), {REGRESSION.format(0.001, 1, 128)})",
     "npg": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), KLBall(0.01)), {CRITIC})",
     "npg_penalty": f"Algorithm(Step(Surrogate(), Fisher(CG(10)), Penalty(3.0)), {CRITIC})",
@@ -55,6 +55,17 @@ PRINTED = {
     + held(epochs("KLPenalized(Surrogate(), beta=1.0)"), "_beta", 2.0, 0.01, 1000.0)
     + f", {PROXIMAL})",
     "ppo_fixed_kl": f"Algorithm({epochs('KLPenalized(Surrogate(), beta=3.0)')}, {PROXIMAL})",
+    "ppo_adaptive_lr": "Algorithm("
+    + held(
+        epochs("Clipped(0.2)", ADAM.replace(", linear", "")),
+        "_adam_rate",
+        0.6666667,
+        1e-05,
+        0.01,
+        ", band=2.0",
+    )
+    + f", {PROXIMAL})",
+    "spo": f"Algorithm({epochs('RatioPenalized(0.2)')}, {PROXIMAL})",
     "cem": "CrossEntropy(20)",
     "bc": "Cloning(Epochs(Step(EntropyBonus(Likelihood(), coefficient=0.0), "
     "Optax(decayed_adam, weight_decay=0.0), Fixed(0.001, linear)), epochs=1, minibatch_size=64))",
@@ -65,6 +76,7 @@ NAMES = {
     **vars(optimizers),
     "_rate": reinforce._rate,
     "_beta": ppo_kl._beta,
+    "_adam_rate": ppo_variants._adam_rate,
     "inf": math.inf,
 }
 

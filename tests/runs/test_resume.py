@@ -111,7 +111,13 @@ def same(one, other):
 CASES = {
     "trpo": ("trpo", "CartPole-v1", {}),
     "ppo_kl": ("ppo_kl", "CartPole-v1", {"minibatch_size": 32}),
+    "warm start": (
+        "trpo",
+        "CartPole-v1",
+        {"cg_warm_start": True, "cg_preconditioner": True, "cg_progress": True},
+    ),
     "acktr": ("acktr", Continuous, {}),
+    "ppo_adaptive_lr": ("ppo_adaptive_lr", "CartPole-v1", {"minibatch_size": 32}),
     "continuous": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
     "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
     "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),

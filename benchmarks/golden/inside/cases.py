@@ -21,6 +21,8 @@ RECIPES = [
     "ppo_clip",
     "ppo_kl",
     "ppo_fixed_kl",
+    "ppo_adaptive_lr",
+    "spo",
     "cem",
     "bc",
 ]
@@ -57,6 +59,8 @@ OWN: dict[str, dict[str, Any]] = {
     "ppo_clip": _PASSES,
     "ppo_kl": _PASSES,
     "ppo_fixed_kl": _PASSES,
+    "ppo_adaptive_lr": _PASSES,
+    "spo": _PASSES,
     "cem": {"num_envs": 4, "elite_fraction": 0.5},
     "bc": {"minibatch_size": 8},
 }
@@ -121,6 +125,11 @@ VARIANTS = {
     "state-dependent-std": Training("acktr", "gaussian", options={"state_dependent_std": True}),
     "unscaled": Training(
         "a2c", "gaussian", options={"scale_rewards": False, "normalize_observations": False}
+    ),
+    "hessian-free": Training(
+        "trpo",
+        "gaussian",
+        options={"cg_progress": True, "cg_preconditioner": True, "cg_warm_start": True},
     ),
     "exact": Training("trpo", "categorical", options={"solver": "exact"}),
     "envpool": Training("ppo_clip", "CartPole-v1", "envpool"),

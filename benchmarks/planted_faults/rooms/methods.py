@@ -154,6 +154,22 @@ FAULTS = (
         ("test_wrappers.py",),
     ),
     Fault(
+        "adaptive-rate-of-ppo-annealed",
+        "methods/recipes/ppo_variants.py",
+        "self.first_order_update(Clipped(self.clip), schedules.constant)",
+        "self.first_order_update(Clipped(self.clip), schedules.linear)",
+        "The rate that follows the KL falls to 0 all the same.",
+        ("test_wrappers.py", "test_printed_parts.py"),
+    ),
+    Fault(
+        "progress-within-ten-iterations",
+        "methods/recipes/trpo.py",
+        "CG(max(self.cg_steps, 50), progress=5e-4)",
+        "CG(self.cg_steps, progress=5e-4)",
+        "--cg-progress does nothing: a search of ten iterations is never stopped by its progress.",
+        ("test_hessian_free.py",),
+    ),
+    Fault(
         "acktrs-critic-has-the-policys-radius",
         "methods/recipes/acktr.py",
         "KLBall(self.critic_max_kl,",

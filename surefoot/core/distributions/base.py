@@ -68,6 +68,13 @@ class Distribution(eqx.Module):
     def metric(self: Self, tangent: Self) -> Self:
         """M(φ)·tangent: the Fisher metric of the distribution's own parameters."""
 
+    @abc.abstractmethod
+    def metric_inverse(self: Self, cotangent: Self) -> Self:
+        """M(φ)⁺·cotangent, the pseudo-inverse of `metric`: the natural gradient of a function of φ
+        whose gradient is `cotangent`. A cotangent, as every gradient of a function of the
+        probabilities, has no part in M's null space. Probabilities are taken to be 10⁻⁸ at least.
+        """
+
     def inner(self: Self, other: Self) -> Float[Array, " B"]:
         """Inner product of the parameters, or of tangents, for a batch of one dimension."""
         pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)

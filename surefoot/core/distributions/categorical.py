@@ -8,6 +8,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from surefoot.core.distributions.base import Distribution
 
+#: Smaller probabilities are divided by as if they were this.
+SMALLEST = 1e-8
+
 
 class Categorical(Distribution):
     """One of `K` actions, with unnormalized log-probabilities. M = diag(p) − ppᵀ."""
@@ -45,6 +48,11 @@ class Categorical(Distribution):
         pv = p * tangent.logits
         return Categorical(pv - p * jnp.sum(pv, axis=-1, keepdims=True))
 
+    def metric_inverse(self, cotangent: Categorical) -> Categorical:
+        # M(x/p) = x where Σx = 0; M's null space are the constants.
+        scaled = cotangent.logits / jnp.maximum(jax.nn.softmax(self.logits), SMALLEST)
+        return Categorical(scaled - jnp.mean(scaled, axis=-1, keepdims=True))
+
 
 class MultiCategorical(Distribution):
     """Independent categoricals, one for each entry of a `MultiDiscrete` action [*batch, parts]."""
@@ -76,6 +84,10 @@ class MultiCategorical(Distribution):
     def metric(self, tangent: MultiCategorical) -> MultiCategorical:
         pairs = zip(self.parts, tangent.parts, strict=True)
         return MultiCategorical(tuple(p.metric(v) for p, v in pairs))
+
+    def metric_inverse(self, cotangent: MultiCategorical) -> MultiCategorical:
+        pairs = zip(self.parts, cotangent.parts, strict=True)
+        return MultiCategorical(tuple(p.metric_inverse(v) for p, v in pairs))
 
 
 class Bernoulli(Distribution):
@@ -113,3 +125,7 @@ class Bernoulli(Distribution):
     def metric(self, tangent: Bernoulli) -> Bernoulli:
         p = jax.nn.sigmoid(self.logits)
         return Bernoulli(p * (1.0 - p) * tangent.logits)
+
+    def metric_inverse(self, cotangent: Bernoulli) -> Bernoulli:
+        p = jax.nn.sigmoid(self.logits)
+        return Bernoulli(cotangent.logits / jnp.maximum(p * (1.0 - p), SMALLEST))

@@ -36,3 +36,6 @@ class Deterministic(Distribution):
 
     def metric(self, tangent: Deterministic) -> Deterministic:
         return Deterministic(self.of.metric(tangent.of))
+
+    def metric_inverse(self, cotangent: Deterministic) -> Deterministic:
+        return Deterministic(self.of.metric_inverse(cotangent.of))

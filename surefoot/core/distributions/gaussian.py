@@ -45,3 +45,6 @@ class DiagGaussian(Distribution):
 
     def metric(self, tangent: DiagGaussian) -> DiagGaussian:
         return DiagGaussian(tangent.mean * jnp.exp(-2.0 * self.log_std), 2.0 * tangent.log_std)
+
+    def metric_inverse(self, cotangent: DiagGaussian) -> DiagGaussian:
+        return DiagGaussian(cotangent.mean * jnp.exp(2.0 * self.log_std), 0.5 * cotangent.log_std)

@@ -91,7 +91,7 @@ class KFAC(Geometry):
             stacked = _solve(a, s, jnp.concatenate([w, b[None]]), self.damping)
             solved += [stacked[:-1], stacked[-1]]
         direction = self._rest(local)
-        direction = eqx.tree_at(_layer_leaves, direction, solved, is_leaf=lambda x: x is None)
+        direction = eqx.tree_at(layer_leaves, direction, solved, is_leaf=lambda x: x is None)
 
         norms = optax.tree.norm(local.grad) * optax.tree.norm(direction)
         positive = norms > 0
@@ -131,7 +131,7 @@ class KFAC(Geometry):
         """The damped exact natural direction of the parameters outside the layers, `None` within
         them."""
         everything = jax.tree.map(lambda _: True, local.grad)
-        outside = eqx.tree_at(_layer_leaves, everything, replace_fn=lambda _: False)
+        outside = eqx.tree_at(layer_leaves, everything, replace_fn=lambda _: False)
         grad, unravel = jax.flatten_util.ravel_pytree(eqx.filter(local.grad, outside))
         if grad.size == 0:
             return unravel(grad)
@@ -183,7 +183,8 @@ def _with_bias(moment: Float[Array, "n n"], mean: Float[Array, " n"]) -> Array:
     return jnp.block([[moment, mean[:, None]], [mean, jnp.ones((), mean.dtype)]])
 
 
-def _layer_leaves(tree: Params) -> list[Any]:
+def layer_leaves(tree: Params) -> list[Any]:
+    """Weights and biases of all layers, in their order."""
     return [leaf for pair in tree.layers for leaf in pair]
 
 

@@ -10,7 +10,7 @@ Wherever an objective is expected, any callable (distribution, batch) -> [B] wil
 
 from surefoot.core.objectives.base import Objective, PerSample, as_objective, ratio
 from surefoot.core.objectives.likelihood import Likelihood
-from surefoot.core.objectives.policy_gradient import Clipped, Score, Surrogate
+from surefoot.core.objectives.policy_gradient import Clipped, RatioPenalized, Score, Surrogate
 from surefoot.core.objectives.projected import Projection, TrustRegionGradient
 from surefoot.core.objectives.regularized import EntropyBonus, KLPenalized
 
@@ -23,6 +23,7 @@ __all__ = [
     "Objective",
     "PerSample",
     "Projection",
+    "RatioPenalized",
     "Score",
     "Surrogate",
     "as_objective",

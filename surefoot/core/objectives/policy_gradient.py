@@ -1,4 +1,4 @@
-"""The policy gradient's objectives: the score, the surrogate, the clipped surrogate.
+"""The policy gradient's objectives: the score, the surrogate, the clipped and the penalized one.
 
 At θ = θ_old their gradients are the same policy gradient; they differ further away.
 """
@@ -46,6 +46,23 @@ class Clipped(Objective):
         r = ratio(dist, batch)
         clipped = jnp.clip(r, 1.0 - self.clip, 1.0 + self.clip)
         return jnp.minimum(r * batch.advantage, clipped * batch.advantage)
+
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+        outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
+        return {"clip_fraction": outside.astype(batch.advantage.dtype)}
+
+
+class RatioPenalized(Objective):
+    """r_θ Â − |Â|/(2ε)·(r_θ − 1)², ε = `clip`: a surrogate whose optimum is the edge of PPO's
+    interval, r = 1 + ε for Â > 0 and 1 − ε for Â < 0. Where `Clipped` has no gradient, beyond that
+    edge, this one points back to it (Xie et al. 2025, "Simple Policy Optimization"). The mean of
+    (r − 1)² is near 2 KL: it holds a policy about as `KLPenalized` with β = E|Â|/ε does."""
+
+    clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
+
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+        r, advantage = ratio(dist, batch), batch.advantage
+        return r * advantage - jnp.abs(advantage) / (2.0 * self.clip) * (r - 1.0) ** 2
 
     def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
         outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip

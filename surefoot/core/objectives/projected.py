@@ -18,8 +18,19 @@ from surefoot.core.objectives.base import Objective
 class TrustRegionGradient(Objective):
     """z·φ_θ(s) with φ the distribution's own parameters and z the policy gradient in them, kept
     within a trust region around the averaged policy (Wang et al. 2016, "Sample efficient
-    actor-critic with experience replay"): with g = ∇_φ log π(a|s)·Â, k = ∇_φ KL(average‖π) and
-    δ = `max_kl`, z = g − max(0, (kᵀg − δ)/‖k‖²)·k is the vector closest to g that has kᵀz ≤ δ.
+    actor-critic with experience replay"): with g = ∇_φ log π(a|s)·Â, k = ∇_φ KL(average‖π), M the
+    distribution's Fisher metric and δ = `max_kl`,
+
+        z = g − max(0, (kᵀM⁻¹g − δ)/(kᵀM⁻¹k))·k
+
+    is the vector closest to g, by (g − z)ᵀM⁻¹(g − z), that has kᵀM⁻¹z ≤ δ: the rate at which
+    KL(average‖π) rises along the natural step M⁻¹z. Measured by M, the step of the policy and the
+    meaning of δ do not depend on how the distribution is written down. For discrete actions
+    kᵀM⁻¹g = Â·(1 − average(a|s)/π(a|s)); for a Gaussian's mean it is Â·u·v with
+    u = (a − mean)/σ and v = (mean − average's mean)/σ.
+
+    The source has M = I, so that its δ of 1 belongs to its φ: probabilities, or mean and fixed σ.
+    With M = I and logits, in which ‖k‖ ≤ √2, a δ of 1 binds hardly ever.
 
     Only the gradient is meant: z belongs to where it is taken, so that values at two parameters are
     of two objectives, and no line search can compare them. Needs `batch.average`: wrap the update
@@ -51,9 +62,10 @@ class TrustRegionGradient(Objective):
         phi = jax.lax.stop_gradient(dist)
         g = jax.grad(score)(phi)
         k = jax.grad(lambda phi: jnp.sum(average.kl(phi)))(phi)
-        excess = jnp.maximum(k.inner(g) - self.max_kl, 0.0)
-        # k = 0 means that kᵀg = 0 ≤ δ: nothing to take away.
-        square = k.inner(k)
+        natural = phi.metric_inverse(k)
+        excess = jnp.maximum(natural.inner(g) - self.max_kl, 0.0)
+        # k = 0 means that kᵀM⁻¹g = 0 ≤ δ: nothing to take away.
+        square = natural.inner(k)
         factor = excess / jnp.where(square > 0, square, 1.0)
         z = jax.tree.map(lambda g, k: g - factor.reshape(-1, *(1,) * (k.ndim - 1)) * k, g, k)
         return Projection(g, k, z, excess)
@@ -67,6 +79,6 @@ class Projection(NamedTuple):
     k: Distribution
     """∇_φ KL(average‖π)."""
     z: Distribution
-    """g with just so much of k taken away that kᵀz ≤ δ."""
+    """g with just so much of k taken away that kᵀM⁻¹z ≤ δ."""
     excess: Float[Array, " B"]
-    """max(0, kᵀg − δ), nats."""
+    """max(0, kᵀM⁻¹g − δ), nats."""

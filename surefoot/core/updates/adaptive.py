@@ -9,6 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.common.errors import UsageError
 from surefoot.core.data.types import Batch, Params, Scalar
 from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
@@ -25,10 +26,10 @@ class AdaptKLState(NamedTuple):
 class AdaptKL(Update):
     """Holds the KL of an update near `target` by one of its hyperparameters, the leaf `where`.
 
-    After each call, a mean KL(old‖new) of 1.5·`target` or more multiplies the value by `factor`,
-    one of `target`/1.5 or less divides it by `factor`, within [`low`, `high`]. PPO's penalty takes
-    factor 2 (Schulman et al. 2017), a learning rate ½ (Duan et al. 2016). The value at the start is
-    the update's own.
+    After each call, a mean KL(old‖new) of `band`·`target` or more multiplies the value by `factor`,
+    one of `target`/`band` or less divides it by `factor`, within [`low`, `high`]. PPO's penalty
+    takes factor 2 (Schulman et al. 2017), a learning rate ½ (Duan et al. 2016), or 1/1.5 with a
+    band of 2 (Rudin et al. 2022). The value at the start is the update's own.
     """
 
     update: Update
@@ -37,6 +38,12 @@ class AdaptKL(Update):
     factor: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
     low: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
     high: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    band: float = eqx.field(static=True, default=1.5, kw_only=True)
+    """How many times the target, or what part of it, a KL must be to change the value."""
+
+    def __check_init__(self) -> None:
+        if not self.band > 1:
+            raise UsageError(f"AdaptKL's band is {self.band!r}; accepted is a number > 1")
 
     def init(self, params: Params) -> AdaptKLState:
         return AdaptKLState(jnp.asarray(self.where(self.update)), self.update.init(params))
@@ -46,8 +53,8 @@ class AdaptKL(Update):
     ) -> tuple[Params, AdaptKLState, UpdateInfo]:
         update = eqx.tree_at(self.where, self.update, state.value)
         params, inner, info = update(key, params, state.inner, batch)
-        far = info.kl_mean >= 1.5 * self.target
-        near = info.kl_mean <= self.target / 1.5
+        far = info.kl_mean >= self.band * self.target
+        near = info.kl_mean <= self.target / self.band
         change = jnp.where(far, self.factor, jnp.where(near, 1.0 / self.factor, 1.0))
         value = jnp.clip(state.value * change, self.low, self.high)
         return params, AdaptKLState(unless_empty(batch, value, state.value), inner), info

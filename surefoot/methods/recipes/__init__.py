@@ -15,6 +15,7 @@ from surefoot.methods.recipes.cem import CEM
 from surefoot.methods.recipes.npg import NPG, NPGPenalty
 from surefoot.methods.recipes.ppo import PPOClip
 from surefoot.methods.recipes.ppo_kl import PPOKL, PPOFixedKL
+from surefoot.methods.recipes.ppo_variants import SPO, PPOAdaptiveLR
 from surefoot.methods.recipes.reinforce import Reinforce, VPGAdaptive
 from surefoot.methods.recipes.trpo import TRPO
 
@@ -31,6 +32,8 @@ RECIPES: dict[str, type[Recipe]] = {
     "ppo_clip": PPOClip,
     "ppo_kl": PPOKL,
     "ppo_fixed_kl": PPOFixedKL,
+    "ppo_adaptive_lr": PPOAdaptiveLR,
+    "spo": SPO,
     "cem": CEM,
     "bc": BC,
 }
@@ -55,10 +58,12 @@ __all__ = [
     "NPG",
     "PPOKL",
     "RECIPES",
+    "SPO",
     "TRPO",
     "A2CTrustRegion",
     "ActorCritic",
     "NPGPenalty",
+    "PPOAdaptiveLR",
     "PPOClip",
     "PPOFixedKL",
     "Recipe",

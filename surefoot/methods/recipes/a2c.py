@@ -66,9 +66,9 @@ class A2CTrustRegion(ShortBatch):
         "Wang et al. 2016",
     )
 
-    max_kl: float = positive(1.0)
-    """δ, bound on the rate kᵀz at which a step may increase KL(average‖policy), nats. The source's
-    value; with short steps it seldom binds (see projected_fraction), a smaller one does."""
+    max_kl: float = positive(0.3)
+    """δ, bound on the rate kᵀM⁻¹z at which a step may increase KL(average‖policy), nats. Belongs to
+    the Fisher metric M; the source's 1 belongs to M = I (see projected_fraction)."""
     average_decay: float = fraction(0.99)
     """Weight of the past in the averaged policy."""
 

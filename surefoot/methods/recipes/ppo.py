@@ -12,6 +12,7 @@ from surefoot.methods.recipes.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.objectives import Objective
+    from surefoot.core.step_size import Schedule
     from surefoot.core.updates import Epochs
     from surefoot.methods.learners.algorithm import Algorithm
 
@@ -34,7 +35,7 @@ class Proximal(ActorCritic):
     critic_epochs: int = at_least(1, 10)
     critic_minibatch_size: int = at_least(1, 64)
 
-    def first_order_update(self, objective: Objective) -> Epochs:
+    def first_order_update(self, objective: Objective, schedule: Schedule | None = None) -> Epochs:
         """Passes of Adam over the batch, on the objective with its entropy bonus."""
         from surefoot.core import EntropyBonus, Epochs, Fixed, Optax, Step, schedules
         from surefoot.methods.recipes.optimizers import clipped_adam
@@ -42,7 +43,7 @@ class Proximal(ActorCritic):
         step = Step(
             EntropyBonus(objective, self.entropy_coefficient),
             Optax(clipped_adam, max_norm=self.max_grad_norm),
-            Fixed(self.learning_rate, schedules.linear),
+            Fixed(self.learning_rate, schedule or schedules.linear),
         )
         return Epochs(step, epochs=self.epochs, minibatch_size=self.minibatch_size)
 
