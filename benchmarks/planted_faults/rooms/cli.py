@@ -96,7 +96,7 @@ FAULTS = (
     Fault(
         "seeds-from-0-on",
         "cli/commands/train.py",
-        "seeds = range(first, first + options.seeds)",
+        "seeds = range(options.run.seed, options.run.seed + options.seeds)",
         "seeds = range(options.seeds)",
         "train --seed does nothing: every run has seed 0.",
         ("test_cli.py",),

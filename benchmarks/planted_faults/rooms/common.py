@@ -142,8 +142,8 @@ FAULTS = (
     Fault(
         "parts-print-without-their-first-number",
         "common/part.py",
-        "elif number and _is(value, field.default):",
-        "elif _is(value, field.default):",
+        "elif number and _is(value, _default(field)):",
+        "elif _is(value, _default(field)):",
         "CG(10) is printed as CG(), and nobody sees how many iterations it takes.",
         ("test_printed_parts.py",),
     ),

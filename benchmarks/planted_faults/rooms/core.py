@@ -158,8 +158,8 @@ FAULTS = (
     Fault(
         "penalty-with-the-kl-turned-round",
         "core/objectives/regularized.py",
-        "self.beta * batch.old.kl(dist)",
-        "self.beta * dist.kl(batch.old)",
+        "kl_between(batch.old, dist, self.kl_direction)",
+        "kl_between(dist, batch.old, self.kl_direction)",
         "The penalty is on KL(new‖old): a policy may leave out what the old one did.",
         ("test_objectives.py",),
     ),
@@ -190,8 +190,8 @@ FAULTS = (
     Fault(
         "line-search-with-the-kl-turned-round",
         "core/local_model.py",
-        "weighted_mean(self.batch.old.kl(dist), self.batch.weight)",
-        "weighted_mean(dist.kl(self.batch.old), self.batch.weight)",
+        "kl = kl_between(self.batch.old, dist, direction)",
+        "kl = kl_between(dist, self.batch.old, direction)",
         "The line search bounds KL(new‖old): a step may be larger than its radius says.",
         ("test_step_size.py",),
     ),
@@ -310,8 +310,8 @@ FAULTS = (
     Fault(
         "kl-ball-without-the-two",
         "core/step_size/trust_region.py",
-        "jnp.sqrt(2.0 * self.max_kl /",
-        "jnp.sqrt(self.max_kl /",
+        "jnp.sqrt(2.0 * radius /",
+        "jnp.sqrt(radius /",
         "A step has half of the KL that is allowed.",
         ("test_step_size.py",),
     ),

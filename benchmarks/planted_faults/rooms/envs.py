@@ -132,8 +132,8 @@ FAULTS = (
     Fault(
         "time-limit-one-too-long",
         "envs/device/device_env.py",
-        "truncated = age >= self.time_limit",
-        "truncated = age > self.time_limit",
+        "truncated = age >= state.limit",
+        "truncated = age > state.limit",
         "Episodes on the device are a step longer than on the host.",
         ("test_classic.py",),
     ),
@@ -244,8 +244,8 @@ FAULTS = (
     Fault(
         "ends-in-the-last-step-told-as-cut",
         "envs/host/episode_history.py",
-        " and not terminated",
-        "",
+        "(goes_on and over)",
+        "over",
         "An episode that ends in its last step counts as cut, and is recorded as truncated.",
         ("test_agent.py::test_episodes_that_end_in_time_are_those_without_a_limit",),
     ),

@@ -6,8 +6,8 @@ FAULTS = (
     Fault(
         "budget-exceeded",
         "training/host_loop.py",
-        "while done + rows <= steps and",
-        "while done < steps and",
+        "while done + self.rows <= steps:",
+        "while done < steps:",
         "The last batch goes beyond --steps: a run takes more steps than it was given.",
         ("test_training.py", "test_loop.py"),
     ),
@@ -22,8 +22,8 @@ FAULTS = (
     Fault(
         "critic-fit-dropped",
         "training/host_loop.py",
-        "state, unfinished = finished.state, None",
-        "unfinished = None",
+        "state, paused = finished.state, clock()",
+        "paused = clock()",
         "The next update starts from the critic as it was before its fit: it never learns.",
         ("test_loop.py", "test_probes.py"),
     ),
@@ -37,7 +37,7 @@ FAULTS = (
     ),
     Fault(
         "same-noise-in-every-device-iteration",
-        "training/device_loop.py",
+        "training/device_program.py",
         "jax.random.fold_in(key, index)",
         "jax.random.fold_in(key, 0)",
         "Every iteration on the device samples its actions with the noise of the first one.",
@@ -164,9 +164,9 @@ FAULTS = (
     ),
     Fault(
         "programs-known-by-the-object",
-        "training/device_loop.py",
-        "dynamics = attributes(env), attributes(env.env)",
-        "dynamics = env",
+        "training/device_program.py",
+        "dynamics = attributes(self.env), attributes(self.env.env)",
+        "dynamics = self.env",
         "An attribute that was changed in an environment takes no effect.",
         ("test_host_program.py",),
     ),
