@@ -4,7 +4,6 @@ action map — that predicts, is evaluated, saved and loaded."""
 from __future__ import annotations
 
 import contextlib
-import typing
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,23 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
-import gymnasium
 import jax
 import numpy as np
 from gymnasium import spaces
 
+from surefoot.agents import agent_file
 from surefoot.agents.demonstrations import Demonstrations, record
-from surefoot.agents.earlier_formats import from_format_1
 from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, opened
 from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
-from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
+from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec, unknown_environment
 from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common import jax_setup
-from surefoot.common.arrays import from_named_arrays, to_named_arrays
 from surefoot.common.errors import Notice, UsageError
 from surefoot.common.fields import plain
-from surefoot.common.files import array_folder
 from surefoot.common.files.json_reading import integer
 from surefoot.common.parameters import check_flag, check_integer, check_path, check_seed
 from surefoot.common.settings import MAX_EPISODE_STEPS
@@ -37,14 +33,9 @@ from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import check_source
-from surefoot.envs.registered import MakeCall
-from surefoot.envs.spaces.actions import ActionMapName, action_map
+from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import read_observations
-from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 from surefoot.envs.spaces.space_text import space_text
-
-_FORMAT = "surefoot agent"
-_FORMAT_VERSION = 2
 
 
 class Agent:
@@ -153,8 +144,7 @@ class Agent:
             self._acted.add((deterministic, len(obs)))
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        actions = self._actor(deterministic)(obs, key)
-        action = np.asarray(actions).astype(self.action_space.dtype)
+        action = np.asarray(self._actor(deterministic)(obs, key)).astype(self.action_space.dtype)
         return (action if batched else action[0]), None
 
     def evaluate(
@@ -232,8 +222,7 @@ class Agent:
         self, env: EnvLike | None, episodes: int, *, max_steps: int | None = None
     ) -> AbstractContextManager[HostEnv | DeviceEnv]:
         """What `episodes` episodes of this agent, of at most `max_steps` steps, are played on, for
-        a `with` statement. Raises `UsageError` if there is nothing, or its spaces are not the
-        agent's."""
+        a `with` statement. Raises `UsageError` if there is nothing, or it has other spaces."""
         jax_setup.check_forked()
         if max_steps is not None:
             max_steps = check_integer("max_episode_steps", max_steps, 1)
@@ -249,86 +238,23 @@ class Agent:
     def _source(self, env: EnvLike | None) -> EnvLike:
         source = self.environment if env is None else env
         if source is None:
-            name = self.provenance.get("environment")
-            if name is None:
-                why = "knows no environment"
-            elif name in gymnasium.registry:
-                why = f"was trained on {name} as a callable of one's own made it"
-            else:
-                why = f"was trained on {name}, which is no Gymnasium id"
-            raise UsageError(f"this agent {why}: pass --env ID or MODULE:NAME, or env= in Python")
+            raise UsageError(f"this agent {unknown_environment(self.provenance)}")
         check_source(source)
         return source
 
     def save(self, path: str | Path) -> None:
-        """Write the agent to a folder (safetensors and JSON). Raises `UsageError` if it cannot be
-        written there."""
-        path = check_path("path", path)
-        try:
-            self.write(path)
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be made: {error.strerror}; pass another path"
-            ) from None
+        """Write the agent to a folder (safetensors, JSON). Raises `UsageError` if it cannot be."""
+        agent_file.save(self, check_path("path", path))
 
     def write(self, path: Path) -> None:
         """`save`, with the `OSError` of a full disk."""
-        spec = self.spec
-        call = MakeCall.of(self.environment)
-        made = None if call is None or not call.options else call.to_json()
-        manifest = {
-            "format": _FORMAT,
-            "format_version": _FORMAT_VERSION,
-            "observation_space": space_to_json(spec.observation_space),
-            "action_space": space_to_json(spec.action_space),
-            "hidden": list(spec.hidden),
-            "log_std": spec.log_std,
-            "state_dependent_std": spec.state_dependent_std,
-            "action_map": spec.action_map,
-            "normalize_observations": spec.normalize_observations,
-            "environment": self.environment if isinstance(self.environment, str) else None,
-            **({} if made is None else {"environment_call": made}),
-            "provenance": self.provenance,
-        }
-        arrays = to_named_arrays(policy=self.policy, normalizer=self.normalizer)
-        array_folder.save(path, arrays, manifest)
+        agent_file.write(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Agent:
         """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
-        path = check_path("path", path)
         jax_setup.check_backend()
-        arrays, manifest = array_folder.load(path)
-        try:
-            if manifest["format"] != _FORMAT:
-                raise ValueError(f"its format is {manifest['format']!r}")
-            if manifest["format_version"] > _FORMAT_VERSION:
-                raise ValueError("it was written by a newer version of surefoot")
-            if manifest["format_version"] == 1:
-                arrays = from_format_1(arrays)
-            spec = PolicySpec(
-                observation_space=space_from_json(manifest["observation_space"]),
-                action_space=space_from_json(manifest["action_space"]),
-                hidden=tuple(manifest["hidden"]),
-                log_std=manifest["log_std"],
-                # Agents of before there was this option lack it.
-                state_dependent_std=manifest.get("state_dependent_std", False),
-                action_map=manifest["action_map"],
-                normalize_observations=manifest["normalize_observations"],
-            )
-            if spec.action_map not in typing.get_args(ActionMapName):
-                raise ValueError(f"its action map is {spec.action_map!r}")
-            # Never computed, so that sizes are checked before anything is allocated.
-            template = eqx.filter_eval_shape(
-                lambda: (spec.policy(jax.random.key(0)), spec.normalizer())
-            )
-            policy, normalizer = from_named_arrays(
-                arrays, policy=template[0], normalizer=template[1]
-            ).values()
-            environment, provenance = manifest["environment"], dict(manifest["provenance"])
-            call = MakeCall.from_json(manifest.get("environment_call"))
-            if call is not None:
-                environment = call.source
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise UsageError(f"{path} is no intact saved agent: {error!r}") from None
+        policy, normalizer, spec, environment, provenance = agent_file.read(
+            check_path("path", path)
+        )
         return cls(policy, normalizer, spec, environment=environment, provenance=provenance)

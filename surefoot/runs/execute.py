@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,7 @@ def execute(
             closing.callback(records[-1].close)
         if any(resumed):
             shown.resumed(Scoring.together([record.scoring for record in records]))
-        if len(runs) == 1:
-            alone = closing.enter_context(contextlib.closing(runs[0].iterations()))
-            turns: Iterator[list[Iteration]] = ([told] for told in alone)
-        else:
-            turns = closing.enter_context(contextlib.closing(Run.side_by_side(runs)))
-        for told in turns:
+        for told in closing.enter_context(contextlib.closing(_turns(runs))):
             # Within a call of a compiled program nobody knows where the environments stand.
             between = told[0].snapshot is not None
             stop = between and stopping()
@@ -87,6 +82,16 @@ def execute(
             if stop:
                 break
         return [record.finish() for record in records]
+
+
+def _turns(runs: Sequence[Run]) -> Generator[list[Iteration]]:
+    """An iteration of every run at a time."""
+    if len(runs) > 1:
+        yield from Run.side_by_side(runs)
+        return
+    with contextlib.closing(runs[0].iterations()) as alone:
+        for told in alone:
+            yield [told]
 
 
 def _check_outputs(

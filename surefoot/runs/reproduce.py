@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -23,8 +23,6 @@ from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
 from surefoot.core.data.normalization import Normalizer
-from surefoot.core.data.types import Batch
-from surefoot.core.networks import Policy
 from surefoot.core.objectives import Clipped
 from surefoot.core.updates import KeepLastBatch
 from surefoot.envs.spaces.observations import observation_size
@@ -42,58 +40,8 @@ from surefoot.runs.rebuild import (
     run_folders,
     version_differences,
 )
+from surefoot.runs.reproduced_update import ReproducedUpdate
 from surefoot.runs.run import Run
-
-
-class ReproducedUpdate(NamedTuple):
-    """One iteration's update of the policy."""
-
-    method: str
-    """What the run was trained by."""
-    environment: str
-    iteration: int
-    """Counts from 0."""
-    old: Policy
-    """The policy before the update, which collected the batch."""
-    new: Policy
-    """The policy after it."""
-    normalizer: Normalizer
-    """What the batch was seen through when it was learned from: an iteration changes it at its
-    end. `old` collected it through the same, but of the first iteration, when all observations were
-    alike to it."""
-    batch: Batch
-    """What the policy's update learned from."""
-    discount: float
-    """γ."""
-    clip: float | None
-    """ε of the method's clipped objective; `None` where it has none."""
-    hyperparameters: dict[str, Any]
-    """The method's."""
-    row: dict[str, Any]
-    """The iteration in `metrics.jsonl`."""
-    began: int
-    """The iteration that the reproduction began with."""
-    from_checkpoint: bool
-    """Whether it began with a checkpoint, not with the run's beginning."""
-    exact: bool
-    """Whether every iteration that was reproduced equals its row in `metrics.jsonl` bit for bit."""
-    differences: str
-    """Versions, and the number of cores, that are not those of the run; empty if there are none."""
-
-    def __str__(self) -> str:
-        text = f"{self.method} on {self.environment}, iteration {self.iteration}"
-        where = f"a checkpoint before iteration {self.began}"
-        if not self.from_checkpoint:
-            where = "the run's beginning: no checkpoint that it could go on from is as old"
-        number = self.iteration + 1 - self.began
-        many = f"{number} iteration{'s' if number > 1 else ''}"
-        same = "equal to metrics.jsonl bit for bit"
-        if not self.exact:
-            near = f"up to {compare_rows.TOLERANCE:.0%} of KL, entropy and returns"
-            same = f"equal to metrics.jsonl {near}, not bit for bit"
-            if self.differences:
-                same = f"{same}: {self.differences}"
-        return f"{text}, replayed from {where} ({many}, {same})"
 
 
 def reproduce(
@@ -119,16 +67,7 @@ def reproduce(
     """
     jax_setup.configure_before_compute()
     folder = _only(check_path("folder", folder))
-    if iteration is not None:
-        iteration = check_integer("iteration", iteration, 0)
-    config = _configuration(folder)
-    rows = compare_rows.read(folder / "metrics.jsonl", iteration)
-    iteration = len(rows) - 1
-    if rows[iteration]["refused"]:
-        raise UsageError(
-            f"the update of iteration {iteration} of {folder} was refused and changed nothing; "
-            "accepted is an iteration that learned"
-        )
+    config, rows = _configuration(folder), _rows(folder, iteration)
     match_cores(config, folder)
     method = rebuild_method(config, folder, algorithm)
     learner = _with_advantages(method.build(), config["algorithm"], folder)
@@ -136,60 +75,73 @@ def reproduce(
     # Without time between checkpoints, every state on the way is told, on the device too.
     settings = dataclasses.replace(rebuild_settings(config, folder), checkpoint_every=0.0)
 
-    def built() -> Run:
-        return Run(config["algorithm"], method, source, settings)
-
     with contextlib.ExitStack() as closing:
-        run = built()
-        closing.callback(run.close)
-        before = rows[iteration - 1]["steps"] if iteration > 0 else 0
-        budget = before + run.rows
-        kept = folder / "checkpoints"
-        nearest = checkpoints.nearest(kept, folder / "metrics.jsonl", upto=iteration)
-        if nearest is not None and not _restored(run, nearest, folder, budget):
-            # Environments of its own again: these have been reset, and seeded, once more.
-            nearest = None
-            run.close()
-            run = built()
+
+        def built() -> Run:
+            run = Run(config["algorithm"], method, source, settings)
             closing.callback(run.close)
-        began = 0 if nearest is None else nearest.iterations
-        for number in checkpoints.env_restarts_at(kept):
-            if began < number <= iteration:
-                raise UsageError(
-                    f"iteration {iteration} of {folder} cannot be replayed: before iteration "
-                    f"{number} the run was resumed with new episodes; accepted is an earlier one"
-                )
-        for number in checkpoints.stretched_at(kept):
-            # The checkpoint before it still has the schedule of before.
-            if began <= number <= iteration:
-                raise UsageError(
-                    f"iteration {iteration} of {folder} cannot be replayed: before iteration "
-                    f"{number} the run was resumed with its schedule stretched; accepted is an "
-                    "earlier one"
-                )
-        run.budget = budget
-        _remember(run)
-        shown = WarningDisplay() if display is None else display(budget)
+            return run
+
+        run, began = _begun(built, folder, rows)
+        shown = WarningDisplay() if display is None else display(run.budget)
         differing = version_differences(config)
         normalizer, exact = _played(run, rows, shown, folder, differing)
-    traced = run.state.policy_state
     return ReproducedUpdate(
         method=run.name,
         environment=run.env_name,
-        iteration=iteration,
-        old=traced.params,
+        iteration=len(rows) - 1,
+        old=run.state.policy_state.params,
         new=run.state.policy,
         normalizer=normalizer,
-        batch=traced.batch,
+        batch=run.state.policy_state.batch,
         discount=float(learner.discount),
         clip=_clip(learner),
         hyperparameters=method.hyperparameters(),
-        row=rows[iteration],
+        row=rows[-1],
         began=began,
-        from_checkpoint=nearest is not None,
+        from_checkpoint=began > 0,
         exact=exact,
         differences=differing,
     )
+
+
+def _begun(built: Callable[[], Run], folder: Path, rows: list[dict[str, Any]]) -> tuple[Run, int]:
+    """A run that stands before the last of these rows, and remembers what an update learns from:
+    (the run, the iteration that it begins with)."""
+    run, iteration = built(), len(rows) - 1
+    before = rows[iteration - 1]["steps"] if iteration > 0 else 0
+    budget = before + run.rows
+    kept = folder / "checkpoints"
+    nearest = checkpoints.nearest(kept, folder / "metrics.jsonl", upto=iteration)
+    if nearest is not None and not _restored(run, nearest, folder, budget):
+        # Environments of its own again: these have been reset, and seeded, once more.
+        nearest = None
+        run.close()
+        run = built()
+    began = 0 if nearest is None else nearest.iterations
+    _check_reachable(folder, began, iteration)
+    run.budget = budget
+    _remember(run)
+    return run, began
+
+
+def _check_reachable(folder: Path, began: int, iteration: int) -> None:
+    """Raise `UsageError` where what lies between the two cannot be made again."""
+    kept = folder / "checkpoints"
+    for number in checkpoints.env_restarts_at(kept):
+        if began < number <= iteration:
+            raise UsageError(
+                f"iteration {iteration} of {folder} cannot be replayed: before iteration "
+                f"{number} the run was resumed with new episodes; accepted is an earlier one"
+            )
+    for number in checkpoints.stretched_at(kept):
+        # The checkpoint before it still has the schedule of before.
+        if began <= number <= iteration:
+            raise UsageError(
+                f"iteration {iteration} of {folder} cannot be replayed: before iteration "
+                f"{number} the run was resumed with its schedule stretched; accepted is an "
+                "earlier one"
+            )
 
 
 def _only(folder: Path) -> Path:
@@ -197,6 +149,19 @@ def _only(folder: Path) -> Path:
     if more:
         raise UsageError(f"{folder} holds several runs; accepted is one of them, {first} for one")
     return first
+
+
+def _rows(folder: Path, iteration: int | None) -> list[dict[str, Any]]:
+    """The run's rows up to this iteration, or all of them; the last one has learned."""
+    if iteration is not None:
+        iteration = check_integer("iteration", iteration, 0)
+    rows = compare_rows.read(folder / "metrics.jsonl", iteration)
+    if rows[-1]["refused"]:
+        raise UsageError(
+            f"the update of iteration {len(rows) - 1} of {folder} was refused and changed nothing; "
+            "accepted is an iteration that learned"
+        )
+    return rows
 
 
 def _configuration(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
 from surefoot.runs.execute import check_callables
-from surefoot.runs.reproduce import ReproducedUpdate, reproduce
+from surefoot.runs.reproduce import reproduce
+from surefoot.runs.reproduced_update import ReproducedUpdate
 from surefoot.theory.interpolation import Interpolation, check_nonnegative, interpolate
 from surefoot.theory.update_figure import SUFFIXES, check_matplotlib, draw_interpolation
 

@@ -34,6 +34,7 @@ from surefoot.training.loop import TrainingLoop, batch_rows
 from surefoot.training.rollout import (
     GroupState,
     HostRollout,
+    RolloutInfo,
     Transitions,
     mark_groups,
     restore_groups,
@@ -124,6 +125,19 @@ def _fit_critic(learner: Learner, state: TrainState, pending: Any) -> Any:
     return learner.fit_critic(state, pending)
 
 
+def _timing(
+    total: float, steps: int, programs: Programs, collected: RolloutInfo, learned: Learned
+) -> Timing:
+    return Timing.of(
+        total,
+        steps,
+        compile=programs.compiling,
+        environment=collected.environment,
+        act=collected.act,
+        update=learned.seconds,
+    )
+
+
 @jax.jit
 def _keys(key: PRNGKeyArray, number: Any) -> Any:
     return tuple(jax.random.split(jax.random.fold_in(key, number)))
@@ -186,14 +200,7 @@ class HostLoop(TrainingLoop):
                 state, taken = learned.state, int(transitions.valid.sum())
                 done += taken + collected.lost
                 snapshot = mark_groups(self.groups, env_states)
-                timing = Timing.of(
-                    clock() - began,
-                    taken,
-                    compile=programs.compiling,
-                    environment=collected.environment,
-                    act=collected.act,
-                    update=learned.seconds,
-                )
+                timing = _timing(clock() - began, taken, programs, collected, learned)
                 returns, lengths, notices = *collected.episodes.ended(), collected.notices
                 told = Iteration(
                     number, done, state, {}, returns, lengths, timing, notices, snapshot

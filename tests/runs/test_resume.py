@@ -30,7 +30,7 @@ from surefoot.runs.folder import checkpoints, step_budget
 from surefoot.runs.folder.metrics_file import JsonLines
 from surefoot.runs.options import prepare
 from surefoot.runs.reproduce import reproduce
-from surefoot.runs.resume import restored
+from surefoot.runs.restored import restored
 from surefoot.runs.schedule_end import schedule_end
 
 SMALL = {**TINY, "steps": BATCH * 5, "checkpoint_every": 0}

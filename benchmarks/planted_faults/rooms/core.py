@@ -254,8 +254,8 @@ FAULTS = (
     Fault(
         "warm-start-that-is-worse-than-zero",
         "core/geometry/hessian_free.py",
-        "better = model(y0, residual) < 0",
-        "better = model(y0, residual) < jnp.inf",
+        "better = _model(y0, residual, b) < 0",
+        "better = _model(y0, residual, b) < jnp.inf",
         "The search begins at the direction before, however wrong it has become.",
         ("test_hessian_free.py",),
     ),

@@ -33,8 +33,8 @@ FAULTS = (
     Fault(
         "critic-fits-advantages",
         "methods/learners/algorithm.py",
-        "target = value + advantage",
-        "target = advantage",
+        "return batch, value, value + advantage",
+        "return batch, value, advantage",
         "The critic is fitted to advantages in the place of returns.",
         ("test_update.py",),
     ),
@@ -49,8 +49,8 @@ FAULTS = (
     Fault(
         "unfinished-episodes-count",
         "methods/learners/algorithm.py",
-        "finished(done, valid).astype(value.dtype)",
-        "valid.astype(value.dtype)",
+        "finished(done, data.valid).astype(value.dtype)",
+        "data.valid.astype(value.dtype)",
         "Without a critic, episodes that are cut by the batch look as if they earned nothing more.",
         ("test_update.py",),
     ),

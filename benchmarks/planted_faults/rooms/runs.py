@@ -101,7 +101,7 @@ FAULTS = (
     ),
     Fault(
         "folder-not-locked-while-resuming",
-        "runs/resume.py",
+        "runs/restored.py",
         "closing.callback(acquire_lock(path).release)",
         "closing.callback(path.exists)",
         "Two processes can go on with one run at once.",
@@ -167,7 +167,7 @@ FAULTS = (
     Fault(
         "old-policy-is-the-new-one",
         "runs/reproduce.py",
-        "old=traced.params",
+        "old=run.state.policy_state.params",
         "old=run.state.policy",
         "An inspected update has no length: all of its curves are flat.",
         ("test_inspect.py",),
@@ -249,7 +249,7 @@ FAULTS = (
     ),
     Fault(
         "resumed-through-links",
-        "runs/resume.py",
+        "runs/restored.py",
         "check_own(path, within=folder)",
         "path.exists()",
         "A folder of another hand is gone on with, and what its links lead to is changed.",
@@ -273,7 +273,7 @@ FAULTS = (
     ),
     Fault(
         "schedule-not-stretched",
-        "runs/resume.py",
+        "runs/restored.py",
         "state = stretched(state, total)",
         "state = stretched(state, planned)",
         "A run that was made longer learns nothing after its first end, although it was asked to.",

@@ -115,16 +115,16 @@ FAULTS = (
     Fault(
         "next-observation-of-the-reset",
         "training/rollout/host_rollout.py",
-        "next_obs[at], reward[at] = step.next_obs, step.reward",
-        "next_obs[at], reward[at] = step.obs, step.reward",
+        "rows.next_obs[at], rows.reward[at] = step.next_obs, step.reward",
+        "rows.next_obs[at], rows.reward[at] = step.obs, step.reward",
         "A truncated episode bootstraps from the start of the next one.",
         ("test_host.py", "test_probes.py"),
     ),
     Fault(
         "lost-episode-counts-on",
         "training/rollout/host_rollout.py",
-        "ends = done | ~valid",
-        "ends = done",
+        "ends |= ~rows.valid",
+        "ends |= False",
         "What was earned before a worker was lost counts in the return of the next episode.",
         (
             "test_workers.py::test_a_lost_episode_is_in_no_statistic_and_the_next_one_starts_from_nothing",

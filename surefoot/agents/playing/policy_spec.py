@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import gymnasium
 from gymnasium import spaces
@@ -55,3 +56,15 @@ class PolicySpec:
         if self.normalize_observations:
             return observation_normalizer(observation_size(self.observation_space))
         return NoNormalizer()
+
+
+def unknown_environment(provenance: Mapping[str, Any]) -> str:
+    """Why an agent of this provenance can be played on nothing unless it is told, for a user."""
+    name = provenance.get("environment")
+    if name is None:
+        why = "knows no environment"
+    elif name in gymnasium.registry:
+        why = f"was trained on {name} as a callable of one's own made it"
+    else:
+        why = f"was trained on {name}, which is no Gymnasium id"
+    return f"{why}: pass --env ID or MODULE:NAME, or env= in Python"

@@ -1,7 +1,7 @@
 """The data of one iteration: a `Trajectory` is collected, a `Batch` is learned from.
 
 `OfflineData` is what an offline method has in place of a trajectory. All are named tuples of arrays
-and carry no logic beyond `take`, which picks rows of a batch.
+without logic; functions beside them make rows of a trajectory's arrays, and pick rows of a batch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from surefoot.core.distributions import Distribution
@@ -102,6 +103,17 @@ class OfflineData(NamedTuple):
     """Encoded observations, not normalized."""
     action: Shaped[Array, "B *action"]
     """Actions in the policy's own terms, before they are mapped to the environment's bounds."""
+
+
+def as_rows(x: Array) -> Array:
+    """[T, N, …] as rows, the time outermost."""
+    return x.reshape(-1, *x.shape[2:])
+
+
+def kept_rows(x: Array, weight: Float[Array, " B"]) -> Array:
+    """The rows of [T, N, …], zero where they have no weight: there they may hold anything, a NaN
+    too, and 0·NaN is a NaN in a gradient."""
+    return jnp.where(weight.reshape(-1, *(1,) * (x.ndim - 2)) > 0, as_rows(x), 0)
 
 
 def take(batch: Batch, rows: Any) -> Batch:

@@ -55,33 +55,15 @@ def refined_cg(
         x, and the statistics "num_steps" and "residual", ‖b − Ax‖.
     """
     enough = tolerance**2 * dot(b, b)
-
-    def model(x: PyTree[Any], r: PyTree[Any]) -> Float[Array, ""]:
-        return -0.5 * dot(x, optax.tree.add(b, r))
-
-    x, r = optax.tree.zeros_like(b), b
-    if y0 is not None:
-        residual = optax.tree.sub(b, product(y0))
-        # A NaN is no better than zero.
-        better = model(y0, residual) < 0
-        there, here = (y0, residual), (x, r)
-        x, r = jax.tree.map(lambda a, b: jnp.where(better, a, b), there, here)
+    x, r = _start(product, b, y0)
 
     def precondition(r: PyTree[Any]) -> PyTree[Any]:
         return r if preconditioner is None else preconditioner.mv(r)
 
-    def stalled(values: Float[Array, " n"] | None, number: Array) -> Bool[Array, ""] | bool:
-        if values is None or progress is None:
-            return False
-        window = jnp.maximum(WINDOW, -(-number // 10))
-        now, before = values[number], values[jnp.maximum(number - window, 0)]
-        # Both sides times φ_i, which is negative.
-        little = now - before > window.astype(values.dtype) * progress * now
-        return (number > window) & (now < 0) & little
-
     def unsolved(carry: Any) -> Any:
         _, _, _, _, squared, number, values = carry
-        return (number < steps) & (squared > enough) & ~jnp.asarray(stalled(values, number))
+        going = (number < steps) & (squared > enough)
+        return going if progress is None else going & ~_stalled(values, number, progress)
 
     def iterate(carry: Any) -> Any:
         x, r, p, inner, _, number, values = carry
@@ -93,17 +75,45 @@ def refined_cg(
         after = dot(r, y)
         p = optax.tree.add_scale(y, after / inner, p)
         if values is not None:
-            values = values.at[number + 1].set(model(x, r))
+            values = values.at[number + 1].set(_model(x, r, b))
         return x, r, p, after, dot(r, r), number + 1, values
 
     values = None
     if progress is not None:
-        first = model(x, r)
+        first = _model(x, r, b)
         values = jnp.zeros(steps + 1, first.dtype).at[0].set(first)
     y = precondition(r)
     carry = x, r, y, dot(r, y), dot(r, r), jnp.asarray(0), values
     x, _, _, _, squared, number, _ = jax.lax.while_loop(unsolved, iterate, carry)
     return x, {"num_steps": number, "residual": jnp.sqrt(squared)}
+
+
+def _model(x: PyTree[Any], r: PyTree[Any], b: PyTree[Any]) -> Float[Array, ""]:
+    """φ(x) where the residual is r."""
+    return -0.5 * dot(x, optax.tree.add(b, r))
+
+
+def _start(
+    product: Callable[[PyTree[Any]], PyTree[Any]], b: PyTree[Any], y0: PyTree[Any] | None
+) -> tuple[PyTree[Any], PyTree[Any]]:
+    """(x, its residual) to begin with."""
+    here = optax.tree.zeros_like(b), b
+    if y0 is None:
+        return here
+    residual = optax.tree.sub(b, product(y0))
+    # A NaN is no better than zero.
+    better = _model(y0, residual, b) < 0
+    x, r = jax.tree.map(lambda a, b: jnp.where(better, a, b), (y0, residual), here)
+    return x, r
+
+
+def _stalled(values: Float[Array, " n"], number: Array, progress: float) -> Bool[Array, ""]:
+    """Whether the last iterations have gained too little."""
+    window = jnp.maximum(WINDOW, -(-number // 10))
+    now, before = values[number], values[jnp.maximum(number - window, 0)]
+    # Both sides times φ_i, which is negative.
+    little = now - before > window.astype(values.dtype) * progress * now
+    return (number > window) & (now < 0) & little
 
 
 def diagonal_preconditioner(

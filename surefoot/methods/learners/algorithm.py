@@ -10,10 +10,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from surefoot.core.data.advantages import finished, gae, standardize
-from surefoot.core.data.types import Batch, Scalar, Trajectory
+from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
+from surefoot.core.data.types import Batch, Scalar, Trajectory, as_rows, kept_rows
 from surefoot.core.distributions import DiagGaussian
 from surefoot.core.local_model import weighted_mean
 from surefoot.core.networks import Critic, Policy
@@ -56,77 +57,33 @@ class Algorithm(Learner):
         self, state: TrainState, data: Trajectory
     ) -> tuple[TrainState, Batch | None, Metrics]:
         key, policy_key = jax.random.split(state.key)
-        valid = data.valid
-        done = (data.terminated | data.truncated) & valid
-
-        scaler = state.scaler.update(data.reward, done, valid, self.discount)
-        updated = state.normalizer.update(data.obs, valid)
+        done = (data.terminated | data.truncated) & data.valid
+        scaler = state.scaler.update(data.reward, done, data.valid, self.discount)
+        updated = state.normalizer.update(data.obs, data.valid)
         normalizer = state.normalizer.readied(updated)
-        obs = normalizer(data.obs)
-        if state.critic is None:
-            value = next_value = jnp.zeros_like(data.reward)
-            gae_lambda: Scalar = 1.0
-            weight = finished(done, valid).astype(value.dtype)
-        else:
-            gae_lambda = self.gae_lambda
-            value = state.critic.value(obs)
-            next_value = state.critic.value(normalizer(data.next_obs))
-            weight = valid.astype(value.dtype)
-
-        advantage = gae(
-            scaler(data.reward),
-            value,
-            next_value,
-            data.terminated,
-            data.truncated,
-            valid,
-            discount=self.discount,
-            gae_lambda=gae_lambda,
-        )
-        target = value + advantage
-
-        def rows(x: Array) -> Array:
-            return x.reshape(-1, *x.shape[2:])
-
-        flat_weight = rows(weight)
-
-        def kept(x: Array) -> Array:
-            # A row without weight may hold anything, a NaN too, and 0·NaN is a NaN in a gradient.
-            return jnp.where(flat_weight.reshape(-1, *(1,) * (x.ndim - 2)) > 0, rows(x), 0)
-
-        learned = kept(advantage)
-        if self.normalize_advantages:
-            learned = standardize(learned, flat_weight)
-        batch = Batch(
-            obs=kept(obs),
-            action=kept(data.action),
-            old=jax.tree.map(kept, data.old),
-            advantage=learned,
-            weight=flat_weight,
-            progress=progress(state),
-        )
+        batch, value, target = self._learned_from(state, data, normalizer, scaler, done)
         policy, policy_state, info = self.policy_update(
             policy_key, state.policy, state.policy_state, batch
         )
 
         critic_batch = None
         if state.critic is not None:
-            old_value = kept(value)[:, None]
+            old_value = kept_rows(value, batch.weight)[:, None]
             critic_batch = batch._replace(
-                action=kept(target)[:, None],
+                action=kept_rows(target, batch.weight)[:, None],
                 old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
             )
-        dist = policy(batch.obs)
+        dist, weight = policy(batch.obs), batch.weight
         metrics = Metrics(
             policy=info,
             effective_sample_size=effective_sample_size(dist, batch),
             distribution=jax.tree.map(
-                lambda x: jax.vmap(weighted_mean, (1, None))(x, flat_weight), dist.diagnostics()
+                lambda x: jax.vmap(weighted_mean, (1, None))(x, weight), dist.diagnostics()
             ),
-            valid_rows=jnp.sum(valid, dtype=jnp.int32),
+            valid_rows=jnp.sum(data.valid, dtype=jnp.int32),
             learned_rows=jnp.sum(weight),
-            explained_variance=explained_variance(rows(target), rows(value), flat_weight),
-            value_mean=weighted_mean(rows(value), flat_weight),
+            explained_variance=explained_variance(as_rows(target), as_rows(value), weight),
+            value_mean=weighted_mean(as_rows(value), weight),
             reward_scale=scaler(jnp.ones(())),
         )
         state = state._replace(
@@ -138,3 +95,46 @@ class Algorithm(Learner):
             steps=state.steps.plus(metrics.valid_rows),
         )
         return state, critic_batch, metrics
+
+    def _learned_from(
+        self,
+        state: TrainState,
+        data: Trajectory,
+        normalizer: Normalizer,
+        scaler: RewardScaler | NoScaler,
+        done: Bool[Array, "T N"],
+    ) -> tuple[Batch, Float[Array, "T N"], Float[Array, "T N"]]:
+        """(the policy's batch, V(s), what V(s) should be)."""
+        obs = normalizer(data.obs)
+        if state.critic is None:
+            value = next_value = jnp.zeros_like(data.reward)
+            gae_lambda: Scalar = 1.0
+            weight = finished(done, data.valid).astype(value.dtype)
+        else:
+            gae_lambda = self.gae_lambda
+            value = state.critic.value(obs)
+            next_value = state.critic.value(normalizer(data.next_obs))
+            weight = data.valid.astype(value.dtype)
+        advantage = gae(
+            scaler(data.reward),
+            value,
+            next_value,
+            data.terminated,
+            data.truncated,
+            data.valid,
+            discount=self.discount,
+            gae_lambda=gae_lambda,
+        )
+        flat = as_rows(weight)
+        learned = kept_rows(advantage, flat)
+        if self.normalize_advantages:
+            learned = standardize(learned, flat)
+        batch = Batch(
+            obs=kept_rows(obs, flat),
+            action=kept_rows(data.action, flat),
+            old=jax.tree.map(lambda x: kept_rows(x, flat), data.old),
+            advantage=learned,
+            weight=flat,
+            progress=progress(state),
+        )
+        return batch, value, value + advantage

@@ -52,6 +52,20 @@ class RolloutInfo(NamedTuple):
     """The episodes that ended, without those that were cut to bring environments out of phase."""
 
 
+class _Rows(NamedTuple):
+    """What is written into while a trajectory is collected, [T, N, …]."""
+
+    obs: np.ndarray
+    next_obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    """As it comes, float64."""
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    staggered: np.ndarray
+
+
 def fresh_episodes(
     groups: Sequence[HostEnv], seed: int | None, *, new_offset: bool = False
 ) -> list[GroupState]:
@@ -144,14 +158,9 @@ class HostRollout:
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
     ) -> tuple[list[GroupState], Transitions, RolloutInfo]:
         """The next `horizon` rows."""
-        shape = self._raw.shape[:2]
         parts = self._to_env, policy, normalizer
         leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
-        width = states[0].obs.shape[-1]
-        observed, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
-        sampled = np.empty(self._raw.shape, self._raw.dtype)
-        reward = np.empty(shape)
-        terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
+        rows = self._empty(states[0].obs.shape[-1])
         current = [state.obs for state in states]
         notices: list[str] = []
         environment = acting = 0.0
@@ -167,9 +176,9 @@ class HostRollout:
             step = self.groups[i].recv()
             environment += clock() - begin
             at = t, self._columns[i]
-            next_obs[at], reward[at] = step.next_obs, step.reward
-            terminated[at], truncated[at] = step.terminated, step.truncated
-            valid[at], staggered[at] = step.valid, step.staggered
+            rows.next_obs[at], rows.reward[at] = step.next_obs, step.reward
+            rows.terminated[at], rows.truncated[at] = step.terminated, step.truncated
+            rows.valid[at], rows.staggered[at] = step.valid, step.staggered
             lost += step.lost
             notices.extend(step.notices)
             current[i] = step.obs
@@ -178,11 +187,11 @@ class HostRollout:
             nonlocal acting
             obs = current[i]
             # Before the step: a vector environment may overwrite its observations in place.
-            observed[t, self._columns[i]] = obs
+            rows.obs[t, self._columns[i]] = obs
             begin = clock()
             action, raw = self._act[len(obs)](leaves, obs, noise[i], np.int32(t))
             action = np.asarray(action)
-            sampled[t, self._columns[i]] = raw
+            rows.action[t, self._columns[i]] = raw
             acting += clock() - begin
             self.groups[i].send(action)
 
@@ -193,28 +202,38 @@ class HostRollout:
                 send(i, t)
         for i in range(len(self.groups)):
             receive(i, self.horizon - 1)
+        after, transitions = self._totals(states, current, rows)
+        episodes = Episodes.of(transitions, rows.staggered)
+        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
 
-        done = (terminated | truncated) & valid
+    def _empty(self, width: int) -> _Rows:
+        shape = self._raw.shape[:2]
+        obs, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
+        terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
+        raw = np.empty(self._raw.shape, self._raw.dtype)
+        return _Rows(obs, next_obs, raw, np.empty(shape), terminated, truncated, valid, staggered)
+
+    def _totals(
+        self, states: list[GroupState], current: list[np.ndarray], rows: _Rows
+    ) -> tuple[list[GroupState], Transitions]:
+        """(where the groups stand, the transitions), with the totals of the episodes."""
+        ends = (rows.terminated | rows.truncated) & rows.valid
+        # What was lost of an episode is in no statistic.
+        ends |= ~rows.valid
         earned_before = np.concatenate([state.episode_return for state in states])
         played_before = np.concatenate([state.episode_length for state in states])
-        # What was lost of an episode is in no statistic.
-        ends = done | ~valid
-        earned, earning = running_totals(np.where(valid, reward, 0.0), ends, earned_before)
-        played, playing = running_totals(valid.astype(float), ends, played_before)
+        paid = np.where(rows.valid, rows.reward, 0.0)
+        earned, earning = running_totals(paid, ends, earned_before)
+        played, playing = running_totals(rows.valid.astype(float), ends, played_before)
+        kept = rows._asdict()
+        del kept["staggered"]
         transitions = Transitions(
-            obs=observed,
-            action=sampled,
-            reward=reward.astype(np.float32),
-            next_obs=next_obs,
-            terminated=terminated,
-            truncated=truncated,
-            valid=valid,
+            **{**kept, "reward": rows.reward.astype(np.float32)},
             episode_return=earned.astype(np.float32),
             episode_length=played.astype(np.int32),
         )
-        episodes = Episodes.of(transitions, staggered)
         after = [
             GroupState(obs, earning[columns], playing[columns])
             for obs, columns in zip(current, self._columns, strict=True)
         ]
-        return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
+        return after, transitions
