@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -19,8 +20,22 @@ import numpy as np
 class Part(eqx.Module):
     """A module that prints as the line that makes it."""
 
+    adaptable: ClassVar[tuple[str, ...]] = ()
+    """Fields that another part may change while it learns: numbers, which are arrays."""
+
     def __repr__(self) -> str:
         return composition(self)
+
+
+def adaptable_numbers(part: eqx.Module, name: str) -> Iterator[tuple[str, ...]]:
+    """Where this part, and those within it, have an adaptable number of that name: the fields that
+    lead there."""
+    if name in getattr(part, "adaptable", ()):
+        yield (name,)
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, eqx.Module):
+            yield from ((field.name, *path) for path in adaptable_numbers(value, name))
 
 
 def composition(value: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from support.problems import KEY, forward, make_batch, make_policy, vector
 from surefoot.common.errors import UsageError
 from surefoot.core.geometry import Euclidean, Optax
-from surefoot.core.objectives import KLPenalized, Surrogate
+from surefoot.core.objectives import EntropyBonus, KLPenalized, Surrogate
 from surefoot.core.step_size import Fixed
 from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, MoveInfo, Step, Update, UpdateInfo
 from surefoot.methods.recipes import PPOKL, PPOAdaptiveLR, VPGAdaptive
@@ -22,6 +22,8 @@ EXACT = 3 / 256
 
 class Told(Update):
     """An update whose KL is the batch's progress; it reports the value it was given."""
+
+    adaptable = ("value",)
 
     value: jax.Array = eqx.field(converter=jnp.asarray)
 
@@ -41,12 +43,8 @@ class Told(Update):
         return params, state + 1, info
 
 
-def value_of(told):
-    return told.value
-
-
 def adapt(factor, initial=1.0, low=1e-3, high=1e3):
-    return AdaptKL(Told(initial), value_of, target=EXACT, factor=factor, low=low, high=high)
+    return AdaptKL(Told(initial), "value", target=EXACT, factor=factor, low=low, high=high)
 
 
 @eqx.filter_jit
@@ -88,7 +86,7 @@ def test_the_value_moves_at_15_and_at_its_inverse_and_once_a_call(factor, x64):
 
 
 def test_another_band_moves_the_value_at_its_ends(x64):
-    update = AdaptKL(Told(1.0), value_of, target=0.25, factor=0.5, low=1e-3, high=1e3, band=2.0)
+    update = AdaptKL(Told(1.0), "value", target=0.25, factor=0.5, low=1e-3, high=1e3, band=2.0)
     kls = [0.5, np.nextafter(0.5, 0), np.nextafter(0.125, 1), 0.125, 0.17]
     assert follow(update, kls) == [1.0, 0.5, 0.5, 0.5, 1.0, 1.0]
 
@@ -96,7 +94,7 @@ def test_another_band_moves_the_value_at_its_ends(x64):
 @pytest.mark.parametrize("band", [1.0, 0.5, float("nan")])
 def test_a_band_that_is_none_is_refused(band):
     with pytest.raises(UsageError, match=r"AdaptKL's band is .*; accepted is a number > 1"):
-        AdaptKL(Told(1.0), value_of, target=0.01, factor=2.0, low=0.1, high=1.0, band=band)
+        AdaptKL(Told(1.0), "value", target=0.01, factor=2.0, low=0.1, high=1.0, band=band)
 
 
 def test_the_value_stays_within_its_bounds_and_returns_from_them():
@@ -141,7 +139,7 @@ def test_the_penalty_of_ppo_kl_is_the_one_that_its_objective_has(x64):
         step = Step(KLPenalized(Surrogate(), 1.0), Euclidean(), Fixed(0.1))
         update = AdaptKL(
             Epochs(step, epochs=1, minibatch_size=16),
-            lambda e: e.step.objective.beta,
+            "beta",
             target=TARGET,
             factor=2.0,
             low=1e-3,
@@ -238,3 +236,23 @@ def test_a_batch_without_weight_moves_no_value():
 def test_a_value_that_starts_outside_its_bounds_is_refused(recipe, message):
     with pytest.raises(UsageError, match=message):
         recipe.build()
+
+
+def test_a_number_is_found_by_its_name_wherever_it_is():
+    """The objective's β, within an entropy bonus within a step within epochs, and nothing else."""
+    penalized = EntropyBonus(KLPenalized(Surrogate(), 2.0), 0.5)
+    step = Step(penalized, Euclidean(), Fixed(0.25))
+    epochs = Epochs(step, epochs=1, minibatch_size=4)
+    bounds = {"target": 0.01, "factor": 2.0, "low": 0.1, "high": 10.0}
+    policy = make_policy("gaussian")
+    assert AdaptKL(epochs, "beta", **bounds).init(policy).value == 2.0
+    assert AdaptKL(epochs, "rate", **bounds).init(policy).value == 0.25
+
+
+@pytest.mark.parametrize(("number", "found"), [("coefficient", 0), ("clip", 0), ("beta", 2)])
+def test_a_number_that_is_not_there_or_stands_twice_is_refused(number, found):
+    twice = KLPenalized(KLPenalized(Surrogate(), 1.0), 2.0)
+    step = Step(twice, Euclidean(), Fixed(0.1))
+    said = f"AdaptKL's number is '{number}', of which its update has {found} that can be adapted"
+    with pytest.raises(UsageError, match=said):
+        AdaptKL(step, number, target=0.01, factor=2.0, low=0.1, high=1.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import surefoot as sf
 from surefoot.common.part import composition
 from surefoot.core.objectives import PerSample
-from surefoot.methods.recipes import RECIPES, optimizers, ppo_kl, ppo_variants, reinforce
+from surefoot.methods.recipes import RECIPES, optimizers
 
 REGRESSION = "Epochs(Step(Likelihood(), Optax(adam), Fixed({})), epochs={}, minibatch_size={})"
 CRITIC = REGRESSION.format(0.001, 20, 128)
@@ -31,7 +31,8 @@ def epochs(objective, adam=ADAM):
 
 
 def held(update, name, factor, low, high, more=""):
-    return f"AdaptKL({update}, {name}, target=0.01, factor={factor}, low={low}, high={high}{more})"
+    bounds = f"target=0.01, factor={factor}, low={low}, high={high}{more}"
+    return f"AdaptKL({update}, number={name!r}, {bounds})"
 
 
 PRINTED = {
@@ -40,7 +41,7 @@ PRINTED = {
     "a2c": f"Algorithm(Step(EntropyBonus(Score(), coefficient=0.001), {RMSPROP}), "
     f"{REGRESSION.format(0.001, 1, 128)})",
     "vpg_adaptive": "Algorithm("
-    + held("Step(Score(), Optax(adam), Fixed(0.003))", "_rate", 0.5, 1e-05, 0.1)
+    + held("Step(Score(), Optax(adam), Fixed(0.003))", "rate", 0.5, 1e-05, 0.1)
     + f", {CRITIC})",
     "a2c_trust_region": "Algorithm(AveragePolicy(Step(EntropyBonus(TrustRegionGradient(0.3), "
     f"coefficient=0.001), {RMSPROP})), {REGRESSION.format(0.001, 1, 128)})",
@@ -52,13 +53,13 @@ PRINTED = {
     "kfac_trpo": f"Algorithm(Step(Surrogate(), KFAC(0.1), {SEARCH}), {CRITIC})",
     "ppo_clip": f"Algorithm({epochs('Clipped(0.2)')}, {PROXIMAL})",
     "ppo_kl": "Algorithm("
-    + held(epochs("KLPenalized(Surrogate(), beta=1.0)"), "_beta", 2.0, 0.01, 1000.0)
+    + held(epochs("KLPenalized(Surrogate(), beta=1.0)"), "beta", 2.0, 0.01, 1000.0)
     + f", {PROXIMAL})",
     "ppo_fixed_kl": f"Algorithm({epochs('KLPenalized(Surrogate(), beta=3.0)')}, {PROXIMAL})",
     "ppo_adaptive_lr": "Algorithm("
     + held(
         epochs("Clipped(0.2)", ADAM.replace(", linear", "")),
-        "_adam_rate",
+        "rate",
         0.6666667,
         1e-05,
         0.01,
@@ -74,9 +75,6 @@ NAMES = {
     **{name: getattr(sf, name) for name in sf.__all__},
     **vars(sf.schedules),
     **vars(optimizers),
-    "_rate": reinforce._rate,
-    "_beta": ppo_kl._beta,
-    "_adam_rate": ppo_variants._adam_rate,
     "inf": math.inf,
 }
 

@@ -16,6 +16,8 @@ class KLPenalized(Objective):
     `Surrogate`), or with KL(π_θ‖π_old) where `kl_direction` is "new_old". `AdaptKL` adapts β, in
     units of the objective per nat."""
 
+    adaptable = ("beta",)
+
     objective: Objective = eqx.field(converter=as_objective)
     beta: Scalar = eqx.field(converter=jnp.asarray)
     kl_direction: KLDirection = eqx.field(static=True, default="old_new", kw_only=True)

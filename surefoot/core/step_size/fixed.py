@@ -25,6 +25,8 @@ class FixedInfo(NamedTuple):
 class Fixed(StepSize):
     """θ + α d with α = `rate`·schedule(progress); progress is the fraction of the run done."""
 
+    adaptable = ("rate",)
+
     rate: Scalar = eqx.field(converter=jnp.asarray)
     schedule: Schedule = eqx.field(static=True, default=constant)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.common.errors import UsageError
+from surefoot.common.part import adaptable_numbers
 from surefoot.core.data.types import Batch, Params, Scalar
 from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
@@ -24,7 +25,9 @@ class AdaptKLState(NamedTuple):
 
 
 class AdaptKL(Update):
-    """Holds the KL of an update near `target` by one of its hyperparameters, the leaf `where`.
+    """Holds the KL of an update near `target` by one of its hyperparameters, the `number` of that
+    name, which exactly one of its parts says is adaptable (`Fixed`'s "rate", `KLPenalized`'s
+    "beta").
 
     After each call, a mean KL(old‖new) of `band`·`target` or more multiplies the value by `factor`,
     one of `target`/`band` or less divides it by `factor`, within [`low`, `high`]. PPO's penalty
@@ -33,7 +36,7 @@ class AdaptKL(Update):
     """
 
     update: Update
-    where: Callable[[Any], Scalar] = eqx.field(static=True)
+    number: str = eqx.field(static=True)
     target: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
     factor: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
     low: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
@@ -42,16 +45,26 @@ class AdaptKL(Update):
     """How many times the target, or what part of it, a KL must be to change the value."""
 
     def __check_init__(self) -> None:
+        found = len(list(adaptable_numbers(self.update, self.number)))
+        if found != 1:
+            raise UsageError(
+                f"AdaptKL's number is {self.number!r}, of which its update has {found} that can be "
+                "adapted; accepted is the name of one"
+            )
         if not self.band > 1:
             raise UsageError(f"AdaptKL's band is {self.band!r}; accepted is a number > 1")
 
+    def _where(self, update: Update) -> Any:
+        (path,) = adaptable_numbers(self.update, self.number)
+        return functools.reduce(getattr, path, update)
+
     def init(self, params: Params) -> AdaptKLState:
-        return AdaptKLState(jnp.asarray(self.where(self.update)), self.update.init(params))
+        return AdaptKLState(jnp.asarray(self._where(self.update)), self.update.init(params))
 
     def __call__(
         self, key: PRNGKeyArray, params: Params, state: AdaptKLState, batch: Batch
     ) -> tuple[Params, AdaptKLState, UpdateInfo]:
-        update = eqx.tree_at(self.where, self.update, state.value)
+        update = eqx.tree_at(self._where, self.update, state.value)
         params, inner, info = update(key, params, state.inner, batch)
         far = info.kl_mean >= self.band * self.target
         near = info.kl_mean <= self.target / self.band

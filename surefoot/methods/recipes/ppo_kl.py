@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.fields import check_between, positive
 from surefoot.methods.recipes.base import Composition
@@ -47,7 +47,7 @@ class PPOKL(Proximal):
             KLPenalized(Surrogate(), self.beta, kl_direction=self.kl_direction)
         )
         return self.algorithm(
-            AdaptKL(epochs, _beta, target=self.target_kl, factor=2.0, low=low, high=high)
+            AdaptKL(epochs, "beta", target=self.target_kl, factor=2.0, low=low, high=high)
         )
 
 
@@ -70,7 +70,3 @@ class PPOFixedKL(Proximal):
         from surefoot.core import KLPenalized, Surrogate
 
         return self.algorithm(self.first_order_update(KLPenalized(Surrogate(), self.beta)))
-
-
-def _beta(epochs: Any) -> Any:
-    return epochs.step.objective.objective.beta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import check_between, positive
 from surefoot.methods.recipes.base import Composition
@@ -60,9 +60,5 @@ class PPOAdaptiveLR(Proximal):
         epochs = self.first_order_update(Clipped(self.clip), schedules.constant)
         band = {"factor": 1 / 1.5, "band": 2.0}
         return self.algorithm(
-            AdaptKL(epochs, _adam_rate, target=self.target_kl, low=low, high=high, **band)
+            AdaptKL(epochs, "rate", target=self.target_kl, low=low, high=high, **band)
         )
-
-
-def _adam_rate(epochs: Any) -> Any:
-    return epochs.step.step_size.rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, check_between, fraction, positive
 from surefoot.methods.recipes.actor_critic import ActorCritic, regression
@@ -71,9 +71,5 @@ class VPGAdaptive(ActorCritic):
         low, high = self.min_learning_rate, self.max_learning_rate
         check_between("learning_rate", self.learning_rate, low, high)
         step = Step(Score(), Optax(adam), Fixed(self.learning_rate))
-        held = AdaptKL(step, _rate, target=self.target_kl, factor=0.5, low=low, high=high)
+        held = AdaptKL(step, "rate", target=self.target_kl, factor=0.5, low=low, high=high)
         return self.algorithm(held)
-
-
-def _rate(step: Any) -> Any:
-    return step.step_size.rate
