@@ -1,5 +1,6 @@
 """One scripted stream through every auto-reset convention, and what `make_host` refuses."""
 
+import functools
 import importlib.util
 from typing import NamedTuple
 
@@ -501,6 +502,31 @@ def test_an_episode_is_kept_up_to_a_length_and_no_further(dtype, monkeypatch):
     assert env.mark()().actions.shape == (0, 2)
     env.step(taken[0])
     np.testing.assert_array_equal(env.mark()().actions, taken[:1])
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_a_mark_tells_where_the_episodes_stood_however_far_they_have_gone_since(vectorization):
+    """Over the end of the episode, too, and over what is kept growing."""
+    env = make_host(functools.partial(faulty.Counter, length=7), 2, vectorization=vectorization)
+    try:
+        env.reset(3)
+        taken = np.random.default_rng(0).integers(2, size=(100, 2))
+        for action in taken[:3]:
+            env.step(action)
+        mark = env.mark()
+        first = mark()
+        for action in taken[3:]:
+            env.step(action)
+        again = mark()
+        for i, (one, other) in enumerate(zip(first, again, strict=True)):
+            np.testing.assert_array_equal(one.actions, taken[:3, i])
+            np.testing.assert_array_equal(other.actions, taken[:3, i])
+            assert (other.seed, other.generator, other.now) == (one.seed, one.generator, one.now)
+        # Only the last mark counts.
+        newer = env.mark()()
+        assert [len(history.actions) for history in newer] == [100 % 7] * 2
+    finally:
+        env.close()
 
 
 class Walk(gymnasium.Env):
