@@ -2,8 +2,9 @@
 
     python -m benchmarks.faults.kills [--kills 100] [--processes 2] [--folder FOLDER]
 
-Short runs (TRPO, PPO and ACKTR on CartPole-v1 on the device and on the host, and on HalfCheetah-v5)
-write a checkpoint after every iteration. Each is killed by SIGKILL at a random instant of its life,
+Short runs (TRPO, PPO and ACKTR on CartPole-v1 on the device, one seed and three at once, on the
+host, in worker processes on Pendulum-v1, and on HalfCheetah-v5) write a checkpoint after every
+iteration. Each is killed by SIGKILL at a random instant of its life,
 start-up included, and resumed, and the resumed run is killed again in half of the cases; the last
 time it is left to end. Parameters and metrics, `timing` excepted, must then be those of the run
 that was not killed, bit for bit, and no checkpoint may be unreadable. A run that is killed before
@@ -35,7 +36,9 @@ from surefoot.runs.folder import checkpoints
 ALGORITHMS = ("trpo", "ppo_clip", "acktr")
 PLACES = {
     "device": ("CartPole-v1", "--backend=device", "--steps=245760", "--num-envs=8"),
+    "seeds": ("CartPole-v1", "--backend=device", "--seeds=3", "--steps=122880", "--num-envs=8"),
     "host": ("CartPole-v1", "--steps=122880", "--num-envs=8"),
+    "async": ("Pendulum-v1", "--vectorization=async", "--steps=40960", "--num-envs=4"),
     "mujoco": ("HalfCheetah-v5", "--steps=81920", "--num-envs=8"),
 }
 
@@ -69,7 +72,17 @@ def killed(arguments: list[str], seconds: float) -> bool:
     return False
 
 
-def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+def runs_in(folder: Path) -> list[Path]:
+    """The run's folder, or those of the seeds that are trained at once."""
+    return sorted(folder.glob("seed-*")) or [folder]
+
+
+def outcome(folder: Path) -> list[tuple[dict[str, bytes], list[dict[str, Any]]]]:
+    """(parameters, metrics) of every run."""
+    return [one_outcome(run) for run in runs_in(folder)]
+
+
+def one_outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """(parameters, metrics) of a run."""
     arrays = {name: x.tobytes() for name, x in array_folder.load(folder / "agent")[0].items()}
     lines = (folder / "metrics.jsonl").read_text().splitlines()
@@ -79,7 +92,9 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
 def unreadable(folder: Path) -> int:
     """Checkpoints that cannot be read."""
     count = 0
-    for path in checkpoints.paths(folder / "checkpoints"):
+    for path in (
+        path for run in runs_in(folder) for path in checkpoints.paths(run / "checkpoints")
+    ):
         try:
             checkpoints.read(path)
         except UsageError:
@@ -95,7 +110,8 @@ def trial(case: tuple[str, str], number: int, seconds: float, whole: Any, root: 
     for _ in range(1 + number % 2):
         ended = not killed(arguments, rng.uniform(0.0, 1.0) * seconds)
         counts["unreadable"] += unreadable(folder)
-        if not checkpoints.paths(folder / "checkpoints"):
+        begun = [run for run in runs_in(folder) if checkpoints.paths(run / "checkpoints")]
+        if len(begun) < len(whole):
             shutil.rmtree(folder, ignore_errors=True)
             counts["before the first checkpoint"] += 1
             continue
