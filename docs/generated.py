@@ -50,7 +50,7 @@ def reference(*, site: bool = False) -> str:
 #: What a section of the reference is called, by the module whose names it holds.
 GROUPS = {
     "surefoot.runs.train": "Train",
-    "surefoot.runs.resume": "Resume",
+    "surefoot.runs.earlier.resume": "Resume",
     "surefoot.runs.export": "Export",
     "surefoot.reporting.entry": "Report",
     "surefoot.theory.inspection": "Inspect",

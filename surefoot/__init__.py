@@ -73,9 +73,9 @@ if TYPE_CHECKING:
     from surefoot.methods.learners.learner import Learner as Learner
     from surefoot.methods.learners.learner import TrainState as TrainState
     from surefoot.reporting.entry import report as report
+    from surefoot.runs.earlier.resume import resume as resume
+    from surefoot.runs.earlier.resume import resume_seeds as resume_seeds
     from surefoot.runs.export import export as export
-    from surefoot.runs.resume import resume as resume
-    from surefoot.runs.resume import resume_seeds as resume_seeds
     from surefoot.runs.train import load as load
     from surefoot.runs.train import train as train
     from surefoot.runs.train import train_seeds as train_seeds
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "surefoot.runs.train": ("train", "train_seeds", "load"),
-    "surefoot.runs.resume": ("resume", "resume_seeds"),
+    "surefoot.runs.earlier.resume": ("resume", "resume_seeds"),
     "surefoot.runs.export": ("export",),
     "surefoot.reporting.entry": ("report",),
     "surefoot.theory.inspection": ("inspect", "Inspection"),

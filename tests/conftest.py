@@ -25,8 +25,8 @@ pytest_plugins = ["support.clock"]
 #: before the message under test.
 CORE = (
     "agents.playing common.arrays common.compile_cache core envs.device.classic methods.learners "
-    "training.device_loop training.host_loop training.iteration training.offline_loop "
-    "training.rollout"
+    "training.device_loop training.device_program training.host_loop training.iteration "
+    "training.offline_loop training.rollout"
 )
 
 with install_import_hook([f"surefoot.{name}" for name in CORE.split()], "beartype.beartype"):

@@ -14,7 +14,7 @@ DELTA = 0.01
 BALL = sf.Step(
     sf.Surrogate(),
     sf.Euclidean(),
-    sf.Backtrack(sf.KLBall(DELTA), max_kl=DELTA, decay=0.98, tries=400),
+    sf.Backtrack(sf.KLBall(DELTA), max_kl=DELTA, shorten=sf.Decay(0.98), tries=400),
 )
 
 

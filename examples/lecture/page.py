@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import surefoot as sf
-from surefoot.runs.reproduce import reproduce
+from surefoot.runs.earlier.reproduce import reproduce
 
 STYLE = {
     "font.size": 13,

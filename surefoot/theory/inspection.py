@@ -15,9 +15,9 @@ from surefoot.common.printable import one_line
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
+from surefoot.runs.earlier.reproduce import reproduce
+from surefoot.runs.earlier.reproduced_update import ReproducedUpdate
 from surefoot.runs.execute import check_callables
-from surefoot.runs.reproduce import reproduce
-from surefoot.runs.reproduced_update import ReproducedUpdate
 from surefoot.theory.interpolation import Interpolation, check_nonnegative, interpolate
 from surefoot.theory.update_figure import SUFFIXES, check_matplotlib, draw_interpolation
 

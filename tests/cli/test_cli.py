@@ -22,7 +22,7 @@ from surefoot.cli.commands import messages
 from surefoot.cli.main import main
 from surefoot.methods.recipes import RECIPES
 from surefoot.reporting.data import read_run
-from surefoot.runs import train
+from surefoot.runs import execute
 from surefoot.runs.display.progress import LineDisplay
 from surefoot.runs.recorder import Result
 from surefoot.runs.score import Score
@@ -87,7 +87,7 @@ MISTAKES = {
     "algorithm": (["train", "trop", "CartPole-v1"], "'trop'; .* Did you mean 'trpo'"),
     "family": (
         ["train", "ppo", "CartPole-v1"],
-        r"'ppo'; .* Did you mean 'ppo_clip' or 'ppo_kl' or 'ppo_fixed_kl'\?",
+        r"'ppo'; .* Did you mean 'ppo_clip' or 'ppo_kl' or 'ppo_fixed_kl' or 'ppo_adaptive_lr'\?",
     ),
     "algorithm missing": (["train", "--steps", "9"], "algorithm comes first and not --steps"),
     "environment": (["train", "trpo", "CartPol-v1"], "'CartPol-v1' .* Did you mean 'CartPole-v1'"),
@@ -399,7 +399,7 @@ def test_a_sink_that_is_not_installed_is_told_before_anything(here, monkeypatch)
 def test_a_run_without_finished_episodes_says_so_and_names_its_own_folder(here):
     ran = run(
         *["train", "reinforce", "Pendulum-v1", "--num-envs", "1", "--horizon", "64"],
-        *["--steps", "64", "--hidden", "4", "--no-baseline"],
+        *["--steps", "64", "--hidden", "4", "--no-baseline", "--no-stagger-starts"],
     )
     assert ran.code == 0, ran.err
     assert "no finished episode yet" in ran.out
@@ -486,14 +486,14 @@ def raising(error):
 
 
 def test_an_interrupt_is_one_line(here, monkeypatch):
-    monkeypatch.setattr(train, "execute", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(execute, "execute", raising(KeyboardInterrupt()))
     ran = run(*TRPO, *TINY, "--steps", "64")
     assert ran.code == 130
     assert ran.err == "surefoot: interrupted\n"
 
 
 def test_a_defect_keeps_its_traceback(here, monkeypatch):
-    monkeypatch.setattr(train, "execute", raising(ZeroDivisionError("a defect")))
+    monkeypatch.setattr(execute, "execute", raising(ZeroDivisionError("a defect")))
     with pytest.raises(ZeroDivisionError, match="a defect"):
         main([*TRPO, *TINY, "--steps", "64"])
 

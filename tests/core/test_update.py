@@ -536,7 +536,7 @@ EMPTY = {
     "average": AveragePolicy(Step(Surrogate(), Euclidean(), Fixed(0.1)), 0.5),
     "adapted": AdaptKL(
         Step(Surrogate(), Euclidean(), Fixed(0.1)),
-        lambda update: update.step_size.rate,
+        "rate",
         target=0.01,
         factor=2.0,
         low=1e-3,

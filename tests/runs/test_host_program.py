@@ -119,7 +119,7 @@ def test_a_program_is_known_by_the_dynamics_and_not_by_the_object(where, name, v
         keys.append(closed_over)
         raise StopError
 
-    monkeypatch.setattr("surefoot.training.device_loop.compile_cached", compile_cached)
+    monkeypatch.setattr("surefoot.training.device_program.compile_cached", compile_cached)
 
     def begin():
         with pytest.raises(StopError):

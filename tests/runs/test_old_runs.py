@@ -15,7 +15,7 @@ from golden import make
 from support.runs import rows, untimed
 from support.suites import cases
 from surefoot.common.arrays import to_named_arrays
-from surefoot.runs.restored import restored
+from surefoot.runs.earlier.restored import restored
 
 GOLDEN = Path(make.__file__).parent
 RUNS = sorted(path.parent.name for path in GOLDEN.glob("*/config.json"))

@@ -25,13 +25,13 @@ from surefoot.common.files.folder_lock import is_held
 from surefoot.envs.host import episode_history
 from surefoot.methods.recipes import find_recipe
 from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.earlier.reproduce import reproduce
+from surefoot.runs.earlier.restored import restored
+from surefoot.runs.earlier.schedule_end import schedule_end
 from surefoot.runs.execute import execute
 from surefoot.runs.folder import checkpoints, step_budget
 from surefoot.runs.folder.metrics_file import JsonLines
 from surefoot.runs.options import prepare
-from surefoot.runs.reproduce import reproduce
-from surefoot.runs.restored import restored
-from surefoot.runs.schedule_end import schedule_end
 
 SMALL = {**TINY, "steps": BATCH * 5, "checkpoint_every": 0}
 

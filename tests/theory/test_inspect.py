@@ -21,7 +21,7 @@ import surefoot as sf
 from support import runs
 from surefoot.cli.main import main
 from surefoot.common import jax_setup
-from surefoot.runs import rebuild, reproduce
+from surefoot.runs.earlier import rebuild, reproduce
 from surefoot.runs.folder import checkpoints, compare_rows
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.theory import inspection
@@ -311,7 +311,7 @@ def test_the_normalizer_is_the_one_that_the_batch_was_seen_through(ppo, inspecte
 SET_UP = """
 import json, os, pathlib, sys
 import surefoot
-from surefoot.runs import rebuild
+from surefoot.runs.earlier import rebuild
 path = pathlib.Path(sys.argv[1])
 config = json.loads((path / "config.json").read_text())
 rebuild.match_cores(config, path)

@@ -101,7 +101,7 @@ FAULTS = (
     ),
     Fault(
         "folder-not-locked-while-resuming",
-        "runs/restored.py",
+        "runs/earlier/restored.py",
         "closing.callback(acquire_lock(path).release)",
         "closing.callback(path.exists)",
         "Two processes can go on with one run at once.",
@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Fault(
         "old-policy-is-the-new-one",
-        "runs/reproduce.py",
+        "runs/earlier/reproduce.py",
         "old=run.state.policy_state.params",
         "old=run.state.policy",
         "An inspected update has no length: all of its curves are flat.",
@@ -249,7 +249,7 @@ FAULTS = (
     ),
     Fault(
         "resumed-through-links",
-        "runs/restored.py",
+        "runs/earlier/restored.py",
         "check_own(path, within=folder)",
         "path.exists()",
         "A folder of another hand is gone on with, and what its links lead to is changed.",
@@ -273,7 +273,7 @@ FAULTS = (
     ),
     Fault(
         "schedule-not-stretched",
-        "runs/restored.py",
+        "runs/earlier/restored.py",
         "state = stretched(state, total)",
         "state = stretched(state, planned)",
         "A run that was made longer learns nothing after its first end, although it was asked to.",
@@ -281,7 +281,7 @@ FAULTS = (
     ),
     Fault(
         "end-of-a-schedule-unsaid",
-        "runs/schedule_end.py",
+        "runs/earlier/schedule_end.py",
         "part.schedule is not schedules.constant",
         "part.schedule is schedules.constant",
         "Hours go by at a rate of 0, and nobody says so.",

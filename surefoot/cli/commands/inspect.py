@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     """Inspect an update, and return the exit code."""
     options = parse(Inspect, arguments, prog="surefoot inspect", positionals=["run"])
     from surefoot.runs.display.progress import make_display
-    from surefoot.runs.rebuild import named_environment
+    from surefoot.runs.earlier.rebuild import named_environment
     from surefoot.theory.inspection import check_file, inspect
 
     if options.out is not None:

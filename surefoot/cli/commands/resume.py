@@ -42,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
     """Go on with a run, and return the exit code."""
     options = parse(Resume, arguments, prog="surefoot resume", positionals=["run"])
     from surefoot.runs.display.progress import make_display
-    from surefoot.runs.rebuild import named_environment
-    from surefoot.runs.restored import restored
-    from surefoot.runs.resume import continue_runs
+    from surefoot.runs.earlier.rebuild import named_environment
+    from surefoot.runs.earlier.restored import restored
+    from surefoot.runs.earlier.resume import continue_runs
     from surefoot.runs.signals import Signals
 
     env = options.env and named_environment(options.run, options.env)

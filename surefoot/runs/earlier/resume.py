@@ -12,12 +12,12 @@ from surefoot.common.parameters import check_integer, check_path
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
-from surefoot.runs.execute import OnIteration, check_callables, execute
-from surefoot.runs.rebuild import (
+from surefoot.runs.earlier.rebuild import (
     run_folders,
 )
+from surefoot.runs.earlier.restored import Restored, restored
+from surefoot.runs.execute import OnIteration, check_callables, execute
 from surefoot.runs.recorder import Result
-from surefoot.runs.restored import Restored, restored
 
 
 def resume(

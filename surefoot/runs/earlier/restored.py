@@ -17,10 +17,7 @@ from surefoot.common.files.regular_file import open_to_read
 from surefoot.methods.learners.learner import Learner, stretched
 from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
-from surefoot.runs.folder import checkpoints
-from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.folder.own_files import check_own
-from surefoot.runs.rebuild import (
+from surefoot.runs.earlier.rebuild import (
     match_cores,
     rebuild_environment,
     rebuild_method,
@@ -28,8 +25,11 @@ from surefoot.runs.rebuild import (
     run_folders,
     version_differences,
 )
+from surefoot.runs.earlier.schedule_end import schedule_end
+from surefoot.runs.folder import checkpoints
+from surefoot.runs.folder.checkpoints import Checkpoint
+from surefoot.runs.folder.own_files import check_own
 from surefoot.runs.run import Run
-from surefoot.runs.schedule_end import schedule_end
 
 
 class Restored(NamedTuple):

@@ -30,9 +30,7 @@ from surefoot.methods.learners.algorithm import Algorithm
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, WarningDisplay
-from surefoot.runs.folder import checkpoints, compare_rows, config_file
-from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.rebuild import (
+from surefoot.runs.earlier.rebuild import (
     match_cores,
     rebuild_environment,
     rebuild_method,
@@ -40,7 +38,9 @@ from surefoot.runs.rebuild import (
     run_folders,
     version_differences,
 )
-from surefoot.runs.reproduced_update import ReproducedUpdate
+from surefoot.runs.earlier.reproduced_update import ReproducedUpdate
+from surefoot.runs.folder import checkpoints, compare_rows, config_file
+from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.run import Run
 
 

@@ -72,10 +72,7 @@ def rebuild_method(
     else:
         recipe = algorithm
     theirs = json.loads(json.dumps(recipe.hyperparameters()))
-    numbers = {
-        **{name: value for name, value in config_file.BEFORE.items() if name in theirs},
-        **numbers,
-    }
+    numbers = {**_before(type(recipe)), **numbers}
     differing = [k for k in theirs.keys() | numbers.keys() if theirs.get(k) != numbers.get(k)]
     if differing:
         raise UsageError(
@@ -101,6 +98,15 @@ def _rebuilt(kind: type[T], values: dict[str, Any], config: dict[str, Any], path
         )
     before = {name: value for name, value in config_file.BEFORE.items() if name in known}
     return kind(**{**before, **values})
+
+
+def _before(kind: type) -> dict[str, Any]:
+    """What was done before there was an option, by the name of those that have a default."""
+    fields = dataclasses.fields(kind)
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    before = {name: value for name, value in config_file.BEFORE.items() if name in defaults}
+    known: dict[str, Any] = json.loads(json.dumps({**defaults, **before}))
+    return known
 
 
 def rebuild_environment(config: dict[str, Any], path: Path, env: EnvLike | None) -> EnvLike:
