@@ -169,7 +169,8 @@ def next_fraction(rule, fraction, kl, max_kl):
     """What a line search tries next, by hand."""
     if rule == "decay" or not kl > max_kl:
         return 0.7 * fraction
-    return fraction * max(0.1, np.sqrt(0.999 * max_kl / kl))
+    root = np.sqrt(0.999 * max_kl / kl)
+    return fraction * max(0.1, root if fraction == 1 else min(root, 0.7))
 
 
 RULES = {"decay": Decay, "secant": Secant}
@@ -287,6 +288,18 @@ def test_the_secant_meets_delta_at_once_where_kl_is_quadratic():
 def test_the_secant_decays_where_the_kl_is_not_what_failed(kl):
     following = Secant(0.7)(jnp.float32(0.5), jnp.float32(kl), jnp.float32(1.0))
     assert following == jnp.float32(0.5) * jnp.float32(0.7)
+
+
+def test_the_secant_ends_where_the_kl_is_not_zero_at_zero():
+    """Where the policy that acted is not the one that the step begins with."""
+    found = search(
+        lambda s: 0.0095 + 0.004 * s**2,
+        lambda kl: kl <= 0.01,
+        lambda s, kl: Secant()(s, kl, jnp.float32(0.01)),
+        tries=10,
+    )
+    assert found.accepted
+    assert found.backtracks <= 6
 
 
 def test_the_secant_never_shortens_by_more_than_ten():

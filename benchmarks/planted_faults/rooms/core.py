@@ -356,6 +356,14 @@ FAULTS = (
         ("test_step_size.py",),
     ),
     Fault(
+        "secant-that-never-arrives",
+        "core/step_size/line_search.py",
+        "jnp.where(fraction < 1.0, jnp.minimum(root, self.decay), root)",
+        "root",
+        "Where another policy acted, the secant creeps towards a bound that it never comes within.",
+        ("test_step_size.py",),
+    ),
+    Fault(
         "line-search-measures-the-kl-the-other-way",
         "core/distributions/base.py",
         'return old.kl(new) if direction == "old_new" else new.kl(old)',

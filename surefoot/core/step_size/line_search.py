@@ -87,7 +87,10 @@ class Secant(Shorten):
     √KL is nearly linear in s and zero at zero, so that the secant through zero and the last try
     meets √δ a second-order amount inside the ball; it never leaves it where KL(s)/s² increases
     between the two tries. Exponential decay by 0.8 throws 36 % of δ away at every backtrack.
-    (Textbook root finding; for exact trust regions: Conn, Gould & Toint 2000, chapter 7.)
+    (Textbook root finding; for exact trust regions: Conn, Gould & Toint 2000, chapter 7.) A second
+    one that is outside, too, shows that it is not so: the KL is not zero at zero where the policy
+    that acted is another one than the step begins with. From there on s is shortened by `decay` at
+    least.
     """
 
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.8)
@@ -98,4 +101,5 @@ class Secant(Shorten):
     ) -> Float[Array, ""]:
         outside = jnp.isfinite(kl) & (kl > max_kl)
         root = jnp.sqrt((1.0 - self.margin) * max_kl / jnp.where(outside, kl, 1.0))
+        root = jnp.where(fraction < 1.0, jnp.minimum(root, self.decay), root)
         return fraction * jnp.where(outside, jnp.maximum(root, 0.1), self.decay)
