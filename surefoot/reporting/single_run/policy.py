@@ -5,24 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
+from surefoot.reporting.drawing.figures import Axis, Figure, Finding
 from surefoot.reporting.drawing.formatting import number
-from surefoot.reporting.drawing.series import STEPS, has, last, line
+from surefoot.reporting.drawing.series import STEPS, components, last, line, lines
+from surefoot.reporting.single_run.panel import panel
+from surefoot.runs.folder.diagnostic_table import describe
 
-#: Components of an action that have a line of their own; more are told by their range.
-_MOST_DIMENSIONS = 8
 #: Times its beginning that σ may grow, or shrink early.
 _GROWN = 20
 
 
-def entropy(log: Log) -> Figure | None:
+@panel("entropy")
+def entropy(log: Log) -> Figure:
     """How random the actions are."""
-    if not has(log, "entropy"):
-        return None
     values = log.columns["entropy"]
     return Figure(
         "entropy",
-        "Entropy of the policy",
+        describe("entropy").title,
         "How random its actions are, mean over the batch's states; of continuous actions it may "
         "be negative. Watch for an early fall: exploration has ended before there was something to "
         "find.",
@@ -33,23 +32,11 @@ def entropy(log: Log) -> Figure | None:
     )
 
 
-def std(log: Log) -> Figure | None:
+@panel("std")
+def std(log: Log) -> Figure:
     """How wide each dimension of a Gaussian policy is."""
-    names = sorted(
-        (name for name in log.columns if name.startswith("std.") and name[4:].isdecimal()),
-        key=lambda name: int(name[4:]),
-    )
-    if not names:
-        return None
+    names = components(log, "std")
     x, values = log.columns["steps"], np.array([log.columns[name] for name in names])
-    if len(names) <= _MOST_DIMENSIONS:
-        series: tuple[Series, ...] = tuple(
-            line(log, name, f"dimension {name[4:]}", style) for style, name in enumerate(names)
-        )
-    else:
-        low, middle, high = values.min(axis=0), np.median(values, axis=0), values.max(axis=0)
-        label = f"median and range of {len(names)} dimensions"
-        series = (Series(label, "interval", x, middle, low, high),)
     end = values[:, -1]
     grown = float(np.nanmax(end / values[:, 0]))
     half = values[:, (len(x) - 1) // 2]
@@ -64,7 +51,7 @@ def std(log: Log) -> Figure | None:
         + ("dimension." if len(names) == 1 else "dimensions."),
         STEPS,
         Axis("σ (units of the raw action)", log=bool((values > 0).all())),
-        series,
+        lines(log, "std", "dimension"),
         findings=(
             Finding(
                 grown <= _GROWN and shrunk * _GROWN >= 1,

@@ -9,7 +9,8 @@ import numpy as np
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding
 from surefoot.reporting.drawing.formatting import percent, quantiles
-from surefoot.reporting.drawing.series import STEPS, has, line
+from surefoot.reporting.drawing.series import STEPS, line
+from surefoot.reporting.single_run.panel import Panel, panel
 
 
 def _share(
@@ -20,12 +21,11 @@ def _share(
     axis: str,
     words: str,
     find: Callable[[np.ndarray], Finding],
-) -> Callable[[Log], Figure | None]:
+) -> Panel:
     """A panel of a share between 0 and 1."""
 
-    def panel(log: Log) -> Figure | None:
-        if not has(log, column):
-            return None
+    @panel(column)
+    def shown(log: Log) -> Figure:
         values = log.columns[column]
         low, high = (0.0, 1.02) if np.nanmin(values) < 0.5 else (None, None)
         return Figure(
@@ -39,7 +39,7 @@ def _share(
             findings=(find(values[np.isfinite(values)]),),
         )
 
-    return panel
+    return shown
 
 
 def _clipped(values: np.ndarray) -> Finding:

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from surefoot.common.printable import one_line
 from surefoot.runs.display.gauge import bar, duration, percentage
-from surefoot.runs.display.summary import Summary, mean
+from surefoot.runs.display.summary import COURSES, Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
+from surefoot.runs.folder.diagnostic_table import describe
 from surefoot.runs.folder.method_facts import step_kl
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.runs.score import Scoring
@@ -127,15 +128,14 @@ class Dashboard:
             best_told = "" if best is None else f", best {best:.1f}"
             lines.append(("evaluated", "", f"{self.evaluations[-1]:.1f}{best_told}"))
         limit = bound(self.config)
-        kl = _told(last.get("kl_mean"), ".2g")
-        told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
+        for one in map(describe, COURSES):
+            text = _told(last.get(one.name), ".2g" if one.log else ".3f")
+            held = limit is not None and one.name == "kl_mean"
+            told(one.label, one.name, f"{text} of {limit:g}" if held else text)
         accepted, backtracks = mean(summary.accepted), mean(summary.backtracks)
         if accepted is not None:
             shorter = "" if backtracks is None else f", {backtracks:.1f} backtracks"
             lines.append(("accepted", "", f"{accepted:.0%} of steps{shorter}"))
-        told("entropy", "entropy", _told(last.get("entropy"), ".3f"))
-        explained = _told(last.get("explained_variance"), ".3f")
-        told("explained variance", "explained_variance", explained)
         spent = sum(summary.spent.values())
         if spent > 0:
             parts = sorted(summary.spent.items(), key=lambda part: -part[1])
