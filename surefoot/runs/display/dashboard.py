@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.common.printable import one_line
-from surefoot.runs.display.gauge import bar, duration, percentage
+from surefoot.runs.display.gauge import bar, duration, percentage, sparkline
 from surefoot.runs.display.summary import COURSES, Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.runs.folder.diagnostic_table import describe
@@ -22,7 +21,6 @@ from surefoot.runs.folder.metrics_file import as_row
 from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
-_BARS = "▁▂▃▄▅▆▇█"
 #: Characters of a name that are shown.
 _LONGEST = 200
 _STYLES = {
@@ -32,20 +30,6 @@ _STYLES = {
     "starting": "dim",
     "interrupted": "yellow",
 }
-
-
-def sparkline(values: Sequence[float], width: int) -> str:
-    """A course in `width` characters at most, each the mean of an equal share of it."""
-    count = min(width, len(values))
-    if count <= 0:
-        return ""
-    edges = [i * len(values) // count for i in range(count + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
-    low, high = min(means), max(means)
-    # Also where the difference is more than a number can be.
-    if not 0 < high - low < math.inf:
-        return _BARS[0] * count
-    return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
 
 
 def bound(config: dict[str, Any]) -> float | None:
