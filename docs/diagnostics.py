@@ -104,33 +104,46 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "std": {
         "unit": "of the raw action",
+        "title": "Standard deviation of each action dimension",
         "meaning": "Mean σ of the new policy in each action dimension, a list.",
-        "bad": "a fall to near zero early; one dimension far from the others",
+        "bad": "one that ends above 20 times its beginning, or is below 1/20 of it in the middle "
+        "of the run",
     },
     "effective_sample_size": {
         "section": "step",
-        "bad": "below 0.5: the batch says little about the new policy",
+        "title": "Effective sample size of the importance weights",
+        "bad": "below one half in more than 5 % of the iterations: the surrogate rests on few "
+        "samples",
     },
     "grad_norm": {"bad": "zero, or growing without bound"},
     "grad_cosine": {"bad": "near 1 always: the damping is so large that the geometry does nothing"},
     "relative_residual": {"bad": "above 0.1: more iterations or more damping"},
     "step_scale": {"bad": "zero: there was nothing to follow"},
     "d_fisher_d": {"unit": "nats"},
-    "beta": {"unit": "the objective's per nat"},
+    "beta": {
+        "unit": "the objective's per nat",
+        "title": "Equivalent penalty β on the KL",
+        "log": True,
+    },
     "accepted": {"tag": "train/is_line_search_success", "bad": "`false` often"},
     "backtracks": {"bad": "near the number of tries"},
     "kl_penalty": {
         "unit": "the objective's per nat",
+        "title": "Penalty β on the KL",
         "meaning": "β of `KLPenalized`, in the update that this row reports.",
-        "bad": "at a bound of its range for long",
+        "bad": "at a bound of its range in more than half of the iterations",
+        "log": True,
     },
     "projected_fraction": {
         "meaning": "Share of samples whose gradient `TrustRegionGradient` shortened.",
-        "bad": "0 always: the trust region does nothing; near 1: little is learned",
+        "title": "Projected samples",
+        "bad": "0 always, where the trust region does nothing; above 0.95 in half of the updates, "
+        "where little is learned",
     },
     "clip_fraction": {
         "meaning": "Share of samples with |r − 1| > ε after the update.",
-        "bad": "above 0.3: the rate is too high",
+        "title": "Clipped samples",
+        "bad": "above 0.3 in half of the updates: the rate is too high",
     },
     "population_return": {"section": "search", "unit": "reward"},
     "elite_return": {
@@ -138,12 +151,17 @@ FACTS: dict[str, dict[str, Any]] = {
         "unit": "reward",
         "bad": "equal to that of all: the search has collapsed, raise `extra_std`",
     },
-    "search_std": {"section": "search", "bad": "near zero early"},
+    "search_std": {
+        "section": "search",
+        "title": "Width of the search",
+        "unit": "units of a parameter",
+        "bad": "below a hundredth of its beginning in the middle of the run",
+    },
     "explained_variance": {
         "section": "critic",
         "title": "Explained variance of the critic",
         "label": "explained variance",
-        "bad": "below zero after the first iterations: worse than a constant",
+        "bad": "below zero in more than 5 % of the iterations after the first tenth of the steps",
         "low": -1.0,
         "high": 1.02,
         "followed": True,

@@ -278,8 +278,8 @@ def test_the_trailing_mean_is_that_of_a_loop():
 
 def test_every_diagnostic_has_a_panel_and_absent_ones_have_none(one, tmp_path):
     names = [figure.name for figure in single_run.figures(read_run.read(one))]
-    words = "learning kl improvement scale search ess entropy std critic time"
-    assert " ".join(names) == words
+    words = "learning kl improvement scale search effective_sample_size entropy std"
+    assert names == [*words.split(), "explained_variance", "time"]
     little = make(tmp_path / "run", [{"steps": 5, "kl_mean": 0.1, "episode_returns": []}])
     assert [figure.name for figure in single_run.figures(read_run.read(little))] == ["kl"]
 
@@ -346,11 +346,11 @@ TURNS = {
     "scale": ({"step_scale": lambda i: 2.0 if i < 18 else 1e-4}, {}),
     "search": ({"backtracks": lambda i: 9 if i in (3, 4) else 1}, {"tries": 10}),
     "kl_penalty": ({"kl_penalty": lambda i: 64.0 if i > 5 else 1.0 + i}, {"max_beta": 64.0}),
-    "clip": ({"clip_fraction": lambda i: 0.5 if i > 8 else 0.1}, {}),
-    "projected": ({"projected_fraction": lambda i: 0.99 if i > 8 else 0.1}, {}),
-    "ess": ({"effective_sample_size": lambda i: 0.2 if i in (3, 4) else 0.9}, {}),
+    "clip_fraction": ({"clip_fraction": lambda i: 0.5 if i > 8 else 0.1}, {}),
+    "projected_fraction": ({"projected_fraction": lambda i: 0.99 if i > 8 else 0.1}, {}),
+    "effective_sample_size": ({"effective_sample_size": lambda i: 0.2 if i in (3, 4) else 0.9}, {}),
     "std": ({"std": lambda i: [1e-3 if i > 5 else 0.5, 0.5]}, {}),
-    "critic": ({"explained_variance": lambda i: -0.31 if i in (8, 9) else 0.5}, {}),
+    "explained_variance": ({"explained_variance": lambda i: -0.31 if i in (8, 9) else 0.5}, {}),
     "population": (
         {"population_return": lambda i: 1.0, "elite_return": lambda i: 2.0 if i < 18 else 1.0},
         {},

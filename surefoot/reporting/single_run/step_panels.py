@@ -10,6 +10,7 @@ from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
 from surefoot.reporting.drawing.formatting import number, percent, quantiles
 from surefoot.reporting.drawing.series import STEPS, has, level, line, positive
+from surefoot.reporting.single_run.one_diagnostic import one_diagnostic
 from surefoot.reporting.single_run.panel import panel
 from surefoot.reporting.single_run.share_of_bad import share_of_bad
 from surefoot.runs.folder.diagnostic_table import describe
@@ -133,15 +134,11 @@ def line_search(log: Log) -> Figure:
     )
 
 
-def realized(log: Log) -> np.ndarray:
-    """What each update gained on its batch."""
-    return np.asarray(log.columns["objective_after"] - log.columns["objective_before"])
-
-
 @panel("predicted_improvement", "objective_after", "objective_before", reads=("accepted",))
 def improvement(log: Log) -> Figure:
     """What each step was to gain, against what it gained."""
-    gain, predicted = realized(log), log.columns["predicted_improvement"]
+    predicted = log.columns["predicted_improvement"]
+    gain = log.columns["objective_after"] - log.columns["objective_before"]
     moved = (predicted > 0) & (log.columns.get("accepted", np.ones(len(gain))) != 0)
     ratio = gain[moved] / predicted[moved]
     return Figure(
@@ -175,37 +172,11 @@ def penalty(log: Log) -> Figure:
     bounds = [x for x in map(number_of, (given.get("min_beta"), given.get("max_beta"))) if x]
     values = log.columns["kl_penalty"]
     at = np.isclose(values[:, None], np.array(bounds)[None], rtol=1e-5).any(axis=1)
-    return _beta(
-        log,
-        "kl_penalty",
-        "Penalty β on the KL",
-        "The weight β of the KL in the objective, adapted so that steps have the KL aimed at. "
-        f"Bad: at a bound of its range in more than {percent(_LONG)} of the iterations.",
-        share_of_bad(at, "the penalty β was at a bound of its range", most=_LONG),
-    )
+    found = share_of_bad(at, "the penalty β was at a bound of its range", most=_LONG)
+    return one_diagnostic(log, "kl_penalty", findings=(found,))
 
 
 @panel("beta")
 def equivalent_penalty(log: Log) -> Figure:
     """The weight of the KL that the trust region amounts to."""
-    return _beta(
-        log,
-        "beta",
-        "Equivalent penalty β on the KL",
-        "The β whose penalized problem has the step that the trust region gives, √(dᵀFd/2δ). "
-        "It varies over orders of magnitude in a run, which is why a constant β is hard to choose.",
-    )
-
-
-def _beta(log: Log, name: str, title: str, says: str, *findings: Finding) -> Figure:
-    values = log.columns[name]
-    return Figure(
-        name,
-        title,
-        says,
-        f"β: {quantiles(values)}.",
-        STEPS,
-        Axis("β (objective per nat)", log=True),
-        (Series("β", "stairs", log.columns["steps"], positive(values), style=0),),
-        findings=findings,
-    )
+    return one_diagnostic(log, "beta")
