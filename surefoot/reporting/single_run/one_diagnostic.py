@@ -48,7 +48,7 @@ def one_diagnostic(
         " ".join(f"{each.name.capitalize()}: {quantiles(each.y)}." for each in series[:2]),
         STEPS,
         Axis(
-            f"{names[0]} ({one.unit})",
+            f"{in_words(names[0])} ({one.unit})",
             log=wide,
             low=low,
             high=high,

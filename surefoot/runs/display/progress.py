@@ -160,9 +160,9 @@ class LineDisplay:
         """Print the iteration if the last line is old enough, and its notices in any case."""
         self._summary.add(iteration)
         for notice in iteration.notices:
-            self._print(notice)
+            self.note(notice)
         if iteration.number == 0 and iteration.timing.compile:
-            self._print(f"compiled in {iteration.timing.compile:.1f} s")
+            self.note(f"compiled in {iteration.timing.compile:.1f} s")
         self._pending = iteration
         now = time.monotonic()
         if now - self._printed >= self._every:
@@ -175,11 +175,8 @@ class LineDisplay:
 
     def _flush(self) -> None:
         if self._pending is not None:
-            self._print(" · ".join(self._summary.told(self._pending)))
+            self.note(" · ".join(self._summary.told(self._pending)))
             self._pending = None
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def close(self) -> None:
         """Print the last iteration if it was not."""
