@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import inspect
 import re
 import textwrap
 import typing
 from collections.abc import Iterable
 from typing import Any
+
+import diagnostics
 
 import surefoot
 from surefoot.common.settings import RunSettings
@@ -86,6 +89,10 @@ GENERATED = {
     "hyperparameters": hyperparameter_tables,
     "setup": setup_table,
     "reference": reference,
+    **{
+        f"diagnostics-{section}": functools.partial(diagnostics.markdown, section)
+        for section in ("step", "search", "critic", "data", "time")
+    },
 }
 
 

@@ -7,7 +7,8 @@ between two comments:
     <!-- include: FILE#HEADING -->       that section of another file, its links turned to here
     <!-- end -->
 
-A test fails where a page is not what this writes.
+So is the table of diagnostics that the package reads (`diagnostics.py`). A test fails where a file
+is not what this writes.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-import generated  # noqa: E402  # It lies beside this file.
+import diagnostics  # noqa: E402  # They lie beside this file.
+import generated  # noqa: E402
 
 #: Pages with something generated.
-PAGES = ("hyperparameters.md", "measured.md", "recipes.md", "reference.md")
+PAGES = ("diagnostics.md", "hyperparameters.md", "measured.md", "recipes.md", "reference.md")
 
 BLOCK = re.compile(
     r"^<!-- (generated|include): ([^#\n]+?)(?:#(.+?))? -->\n(.*?)^<!-- end -->$",
@@ -83,12 +85,18 @@ def outside_fences(text: str, change: Callable[[str], str]) -> str:
 
 
 def main() -> None:
-    """Write the pages, and name those that changed."""
+    """Write the table of diagnostics and the pages, and name those that changed."""
+    write(diagnostics.TABLE, diagnostics.text())
     for name in PAGES:
         page = ROOT / "docs" / name
-        before, text = page.read_text(encoding="utf-8"), fresh(page)
-        page.write_text(text, encoding="utf-8")
-        print(f"docs/{name}: {'as it was' if text == before else 'written'}")
+        write(page, fresh(page))
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file, and say whether that changed it."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(text, encoding="utf-8")
+    print(f"{path.relative_to(ROOT)}: {'as it was' if text == before else 'written'}")
 
 
 if __name__ == "__main__":

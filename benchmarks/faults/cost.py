@@ -17,19 +17,19 @@ import time
 from pathlib import Path
 
 import surefoot as sf
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.training.iteration import Iteration
 
 ROWS = 2048
 
 
-class Clock(WarningDisplay):
+class Clock:
     """Seconds from the second iteration to the last."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def show(self, iteration: Iteration) -> None:
+    def __call__(self, iteration: Iteration) -> None:
         self.times.append(time.perf_counter())
 
     @property
@@ -47,7 +47,7 @@ def run(every: float, iterations: int) -> float:
             steps=iterations * ROWS,
             checkpoint_every=every,
             out=Path(name) / "run",
-            display=lambda _: clock,
+            display=lambda _: CallbackDisplay(show=clock),
         )
     return clock.seconds / (iterations - 2)
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import surefoot as sf
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.training.iteration import Iteration
 
 
@@ -32,14 +32,14 @@ class OverError(Exception):
     """The time is over."""
 
 
-class Watch(WarningDisplay):
+class Watch:
     """Notes memory and descriptors every ten seconds."""
 
     def __init__(self, minutes: float) -> None:
         self._begin, self._minutes = time.monotonic(), minutes
         self.seen: list[tuple[float, float, int]] = []
 
-    def show(self, iteration: Iteration) -> None:
+    def __call__(self, iteration: Iteration) -> None:
         minute = (time.monotonic() - self._begin) / 60
         if not self.seen or minute - self.seen[-1][0] >= 1 / 6:
             self.seen.append((minute, memory(), len(os.listdir("/proc/self/fd"))))
@@ -59,7 +59,7 @@ def main() -> int:
             "CartPole-v1",
             steps=2**31 - 1,
             out=Path(name) / "run",
-            display=lambda _: watch,
+            display=lambda _: CallbackDisplay(show=watch),
         )
     first = next(seen for seen in watch.seen if seen[0] >= 1)
     last = watch.seen[-1]

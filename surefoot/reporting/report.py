@@ -15,20 +15,20 @@ from surefoot.common.files.folder_lock import is_held
 from surefoot.common.parameters import check_path
 from surefoot.reporting import page
 from surefoot.reporting.comparison.compare import Comparison, compare
-from surefoot.reporting.comparison.speed_of_learning import registered_threshold
 from surefoot.reporting.data.read_run import read
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.data.run_paths import find_runs, is_folder
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures
 from surefoot.reporting.drawing.figures import Figure
-from surefoot.reporting.drawing.formatting import duration, number, percent
+from surefoot.reporting.drawing.formatting import number, percent
 from surefoot.reporting.drawing.tables import Table
 from surefoot.reporting.page import Fact, Section
+from surefoot.reporting.run_facts import best_mean, run_facts
 from surefoot.reporting.single_run import figures
 from surefoot.reporting.single_run.checks import checks
+from surefoot.reporting.single_run.others import others
 from surefoot.reporting.single_run.timing import time_parts
 from surefoot.runs.folder import command_line
-from surefoot.runs.score import area, steps_to
 
 #: Runs that are all named; of more, the table of them is folded.
 _FEW = 12
@@ -116,7 +116,8 @@ def _one(log: Log, picture: Callable[[Figure], str]) -> str:
     found = checks(log, drawn)
     if found:
         sections.append(Section("What stands out", page.checks(found)))
-    if drawn:
+    rest, left = others(log, drawn)
+    if drawn or rest:
         shown = page.figures(drawn, picture)
         every = f"figures show one row of {log.every:,}" if log.every > 1 else ""
         sections.append(
@@ -125,9 +126,12 @@ def _one(log: Log, picture: Callable[[Figure], str]) -> str:
     else:
         none = "the run has no iteration yet: there is nothing to draw"
         sections.append(Section("The run", page.notes([none, *log.notes])))
+    if rest or left:
+        shown = page.figures(rest, picture) if rest else ""
+        sections.append(Section("Further diagnostics", page.notes(left) + shown))
     sections.append(Section("What made it", _provenance(log)))
     return page.page(
-        title, f"{_state(log)} · {log.folder}", _facts(log), sections, plotly=_moves(picture)
+        title, f"{_state(log)} · {log.folder}", run_facts(log), sections, plotly=_moves(picture)
     )
 
 
@@ -142,42 +146,6 @@ def _state(log: Log) -> str:
         return f"{seed_text}{log.total:,} steps"
     state = {True: "running", False: "interrupted", None: "running, or interrupted"}
     return f"{seed_text}{log.total:,} of {log.planned:,} steps: {state[is_held(log.folder)]}"
-
-
-def _facts(log: Log) -> list[Fact]:
-    facts = []
-    score = log.score
-    if score.ended:
-        ends, means = log.curve
-        facts += [
-            Fact("Score", number(score.value), score.words),
-            Fact("Best", number(_best(means)), "mean of a fiftieth of the steps"),
-            Fact("Area", number(area(means)), "mean return over the whole run"),
-        ]
-        level = registered_threshold(log)
-        if level is not None:
-            steps = steps_to(level, ends, means)
-            told = f"{steps:,.0f}" if np.isfinite(steps) else "–"
-            facts.append(Fact(f"Steps to {number(level)}", told, "Gymnasium's threshold"))
-    if log.evaluations is not None:
-        at = log.evaluations
-        facts.append(Fact("Evaluation", number(at.mean[-1]), f"the last of {len(at.mean)}"))
-    facts.append(Fact("Steps", f"{log.total:,}", f"{len(log.steps):,} iterations"))
-    total = log.columns.get("timing.total")
-    if total is not None and np.isfinite(total).any():
-        seconds = float(total[np.isfinite(total)].sum()) * log.every
-        facts.append(Fact("Time", duration(seconds), "of training, compiling included"))
-    if "kl_mean" in log.columns:
-        middle = log.columns["kl_mean"]
-        middle = middle[np.isfinite(middle)]
-        if len(middle):
-            facts.append(Fact("KL of a step", f"{np.median(middle):.2g}", "nats, median"))
-    return facts
-
-
-def _best(means: np.ndarray) -> float:
-    known = means[np.isfinite(means)]
-    return float(known.max()) if len(known) else float("nan")
 
 
 def _provenance(log: Log) -> str:
@@ -271,7 +239,7 @@ def _runs(shown: Comparison) -> Table:
             f"{log.total:,}" + ("" if log.complete else f" of {log.planned:,}"),
             f"{len(log.returns):,}",
             "diverged" if log.score.diverged else number(log.score.value),
-            number(_best(log.curve[1])),
+            number(best_mean(log.curve[1])),
             f"{len(log.refused):,}",
         )
         for one in shown.groups

@@ -24,7 +24,6 @@ from surefoot.reporting import page as pages
 from surefoot.reporting import single_run
 from surefoot.reporting.comparison import compare, grouping
 from surefoot.reporting.data import read_run, run_paths
-from surefoot.reporting.data.run_log import TRACED
 from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing import matplotlib_figures, plotly_figures, tables
 from surefoot.reporting.drawing.figures import Axis, Figure, Series, thin
@@ -32,6 +31,7 @@ from surefoot.reporting.drawing.formatting import number, quantiles
 from surefoot.reporting.drawing.series import STEPS
 from surefoot.reporting.single_run.checks import checks
 from surefoot.runs.folder import command_line, method_facts
+from surefoot.runs.folder.diagnostic_table import followed
 
 EVIL = "<script>alert(1)</script>&\"'"
 
@@ -209,7 +209,7 @@ def test_rows_found_by_their_keys_are_those_that_are_parsed(tmp_path):
     other = read_run.read(make(tmp_path / "b", compact))
     for name in ("steps", "returns", "episode_steps", "refused", "restarts"):
         np.testing.assert_array_equal(getattr(plain_, name), getattr(other, name))
-    for name in TRACED:
+    for name in followed():
         np.testing.assert_array_equal(plain_.traced[name], other.traced[name])
     expected = [float(x) for one in rows for x in one["episode_returns"]]
     np.testing.assert_array_equal(plain_.returns, expected)
@@ -278,8 +278,8 @@ def test_the_trailing_mean_is_that_of_a_loop():
 
 def test_every_diagnostic_has_a_panel_and_absent_ones_have_none(one, tmp_path):
     names = [figure.name for figure in single_run.figures(read_run.read(one))]
-    words = "learning kl improvement scale search ess entropy std critic time"
-    assert " ".join(names) == words
+    words = "learning kl improvement scale search effective_sample_size entropy std"
+    assert names == [*words.split(), "explained_variance", "time"]
     little = make(tmp_path / "run", [{"steps": 5, "kl_mean": 0.1, "episode_returns": []}])
     assert [figure.name for figure in single_run.figures(read_run.read(little))] == ["kl"]
 
@@ -345,12 +345,12 @@ TURNS = {
     "improvement": ({"predicted_improvement": lambda i: 0.3 if i > 14 else 0.01}, {}),
     "scale": ({"step_scale": lambda i: 2.0 if i < 18 else 1e-4}, {}),
     "search": ({"backtracks": lambda i: 9 if i in (3, 4) else 1}, {"tries": 10}),
-    "beta": ({"kl_penalty": lambda i: 64.0 if i > 5 else 1.0 + i}, {"max_beta": 64.0}),
-    "clip": ({"clip_fraction": lambda i: 0.5 if i > 8 else 0.1}, {}),
-    "projected": ({"projected_fraction": lambda i: 0.99 if i > 8 else 0.1}, {}),
-    "ess": ({"effective_sample_size": lambda i: 0.2 if i in (3, 4) else 0.9}, {}),
+    "kl_penalty": ({"kl_penalty": lambda i: 64.0 if i > 5 else 1.0 + i}, {"max_beta": 64.0}),
+    "clip_fraction": ({"clip_fraction": lambda i: 0.5 if i > 8 else 0.1}, {}),
+    "projected_fraction": ({"projected_fraction": lambda i: 0.99 if i > 8 else 0.1}, {}),
+    "effective_sample_size": ({"effective_sample_size": lambda i: 0.2 if i in (3, 4) else 0.9}, {}),
     "std": ({"std": lambda i: [1e-3 if i > 5 else 0.5, 0.5]}, {}),
-    "critic": ({"explained_variance": lambda i: -0.31 if i in (8, 9) else 0.5}, {}),
+    "explained_variance": ({"explained_variance": lambda i: -0.31 if i in (8, 9) else 0.5}, {}),
     "population": (
         {"population_return": lambda i: 1.0, "elite_return": lambda i: 2.0 if i < 18 else 1.0},
         {},
@@ -405,7 +405,9 @@ def test_an_axis_that_cuts_values_off_says_so(low, high):
 def test_a_comparison_whose_critic_is_worse_than_its_axis_says_so(tmp_path):
     rows = [row(i, explained_variance=-7.0 if i < 3 else 0.5) for i in range(10)]
     log = read_run.read(make(tmp_path / "run", rows), detail=0)
-    (figure,) = [one for one in compare.compare([log]).figures if one.name == "critic-0"]
+    (figure,) = [
+        one for one in compare.compare([log]).figures if one.name == "explained_variance-0"
+    ]
     assert figure.cut_off == "The axis begins at −1; values go down to −7."
 
 
@@ -573,7 +575,7 @@ def test_a_run_whose_kl_explodes_leaves_the_median_where_it_is(tmp_path):
         rows = [row(i, kl_mean=kl) for i in range(3)]
         path = make(tmp_path / str(seed), rows, setup={"steps": 300, "seed": seed})
         logs.append(read_run.read(path, detail=0))
-    (figure,) = [figure for figure in compare.compare(logs).figures if figure.name == "kl-0"]
+    (figure,) = [figure for figure in compare.compare(logs).figures if figure.name == "kl_mean-0"]
     assert set(figure.series[0].y) == {0.02}
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import surefoot as sf
 from support.runs import BATCH, TINY, rows
 from surefoot.common.errors import UsageError
-from surefoot.runs.display.progress import NullDisplay
+from surefoot.runs.display.progress import SILENT
 from surefoot.runs.execute import execute
 from surefoot.runs.folder.history_columns import HistoryColumns, read_history
 from surefoot.runs.options import prepare
@@ -166,9 +166,7 @@ def test_histories_and_results_say_what_they_are(trained):
     assert repr(history).startswith("<History: 5 rows of iteration, steps, ")
     assert repr(sf.History({})) == "<History: 0 rows of >"
     assert (history.rows, sf.History({}).rows) == (5, 0)
-    (result,) = execute(
-        [prepare("trpo", "CartPole-v1", {"steps": BATCH, **TINY})], [None], NullDisplay()
-    )
+    (result,) = execute([prepare("trpo", "CartPole-v1", {"steps": BATCH, **TINY})], [None], SILENT)
     assert (
         repr(result)
         == f"<Result: {BATCH} steps, {len(result.returns)} episodes, 0 skipped updates>"

@@ -24,7 +24,7 @@ from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
 from surefoot.envs.host import episode_history
 from surefoot.methods.recipes import find_recipe
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.earlier.reproduce import reproduce
 from surefoot.runs.earlier.restored import restored
 from surefoot.runs.earlier.schedule_end import schedule_end
@@ -67,24 +67,23 @@ class Secretive(Hidden):
     secret = np.random.default_rng()
 
 
-class Interrupt(WarningDisplay):
+class Interrupt(CallbackDisplay):
     """Ends the process, as it were, after some iterations."""
 
     def __init__(self, after):
         self._left = after
+        super().__init__(show=self._count)
 
-    def show(self, iteration):
+    def _count(self, iteration):
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
 
 
-class Notes(WarningDisplay):
+class Notes(CallbackDisplay):
     def __init__(self):
         self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
+        super().__init__(note=self.notes.append)
 
 
 def cut(algorithm, env, folder, *, after=2, **options):
@@ -488,12 +487,11 @@ def test_what_an_ended_process_left_is_tidied_away(copy):
 
 
 def test_a_folder_is_written_by_one_process_at_a_time(copy):
-    class Second(WarningDisplay):
-        def show(self, iteration):
-            with pytest.raises(sf.UsageError, match="being written by another process"):
-                sf.resume(copy, steps=10**6)
+    def second(iteration):
+        with pytest.raises(sf.UsageError, match="being written by another process"):
+            sf.resume(copy, steps=10**6)
 
-    sf.resume(copy, display=lambda _: Second())
+    sf.resume(copy, display=lambda _: CallbackDisplay(show=second))
 
 
 def test_a_run_is_held_before_it_is_read_and_given_back_whatever_happens(copy, monkeypatch):
@@ -619,14 +617,13 @@ def test_output_that_nobody_can_read_does_not_end_a_process(tmp_path):
 def test_two_runs_cannot_have_one_folder(tmp_path):
     folder = tmp_path / "run"
 
-    class Other(WarningDisplay):
-        def show(self, iteration):
-            raise AssertionError("the second run must not begin")
+    def begins(iteration):
+        raise AssertionError("the second run must not begin")
 
     first, second = (prepare("trpo", "CartPole-v1", {**SMALL, "steps": BATCH}) for _ in "ab")
-    execute([first], [folder], WarningDisplay())
+    execute([first], [folder], CallbackDisplay())
     with pytest.raises(sf.UsageError, match="was made by another process; pass another path"):
-        execute([second], [folder], Other())
+        execute([second], [folder], CallbackDisplay(show=begins))
 
 
 def test_an_algorithm_of_ones_own_is_passed_again_and_must_be_the_same(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 import surefoot as sf
 from support.runs import BATCH, TINY, lines, rows, untimed
 from surefoot.common.files.append_only import AppendOnlyFile
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.loggers import tags, wandb_logger
 from surefoot.runs.loggers.base import Entry
 from surefoot.runs.loggers.csv_logger import Table
@@ -32,12 +32,10 @@ class InterruptedHereError(Exception):
     pass
 
 
-class Notes(WarningDisplay):
+class Notes(CallbackDisplay):
     def __init__(self):
         self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
+        super().__init__(note=self.notes.append)
 
 
 def events(folder):

@@ -20,7 +20,7 @@ from surefoot.common.errors import UsageError
 from surefoot.runs.display import progress
 from surefoot.runs.display.dashboard import Dashboard, table
 from surefoot.runs.display.gauge import Gauge, fit, percentage
-from surefoot.runs.display.progress import LineDisplay, ProgressBar, WarningDisplay, make_display
+from surefoot.runs.display.progress import CallbackDisplay, LineDisplay, ProgressBar, make_display
 from surefoot.runs.display.summary import Summary
 from surefoot.runs.display.watched_run import RunWatcher
 from surefoot.training.iteration import Iteration, Timing
@@ -182,8 +182,8 @@ def test_a_bar_is_shown_where_standard_error_is_a_terminal(monkeypatch):
         return type(shown)
 
     assert chosen(None, force_terminal=True) is ProgressBar
-    assert chosen(None, force_terminal=False) is WarningDisplay
-    assert chosen(False, force_terminal=True) is WarningDisplay
+    assert chosen(None, force_terminal=False) is CallbackDisplay
+    assert chosen(False, force_terminal=True) is CallbackDisplay
     assert chosen(True, force_terminal=True) is ProgressBar
     assert chosen(True, force_terminal=False) is LineDisplay
     monkeypatch.setenv("TERM", "dumb")
@@ -198,7 +198,7 @@ def test_progress_is_true_or_false(progress):
 
 def test_progress_and_display_are_one_too_many(tmp_path):
     with pytest.raises(UsageError, match="progress and display"):
-        sf.resume_seeds(tmp_path, progress=True, display=lambda steps: WarningDisplay())
+        sf.resume_seeds(tmp_path, progress=True, display=lambda steps: CallbackDisplay())
 
 
 def test_train_and_resume_show_progress_on_standard_error(tmp_path, capsys, monkeypatch):

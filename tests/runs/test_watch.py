@@ -1,6 +1,7 @@
 """What `watch` shows is what the rows say, however they are being written."""
 
 import contextlib
+import dataclasses
 import fcntl
 import io
 import json
@@ -18,8 +19,9 @@ from support.runs import BATCH, TINY
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.cli.main import main
 from surefoot.common.files.folder_lock import acquire_lock, is_held
-from surefoot.runs.display.dashboard import LiveDashboard, of_run, sparkline, table
-from surefoot.runs.display.progress import FailSafeDisplay, LineDisplay, NullDisplay
+from surefoot.runs.display.dashboard import LiveDashboard, of_run, table
+from surefoot.runs.display.gauge import sparkline
+from surefoot.runs.display.progress import SILENT, FailSafeDisplay, LineDisplay
 from surefoot.runs.display.summary import Summary
 from surefoot.runs.display.tail import Tail
 from surefoot.runs.display.watched_run import STILL, RunWatcher
@@ -440,25 +442,24 @@ def test_training_shows_the_dashboard_that_watch_shows(tmp_path):
 
 
 def test_a_display_that_cannot_print_ends_no_run():
-    class Failing(NullDisplay):
-        def __init__(self, error):
-            self._error = error
-
-        def show(self, iteration):
+    def failing(error):
+        def show(iteration):
             calls.append(iteration)
-            raise self._error
+            raise error
+
+        return dataclasses.replace(SILENT, show=show)
 
     lacking = UnicodeEncodeError("ascii", "±", 0, 1, "no")
     for error in (OSError(5, "Input/output error"), BrokenPipeError(), lacking):
         calls = []
-        shown = FailSafeDisplay(Failing(error))
+        shown = FailSafeDisplay(failing(error))
         for number in range(3):
             shown.show(number)
         shown.close()
         assert calls == [0]
     with pytest.raises(ValueError, match="mine"):
-        FailSafeDisplay(Failing(ValueError("mine"))).show(0)
+        FailSafeDisplay(failing(ValueError("mine"))).show(0)
     closed = io.StringIO()
     closed.close()
     with contextlib.redirect_stdout(closed):
-        FailSafeDisplay(Failing(ValueError("I/O operation on closed file"))).show(0)
+        FailSafeDisplay(failing(ValueError("I/O operation on closed file"))).show(0)

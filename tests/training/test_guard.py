@@ -12,7 +12,7 @@ from support import runs
 from support.runs import BATCH, TINY
 from support.suites import cases
 from surefoot.envs.spaces.observations import component
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.execute import execute
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.options import prepare
@@ -62,15 +62,10 @@ class Continuous(Broken):
     action_space = spaces.Box(-1.0, 1.0, (1,))
 
 
-class Kept(WarningDisplay):
+class Kept(CallbackDisplay):
     def __init__(self):
         self.told, self.notes = [], []
-
-    def show(self, iteration):
-        self.told.append(iteration)
-
-    def note(self, text):
-        self.notes.append(text)
+        super().__init__(show=self.told.append, note=self.notes.append)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from support.runs import BATCH, TINY
 from support.suites import cases
 from surefoot.core.data.count import Count
 from surefoot.methods.learners.learner import progress
-from surefoot.runs.display.progress import WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.execute import execute
 from surefoot.runs.options import prepare
 from surefoot.runs.run import Run
@@ -36,14 +36,6 @@ class Trained(NamedTuple):
     rows: list[dict]
 
 
-class Kept(WarningDisplay):
-    def __init__(self):
-        self.iterations = []
-
-    def show(self, iteration):
-        self.iterations.append(iteration)
-
-
 def strict_json(text):
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
@@ -56,10 +48,11 @@ def train(tmp_path_factory):
     def make(algorithm, *, env="CartPole-v1", **options):
         run = prepare(algorithm, env, {**TINY, "steps": STEPS, **options})
         folder = tmp_path_factory.mktemp("runs") / "run"
-        display = Kept()
+        iterations = []
+        display = CallbackDisplay(show=iterations.append)
         execute([run], [folder], display)
         lines = (folder / "metrics.jsonl").read_text().splitlines()
-        return Trained(run, display.iterations, [strict_json(line) for line in lines])
+        return Trained(run, iterations, [strict_json(line) for line in lines])
 
     return make
 

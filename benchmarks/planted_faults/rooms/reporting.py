@@ -165,7 +165,7 @@ FAULTS = (
     ),
     Fault(
         "band-of-sigma-mixed-up",
-        "reporting/single_run/policy.py",
+        "reporting/drawing/series.py",
         "low, middle, high = values.min(axis=0)",
         "middle, low, high = values.min(axis=0)",
         "The median of σ over many dimensions is drawn where their minimum is.",
@@ -178,5 +178,21 @@ FAULTS = (
         'log.columns["step_scale"] * 1.0',
         "The length of the accepted step is that of the full one: refused steps look long.",
         ("test_report.py",),
+    ),
+    Fault(
+        "diagnostics-of-new-parts-not-drawn",
+        "reporting/single_run/others.py",
+        "if n not in shown and",
+        "if describe(n).by and n not in shown and",
+        "What a part of one's own reports is in no figure.",
+        ("test_diagnostic_table.py",),
+    ),
+    Fault(
+        "panel-sees-what-it-does-not-name",
+        "reporting/single_run/panel.py",
+        "known(*needs, *also, *reads)",
+        "known(*needs)",
+        "A panel may name a diagnostic that was renamed, and silently lacks a series.",
+        ("test_diagnostic_table.py",),
     ),
 )

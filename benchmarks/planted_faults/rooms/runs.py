@@ -311,4 +311,12 @@ FAULTS = (
         "The command line fails in a thread: signals are the main thread's.",
         ("test_signals.py::test_in_a_thread_signals_are_left_alone",),
     ),
+    Fault(
+        "tags-of-other-libraries-forgotten",
+        "runs/loggers/tags.py",
+        'return describe(name).tag or f"train/{name}"',
+        'return f"train/{name}"',
+        "KL and line search lie in other charts than those of Stable-Baselines3.",
+        ("test_sinks.py::test_tags_are_the_fields_own",),
+    ),
 )

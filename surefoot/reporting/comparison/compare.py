@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from surefoot.reporting.comparison.aggregates import improvement, over_tasks, profile, summary
-from surefoot.reporting.comparison.curves import TRACES, curves, trace
+from surefoot.reporting.comparison.curves import curves, trace
 from surefoot.reporting.comparison.group_scores import comparable, final_scores, lowest, normalized
 from surefoot.reporting.comparison.grouping import Group, group, once
 from surefoot.reporting.comparison.speed_of_learning import speed_of_learning
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Figure
 from surefoot.reporting.drawing.tables import Table
+from surefoot.runs.folder.diagnostic_table import followed
 
 
 class Comparison(NamedTuple):
@@ -59,7 +60,7 @@ def compare(logs: Sequence[Log]) -> Comparison:
                 f"not compared over tasks: {', '.join(left)}; compared are the methods with scores "
                 f"on {', '.join(common)}"
             )
-    for name in TRACES:
+    for name in followed():
         for i, task in enumerate(tasks):
             figure_or_none = trace(i, name, task, [g for g in groups if g.task == task], styles)
             if figure_or_none is not None:

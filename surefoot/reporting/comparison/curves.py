@@ -14,6 +14,7 @@ from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing.figures import Axis, Figure, Series
 from surefoot.reporting.drawing.formatting import format_list, number
 from surefoot.reporting.drawing.series import STEPS
+from surefoot.runs.folder.diagnostic_table import describe
 from surefoot.runs.score import POINTS
 
 #: Points of a curve over seeds.
@@ -22,27 +23,6 @@ _GRID = 100
 _BAND_RESAMPLES = 1000
 #: Numbers that a bootstrap of curves holds at a time.
 _AT_ONCE = 4_000_000
-#: Figure's name, title, axis and words of each diagnostic of `TRACED`.
-TRACES = {
-    "kl_mean": (
-        "kl",
-        "How far each step moved the policy",
-        Axis("mean KL(old‖new) (nats)", log=True),
-        "KL(old‖new) of an update, mean over the batch's states; median over the runs.",
-    ),
-    "entropy": (
-        "entropy",
-        "Entropy of the policy",
-        Axis("entropy (nats)"),
-        "How random its actions are, mean over the batch's states; median over the runs.",
-    ),
-    "explained_variance": (
-        "critic",
-        "Explained variance of the critic",
-        Axis("explained variance (–)", low=-1.0, high=1.02),
-        "1 is a perfect critic, 0 is as good as a constant; median over the runs.",
-    ),
-}
 
 
 def _grid(log: Log, ends: np.ndarray, floor: float) -> np.ndarray:
@@ -117,8 +97,9 @@ def curves(
 def trace(
     place: int, name: str, task: str, groups: Sequence[Group], styles: dict[str, int]
 ) -> Figure | None:
-    """A diagnostic of `TRACED` on a task, a curve a method; `None` where no run has it."""
-    word, title, axis, says = TRACES[name]
+    """A diagnostic on a task, a curve a method; `None` where no run has it."""
+    told = describe(name)
+    axis = Axis(f"{told.label} ({told.unit})", log=told.log, low=told.low, high=told.high)
     series, said = [], []
     for one in groups:
         runs = [log for log in one.runs if name in log.traced]
@@ -136,9 +117,9 @@ def trace(
     if not series:
         return None
     return Figure(
-        f"{word}-{place}",
-        f"{title}: {task}",
-        says,
+        f"{name}-{place}",
+        f"{told.title}: {task}",
+        f"{told.meaning} Median over the runs.",
         f"Medians over the run: {format_list(said)}",
         STEPS,
         axis,

@@ -10,10 +10,10 @@ import numpy as np
 from surefoot.common.errors import UsageError
 from surefoot.common.files.json_reading import number
 from surefoot.common.files.regular_file import lines, open_to_read
-from surefoot.reporting.data.columns import columns
 from surefoot.reporting.data.run_log import Evaluations, Log
 from surefoot.reporting.data.scan_rows import Scan, parse
 from surefoot.runs.folder import config_file
+from surefoot.runs.folder.history_columns import HistoryColumns
 from surefoot.runs.folder.step_budget import made_longer, stretched
 
 #: Rows of which everything is read: more than a figure is wide.
@@ -28,12 +28,12 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
     budget = made_longer(folder, planned) if isinstance(planned, int) else None
     path = folder / "metrics.jsonl"
     every = max(1, -(-_count_lines(path) // detail)) if detail else 0
-    scan, details = Scan(), []
+    scan, details = Scan(), HistoryColumns(joint=".")
     for place, line in enumerate(_lines(path)):
         if every and place % every == 0:
             row = parse(line)
             if row is not None:
-                details.append(row)
+                details.add(row)
         scan.add(line)
     notes = []
     if scan.broken:
@@ -50,7 +50,11 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
     return Log(
         folder=folder,
         config=config,
-        columns=columns(details),
+        columns={
+            name: values.astype(float)
+            for name, values in details.history().items()
+            if not name.startswith(("episodes", "episode_return.", "episode_length."))
+        },
         every=max(every, 1),
         evaluations=evaluations,
         notes=tuple(notes),

@@ -9,9 +9,6 @@ import numpy as np
 
 from surefoot.runs.score import NOTHING, Returns, Score, learning_curve, score
 
-#: Diagnostics that are read of every row.
-TRACED = ("kl_mean", "entropy", "explained_variance")
-
 
 class Evaluations(NamedTuple):
     """Evaluations beside the training, one an entry."""
@@ -33,7 +30,7 @@ class Log(NamedTuple):
     steps: np.ndarray
     """Environment steps after each iteration, [iterations]."""
     traced: dict[str, np.ndarray]
-    """The diagnostics of `TRACED` that the run has, [iterations] each."""
+    """The diagnostics that comparisons show and the run has, [iterations] each."""
     refused: np.ndarray
     """Steps at which an update was refused."""
     restarts: np.ndarray

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from surefoot.common.files.json_reading import number, row
-from surefoot.reporting.data.run_log import TRACED
+from surefoot.runs.folder.diagnostic_table import followed
 
+#: Diagnostics that are read of every row.
+TRACED = followed()
 #: What a row is scanned for, its episodes apart.
 _SCANNED = ("steps", "refused", "critic_refused", "env_restarts", *TRACED)
 #: Larger integers are not all floating-point numbers.

@@ -82,6 +82,8 @@ class Figure:
     """Lines of words along y, which the height makes room for."""
     findings: tuple[Finding, ...] = ()
     """Whether what `says` calls bad is the case, by the same numbers."""
+    shows: frozenset[str] = frozenset()
+    """The diagnostics that it is of."""
 
     @property
     def cut_off(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Figure, Finding
+from surefoot.reporting.drawing.series import has
 from surefoot.reporting.single_run.share_of_bad import share_of_bad
 from surefoot.runs.folder.method_facts import learns_offline
 
@@ -47,7 +48,7 @@ def _checks(log: Log) -> Iterator[Finding]:
 
 def _raised(log: Log) -> Iterator[Finding]:
     """Of a method whose updates predict no gain, and have no panel of it."""
-    if {"objective_before", "objective_after"} <= set(log.columns):
+    if has(log, "objective_before", "objective_after"):
         gain = log.columns["objective_after"] - log.columns["objective_before"]
         lowered = gain[np.isfinite(gain)] < 0
         if len(lowered):

@@ -5,34 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure
-from surefoot.reporting.drawing.formatting import number, quantiles
-from surefoot.reporting.drawing.series import STEPS, has, last, level, line
+from surefoot.reporting.drawing.figures import Figure
+from surefoot.reporting.drawing.series import level
+from surefoot.reporting.single_run.one_diagnostic import one_diagnostic
+from surefoot.reporting.single_run.panel import panel
 from surefoot.reporting.single_run.share_of_bad import share_of_bad
+from surefoot.runs.folder.diagnostic_table import describe
 
 
-def critic(log: Log) -> Figure | None:
+@panel("explained_variance")
+def critic(log: Log) -> Figure:
     """How much of the targets' variance the critic explains."""
-    if not has(log, "explained_variance"):
-        return None
-    values = log.columns["explained_variance"]
+    values, one = log.columns["explained_variance"], describe("explained_variance")
     after = log.columns["steps"] > log.total / 10
     lowest = float(np.nanmin(values))
-    return Figure(
-        "critic",
-        "Explained variance of the critic",
-        "1 − Var[target − V]/Var[target]: 1 is a perfect critic, 0 is as good as a constant. Bad: "
-        "below zero in more than 5 % of the iterations after the first tenth of the steps.",
-        f"Explained variance: {quantiles(values)}; at the end {number(last(values))}.",
-        STEPS,
-        Axis(
-            "explained variance (–)", low=max(lowest - 0.05, -1.0) if lowest < 0 else 0, high=1.02
-        ),
-        (line(log, "explained_variance", "explained variance"), level(log, "a constant", 0.0)),
-        findings=(
-            share_of_bad(
-                values[after & np.isfinite(values)] < 0,
-                "after the first tenth the critic was worse than a constant",
-            ),
-        ),
+    found = share_of_bad(
+        values[after & np.isfinite(values)] < 0,
+        "after the first tenth the critic was worse than a constant",
+    )
+    return one_diagnostic(
+        log,
+        one.name,
+        low=max(lowest - 0.05, one.low or 0.0) if lowest < 0 else 0,
+        high=one.high,
+        more=(level(log, "a constant", 0.0),),
+        findings=(found,),
     )

@@ -10,7 +10,8 @@ from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.data.trailing_mean import trailing_mean
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series, thin
 from surefoot.reporting.drawing.formatting import number
-from surefoot.reporting.drawing.series import STEPS, has, last, line
+from surefoot.reporting.drawing.series import STEPS, last, line
+from surefoot.reporting.single_run.panel import panel
 from surefoot.runs.folder.method_facts import learns_offline
 from surefoot.runs.score import POINTS
 
@@ -21,10 +22,11 @@ MOST_POINTS = 1000
 _FEWEST_PARTS = 10
 
 
+@panel()
 def learning(log: Log) -> Figure | None:
-    """Returns of the episodes, or what a method without any has in their place."""
+    """Returns of the episodes, or of evaluations."""
     if not len(log.returns) and log.evaluations is None:
-        return _likelihood(log)
+        return None
     series, score = [], log.score
     many = len(log.returns) > MOST_EPISODES
     if len(log.returns):
@@ -55,7 +57,7 @@ def learning(log: Log) -> Figure | None:
                 style=1,
             )
         )
-    series += _marks(log)
+    series += _marks(log, log.returns if len(log.returns) else log.evaluated.total)
     return Figure(
         "learning",
         "Return of the episodes",
@@ -88,9 +90,10 @@ def _fallen(log: Log) -> Iterator[Finding]:
     )
 
 
-def _likelihood(log: Log) -> Figure | None:
+@panel("objective_after")
+def likelihood(log: Log) -> Figure | None:
     """What a method that learns from recorded data has in place of returns."""
-    if not (learns_offline(log.config) and has(log, "objective_after")):
+    if not learns_offline(log.config):
         return None
     values = log.columns["objective_after"]
     risen = last(values) - float(values[0])
@@ -102,7 +105,7 @@ def _likelihood(log: Log) -> Figure | None:
         f"From {number(values[0])} to {number(last(values))} nats.",
         Axis("recorded transitions seen"),
         Axis("objective (nats)"),
-        (line(log, "objective_after", "after the pass"), *_marks(log)),
+        (line(log, "objective_after", "after the pass"), *_marks(log, values)),
         wide=True,
         findings=(
             Finding(not risen < 0, f"the log-likelihood changed by {number(risen)} nats in all"),
@@ -110,11 +113,10 @@ def _likelihood(log: Log) -> Figure | None:
     )
 
 
-def _marks(log: Log) -> list[Series]:
+def _marks(log: Log, values: np.ndarray) -> list[Series]:
     """What happened to the run, at the foot of the figure."""
-    finite = log.returns[np.isfinite(log.returns)]
-    values = finite if len(finite) else log.columns.get("objective_after", np.zeros(1))
-    foot = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+    foot = float(np.min(values[np.isfinite(values)], initial=np.inf))
+    foot = foot if np.isfinite(foot) else 0.0
     return [
         Series(f"{what} ({len(at):,})", "crosses", at, np.full(len(at), foot), style=style)
         for what, at, style in (

@@ -7,14 +7,15 @@ import numpy as np
 from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding
 from surefoot.reporting.drawing.formatting import number
-from surefoot.reporting.drawing.series import STEPS, has, last, line
+from surefoot.reporting.drawing.series import STEPS, last, line
+from surefoot.reporting.single_run.one_diagnostic import one_diagnostic
+from surefoot.reporting.single_run.panel import panel
 from surefoot.reporting.single_run.share_of_bad import share_of_bad
 
 
-def population(log: Log) -> Figure | None:
+@panel("population_return", "elite_return")
+def population(log: Log) -> Figure:
     """Returns of the members."""
-    if not has(log, "population_return", "elite_return"):
-        return None
     above = log.columns["elite_return"] - log.columns["population_return"]
     return Figure(
         "population",
@@ -34,26 +35,10 @@ def population(log: Log) -> Figure | None:
     )
 
 
-def search_std(log: Log) -> Figure | None:
+@panel("search_std")
+def search_std(log: Log) -> Figure:
     """How wide the search is."""
-    if not has(log, "search_std"):
-        return None
     values = log.columns["search_std"]
     half = float(values[(len(values) - 1) // 2] / values[0])
-    return Figure(
-        "search_std",
-        "Width of the search",
-        "Root mean square of the search's standard deviation over the parameters. Bad: below a "
-        "hundredth of its beginning in the middle of the run.",
-        f"From {number(values[0])} to {number(last(values))}.",
-        STEPS,
-        Axis("standard deviation (units of a parameter)", log=bool((values > 0).all())),
-        (line(log, "search_std", "root mean square"),),
-        findings=(
-            Finding(
-                not half < 0.01,
-                f"in the middle of the run the search was {half:.2g} times as wide as at its "
-                "beginning",
-            ),
-        ),
-    )
+    told = f"in the middle of the run the search was {half:.2g} times as wide as at its beginning"
+    return one_diagnostic(log, "search_std", findings=(Finding(not half < 0.01, told),))

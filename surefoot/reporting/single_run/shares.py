@@ -2,95 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from surefoot.reporting.data.run_log import Log
-from surefoot.reporting.drawing.figures import Axis, Figure, Finding
-from surefoot.reporting.drawing.formatting import percent, quantiles
-from surefoot.reporting.drawing.series import STEPS, has, line
+from surefoot.reporting.drawing.figures import Figure, Finding
+from surefoot.reporting.drawing.formatting import percent
+from surefoot.reporting.single_run.one_diagnostic import finite_values, one_diagnostic
+from surefoot.reporting.single_run.panel import panel
 
 
-def _share(
-    name: str,
-    column: str,
-    title: str,
-    says: str,
-    axis: str,
-    words: str,
-    find: Callable[[np.ndarray], Finding],
-) -> Callable[[Log], Figure | None]:
-    """A panel of a share between 0 and 1."""
-
-    def panel(log: Log) -> Figure | None:
-        if not has(log, column):
-            return None
-        values = log.columns[column]
-        low, high = (0.0, 1.02) if np.nanmin(values) < 0.5 else (None, None)
-        return Figure(
-            name,
-            title,
-            says,
-            f"{words}: {quantiles(values)}.",
-            STEPS,
-            Axis(axis, low=low, high=None if column == "clip_fraction" else high),
-            (line(log, column, words.lower()),),
-            findings=(find(values[np.isfinite(values)]),),
-        )
-
-    return panel
-
-
-def _clipped(values: np.ndarray) -> Finding:
+@panel("clip_fraction")
+def clipped(log: Log) -> Figure:
+    """How many samples the clip holds back."""
+    values = finite_values(log, "clip_fraction")
     middle = float(np.median(values))
-    return Finding(
-        middle <= 0.3, f"half of the updates clipped {percent(middle)} of samples or more"
-    )
+    told = f"half of the updates clipped {percent(middle)} of samples or more"
+    found = Finding(middle <= 0.3, told)
+    return one_diagnostic(log, "clip_fraction", low=_zero(values), findings=(found,))
 
 
-def _projected(values: np.ndarray) -> Finding:
+@panel("projected_fraction")
+def projected(log: Log) -> Figure:
+    """How many samples' gradients the trust region shortens."""
+    values = finite_values(log, "projected_fraction")
     middle, most = float(np.median(values)), float(values.max())
     told = f"half of the updates shortened {percent(middle)} of the samples' gradients or more"
-    return Finding(most > 0 and middle <= 0.95, told)
+    found = Finding(most > 0 and middle <= 0.95, told)
+    return _whole(log, "projected_fraction", values, found)
 
 
-def _effective(values: np.ndarray) -> Finding:
+@panel("effective_sample_size")
+def effective(log: Log) -> Figure:
+    """How much of the batch still speaks for the new policy."""
+    values = finite_values(log, "effective_sample_size")
     low = float(np.quantile(values, 0.05))
-    return Finding(
-        low >= 0.5,
-        f"the effective sample size was {percent(low)} of the batch or more in 95 % of iterations",
+    told = (
+        f"the effective sample size was {percent(low)} of the batch or more in 95 % of iterations"
     )
+    return _whole(log, "effective_sample_size", values, Finding(low >= 0.5, told))
 
 
-clipped = _share(
-    "clip",
-    "clip_fraction",
-    "Clipped samples",
-    "Share of samples whose probability ratio lies outside 1 ± ε after the update. Bad: above "
-    "0.3 in half of the updates: the rate is too high.",
-    "share of samples (–)",
-    "Clipped",
-    _clipped,
-)
-projected = _share(
-    "projected",
-    "projected_fraction",
-    "Projected samples",
-    "Share of samples whose gradient the trust region shortened. Bad: 0 always, where it does "
-    "nothing; above 0.95 in half of the updates, where little is learned.",
-    "share of samples (–)",
-    "Projected",
-    _projected,
-)
-effective = _share(
-    "ess",
-    "effective_sample_size",
-    "Effective sample size of the importance weights",
-    "(Σw)²/(nΣw²) of w = π_new/π_old on the batch: the share of it that still speaks for the "
-    "new policy. Bad: below one half in more than 5 % of the iterations: the surrogate rests on "
-    "few samples.",
-    "effective share of the batch (–)",
-    "Effective share",
-    _effective,
-)
+def _whole(log: Log, name: str, values: np.ndarray, found: Finding) -> Figure:
+    """A share that is seen against all of the batch where it is small."""
+    low = _zero(values)
+    high = None if low is None else 1.02
+    return one_diagnostic(log, name, low=low, high=high, findings=(found,))
+
+
+def _zero(values: np.ndarray) -> float | None:
+    return 0.0 if values.min() < 0.5 else None

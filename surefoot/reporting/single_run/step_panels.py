@@ -10,7 +10,10 @@ from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
 from surefoot.reporting.drawing.formatting import number, percent, quantiles
 from surefoot.reporting.drawing.series import STEPS, has, level, line, positive
+from surefoot.reporting.single_run.one_diagnostic import one_diagnostic
+from surefoot.reporting.single_run.panel import panel
 from surefoot.reporting.single_run.share_of_bad import share_of_bad
+from surefoot.runs.folder.diagnostic_table import describe
 from surefoot.runs.folder.method_facts import step_kl
 
 #: Times the mean KL over the states that the largest may be.
@@ -21,10 +24,9 @@ _COLLAPSED = 1000
 _LONG = 0.5
 
 
-def kl(log: Log) -> Figure | None:
+@panel("kl_mean", also=("kl_max",))
+def kl(log: Log) -> Figure:
     """How far each step moved the policy."""
-    if not has(log, "kl_mean"):
-        return None
     x, mean = log.columns["steps"], log.columns["kl_mean"]
     series = []
     if has(log, "kl_max"):
@@ -54,7 +56,7 @@ def kl(log: Log) -> Figure | None:
         beyond += f"; the largest up to {number(float(np.nanmax(ratio, initial=0)))} times the mean"
     return Figure(
         "kl",
-        "How far each step moved the policy",
+        describe("kl_mean").title,
         "KL(old‖new) over the batch's states, against what the method allows or aims at. "
         + (f"Bad: {', or '.join(bad)}, in more than 5 % of the iterations. " if bad else "")
         + "Steps of zero length have no place on this axis.",
@@ -66,10 +68,9 @@ def kl(log: Log) -> Figure | None:
     )
 
 
-def scale(log: Log) -> Figure | None:
+@panel("step_scale", also=("shrink",))
+def scale(log: Log) -> Figure:
     """How long each step was."""
-    if not has(log, "step_scale"):
-        return None
     alpha = log.columns["step_scale"] * log.columns.get("shrink", 1.0)
     taken = " after the line search" if "shrink" in log.columns else ""
     middle = float(np.nanmedian(alpha))
@@ -94,10 +95,9 @@ def scale(log: Log) -> Figure | None:
     )
 
 
-def line_search(log: Log) -> Figure | None:
+@panel("backtracks", "accepted")
+def line_search(log: Log) -> Figure:
     """How often each step was shortened."""
-    if not has(log, "backtracks", "accepted"):
-        return None
     x, tries = log.columns["steps"], log.columns["backtracks"]
     given_up = log.columns["accepted"] == 0
     series = [Series("backtracks", "stairs", x, tries, style=0)]
@@ -134,16 +134,11 @@ def line_search(log: Log) -> Figure | None:
     )
 
 
-def realized(log: Log) -> np.ndarray:
-    """What each update gained on its batch."""
-    return np.asarray(log.columns["objective_after"] - log.columns["objective_before"])
-
-
-def improvement(log: Log) -> Figure | None:
+@panel("predicted_improvement", "objective_after", "objective_before", reads=("accepted",))
+def improvement(log: Log) -> Figure:
     """What each step was to gain, against what it gained."""
-    if not has(log, "predicted_improvement", "objective_after", "objective_before"):
-        return None
-    gain, predicted = realized(log), log.columns["predicted_improvement"]
+    predicted = log.columns["predicted_improvement"]
+    gain = log.columns["objective_after"] - log.columns["objective_before"]
     moved = (predicted > 0) & (log.columns.get("accepted", np.ones(len(gain))) != 0)
     ratio = gain[moved] / predicted[moved]
     return Figure(
@@ -170,33 +165,18 @@ def improvement(log: Log) -> Figure | None:
     )
 
 
-def penalty(log: Log) -> Figure | None:
-    """The weight of the KL in the objective, or the one that the trust region amounts to."""
-    name = "kl_penalty" if has(log, "kl_penalty") else "beta"
-    if not has(log, name):
-        return None
-    values = log.columns[name]
-    penalized = name == "kl_penalty"
-    says = (
-        "The weight β of the KL in the objective, adapted so that steps have the KL aimed at. "
-        f"Bad: at a bound of its range in more than {percent(_LONG)} of the iterations."
-        if penalized
-        else "The β whose penalized problem has the step that the trust region gives, √(dᵀFd/2δ). "
-        "It varies over orders of magnitude in a run, which is why a constant β is hard to choose."
-    )
-    findings = []
-    if penalized:
-        given = fields(log.config.get("hyperparameters"))
-        bounds = [x for x in map(number_of, (given.get("min_beta"), given.get("max_beta"))) if x]
-        at = np.isclose(values[:, None], np.array(bounds)[None], rtol=1e-5).any(axis=1)
-        findings.append(share_of_bad(at, "the penalty β was at a bound of its range", most=_LONG))
-    return Figure(
-        "beta",
-        "Penalty β on the KL" if penalized else "Equivalent penalty β on the KL",
-        says,
-        f"β: {quantiles(values)}.",
-        STEPS,
-        Axis("β (objective per nat)", log=True),
-        (Series("β", "stairs", log.columns["steps"], positive(values), style=0),),
-        findings=tuple(findings),
-    )
+@panel("kl_penalty")
+def penalty(log: Log) -> Figure:
+    """The weight of the KL in the objective."""
+    given = fields(log.config.get("hyperparameters"))
+    bounds = [x for x in map(number_of, (given.get("min_beta"), given.get("max_beta"))) if x]
+    values = log.columns["kl_penalty"]
+    at = np.isclose(values[:, None], np.array(bounds)[None], rtol=1e-5).any(axis=1)
+    found = share_of_bad(at, "the penalty β was at a bound of its range", most=_LONG)
+    return one_diagnostic(log, "kl_penalty", findings=(found,))
+
+
+@panel("beta")
+def equivalent_penalty(log: Log) -> Figure:
+    """The weight of the KL that the trust region amounts to."""
+    return one_diagnostic(log, "beta")

@@ -8,6 +8,7 @@ from surefoot.reporting.data.run_log import Log
 from surefoot.reporting.drawing.figures import Axis, Figure, Finding, Series
 from surefoot.reporting.drawing.formatting import quantiles
 from surefoot.reporting.drawing.series import STEPS, has
+from surefoot.reporting.single_run.panel import panel
 
 #: Parts of an iteration, in the order in which they are stacked.
 _PARTS = {
@@ -39,12 +40,13 @@ def time_parts(log: Log) -> dict[str, np.ndarray]:
     return parts
 
 
-def time(log: Log) -> Figure | None:
+@panel(
+    "timing.total", also=("timing.compile", "timing.steps_per_s", *(f"timing.{x}" for x in _PARTS))
+)
+def time(log: Log) -> Figure:
     """Time of an iteration by its parts."""
     parts = time_parts(log)
-    parts.pop("compiling", None)
-    if not parts:
-        return None
+    parts.pop("compiling")
     bins = np.array_split(
         np.arange(len(log.columns["steps"])), min(_BINS, len(log.columns["steps"]))
     )

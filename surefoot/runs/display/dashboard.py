@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.common.printable import one_line
-from surefoot.runs.display.gauge import bar, duration, percentage
-from surefoot.runs.display.summary import Summary, mean
+from surefoot.runs.display.gauge import bar, duration, percentage, sparkline
+from surefoot.runs.display.summary import COURSES, Summary, mean
 from surefoot.runs.display.watched_run import RunWatcher
+from surefoot.runs.folder.diagnostic_table import describe
 from surefoot.runs.folder.method_facts import step_kl
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
-_BARS = "▁▂▃▄▅▆▇█"
 #: Characters of a name that are shown.
 _LONGEST = 200
 _STYLES = {
@@ -31,20 +30,6 @@ _STYLES = {
     "starting": "dim",
     "interrupted": "yellow",
 }
-
-
-def sparkline(values: Sequence[float], width: int) -> str:
-    """A course in `width` characters at most, each the mean of an equal share of it."""
-    count = min(width, len(values))
-    if count <= 0:
-        return ""
-    edges = [i * len(values) // count for i in range(count + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
-    low, high = min(means), max(means)
-    # Also where the difference is more than a number can be.
-    if not 0 < high - low < math.inf:
-        return _BARS[0] * count
-    return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
 
 
 def bound(config: dict[str, Any]) -> float | None:
@@ -127,15 +112,14 @@ class Dashboard:
             best_told = "" if best is None else f", best {best:.1f}"
             lines.append(("evaluated", "", f"{self.evaluations[-1]:.1f}{best_told}"))
         limit = bound(self.config)
-        kl = _told(last.get("kl_mean"), ".2g")
-        told("KL", "kl_mean", kl if limit is None else f"{kl} of {limit:g}")
+        for one in map(describe, COURSES):
+            text = _told(last.get(one.name), ".2g" if one.log else ".3f")
+            held = limit is not None and one.name == "kl_mean"
+            told(one.label, one.name, f"{text} of {limit:g}" if held else text)
         accepted, backtracks = mean(summary.accepted), mean(summary.backtracks)
         if accepted is not None:
             shorter = "" if backtracks is None else f", {backtracks:.1f} backtracks"
             lines.append(("accepted", "", f"{accepted:.0%} of steps{shorter}"))
-        told("entropy", "entropy", _told(last.get("entropy"), ".3f"))
-        explained = _told(last.get("explained_variance"), ".3f")
-        told("explained variance", "explained_variance", explained)
         spent = sum(summary.spent.values())
         if spent > 0:
             parts = sorted(summary.spent.items(), key=lambda part: -part[1])

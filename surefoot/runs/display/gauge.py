@@ -3,15 +3,18 @@ as much of what else is told as there is room for."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 _FULL, _REST = "━", "─"
+_BARS = "▁▂▃▄▅▆▇█"
 #: Where a terminal has only ASCII.
 _PLAIN = str.maketrans(_FULL + _REST, "#-")
 #: Seconds over which the rate is measured that the time left is told from, and between two marks.
@@ -22,6 +25,20 @@ def bar(share: float, width: int) -> str:
     """A bar of that many characters, full up to a share of it."""
     full = round(min(1.0, max(0.0, share)) * width)
     return _FULL * full + _REST * (width - full)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """A course in `width` characters at most, each the mean of an equal share of it."""
+    count = min(width, len(values))
+    if count <= 0:
+        return ""
+    edges = [i * len(values) // count for i in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, high = min(means), max(means)
+    # Also where the difference is more than a number can be.
+    if not 0 < high - low < math.inf:
+        return _BARS[0] * count
+    return "".join(_BARS[int((x - low) / (high - low) * (len(_BARS) - 1) + 0.5)] for x in means)
 
 
 def percentage(share: float) -> str:

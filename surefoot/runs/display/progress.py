@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import time
@@ -16,6 +17,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.printable import printable
 from surefoot.runs.display.gauge import Gauge
 from surefoot.runs.display.screen import open_screen
+from surefoot.runs.display.status_line import StatusLine
 from surefoot.runs.score import Scoring
 from surefoot.training.iteration import Iteration
 
@@ -23,34 +25,40 @@ from surefoot.training.iteration import Iteration
 class Display(Protocol):
     """Shows iterations as they come."""
 
-    def resumed(self, scoring: Scoring) -> None:
+    def resumed(self, scoring: Scoring, /) -> None:
         """Go on with a run that has this score so far."""
 
-    def show(self, iteration: Iteration) -> None:
+    def show(self, iteration: Iteration, /) -> None:
         """Show one more iteration."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, /) -> None:
         """Say something that happened."""
 
     def close(self) -> None:
         """Show the last state and leave the terminal as it was."""
 
 
-class WarningDisplay:
-    """Shows nothing; notes become Python warnings."""
+def _ignore(*_: object) -> None:
+    pass
 
-    def resumed(self, scoring: Scoring) -> None:
-        """Nothing."""
 
-    def show(self, iteration: Iteration) -> None:
-        """Nothing."""
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def note(self, text: str) -> None:
-        """A Python warning: nobody would see it otherwise."""
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def close(self) -> None:
-        """Nothing."""
+@dataclasses.dataclass(kw_only=True)
+class CallbackDisplay:
+    """A display put together of functions. What none is given for is not shown, but notes become
+    Python warnings: nobody would see them otherwise."""
+
+    resumed: Callable[[Scoring], None] = _ignore
+    show: Callable[[Iteration], None] = _ignore
+    note: Callable[[str], None] = _warn
+    close: Callable[[], None] = _ignore
+
+
+#: Shows nothing, and says nothing.
+SILENT = CallbackDisplay(note=_ignore)
 
 
 class FailSafeDisplay:
@@ -80,75 +88,12 @@ class FailSafeDisplay:
         try:
             do()
         except (OSError, UnicodeEncodeError):
-            self._display = NullDisplay()
+            self._display = SILENT
         except ValueError:
             # What Python says of a stream that was closed.
             if not any(getattr(stream, "closed", False) for stream in (sys.stdout, sys.stderr)):
                 raise
-            self._display = NullDisplay()
-
-
-class NullDisplay:
-    """Shows nothing, and says nothing."""
-
-    def resumed(self, scoring: Scoring) -> None:
-        """Nothing."""
-
-    def show(self, iteration: Iteration) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class _Summary:
-    """What is said of the run's state, in words."""
-
-    def __init__(self) -> None:
-        self.scoring = Scoring()
-        self._evaluated: float | None = None
-        self.compile_seconds = 0.0
-
-    def add(self, iteration: Iteration) -> None:
-        self.scoring.add(iteration.steps, iteration.episode_returns.tolist())
-        self.compile_seconds += iteration.timing.compile
-        if iteration.evaluation is not None:
-            self._evaluated = iteration.evaluation.mean
-            self.scoring.add_evaluation(iteration.steps, iteration.evaluation.mean)
-
-    def told(self, iteration: Iteration) -> list[str]:
-        metrics = iteration.metrics
-        score = self.scoring.score
-        if score.ended:
-            mean = f"return {score.value:.1f}"
-            if score.of != "episode" or not score.recent:
-                mean += f" ({score.brief})"
-        elif iteration.timing.collected:
-            mean = "no finished episode yet"
-        else:
-            mean = f"objective {metrics['objective_after']:.3f}"
-        parts = []
-        if metrics["refused"]:
-            parts += ["update REFUSED", "not finite"]
-        elif metrics["learned_rows"] == 0:
-            parts += ["NOTHING LEARNED", "no episode ended within the batch, raise horizon"]
-        parts += [
-            mean,
-            f"{iteration.steps:,} steps",
-            f"{iteration.timing.steps_per_s:,.0f} steps/s",
-            f"KL {metrics['kl_mean']:.4f}",
-        ]
-        if "accepted" in metrics:
-            # A share where several steps make an update.
-            share = float(metrics["accepted"])
-            told = {1.0: "step accepted", 0.0: "step REFUSED"}
-            parts.append(told.get(share, f"{share:.0%} of steps accepted"))
-        if self._evaluated is not None:
-            parts.append(f"evaluated {self._evaluated:.1f}")
-        return parts
+            self._display = SILENT
 
 
 #: Seconds between two drawings of a bar.
@@ -166,7 +111,7 @@ class ProgressBar:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._summary, self._clock = _Summary(), clock
+        self._summary, self._clock = StatusLine(), clock
         self._gauge = Gauge(total_steps, clock)
         self._drawn, self._shown = clock(), False
         self._screen = open_screen(console, self._gauge)
@@ -202,7 +147,7 @@ class LineDisplay:
 
     def __init__(self, console: Console, *, every: float = 5.0) -> None:
         self._console = console
-        self._summary = _Summary()
+        self._summary = StatusLine()
         self._every = every
         self._printed = -float("inf")
         self._pending: Iteration | None = None
@@ -215,9 +160,9 @@ class LineDisplay:
         """Print the iteration if the last line is old enough, and its notices in any case."""
         self._summary.add(iteration)
         for notice in iteration.notices:
-            self._print(notice)
+            self.note(notice)
         if iteration.number == 0 and iteration.timing.compile:
-            self._print(f"compiled in {iteration.timing.compile:.1f} s")
+            self.note(f"compiled in {iteration.timing.compile:.1f} s")
         self._pending = iteration
         now = time.monotonic()
         if now - self._printed >= self._every:
@@ -230,11 +175,8 @@ class LineDisplay:
 
     def _flush(self) -> None:
         if self._pending is not None:
-            self._print(" · ".join(self._summary.told(self._pending)))
+            self.note(" · ".join(self._summary.told(self._pending)))
             self._pending = None
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def close(self) -> None:
         """Print the last iteration if it was not."""
@@ -249,7 +191,7 @@ def make_display(console: Console, total_steps: int) -> Display:
         return ProgressBar(console, total_steps)
     except OSError:
         # A terminal that was closed.
-        return NullDisplay()
+        return SILENT
 
 
 def _can_redraw(console: Console) -> bool:
@@ -271,4 +213,4 @@ def choose_display(
     console = Console(stderr=True)
     if _can_redraw(console) if progress is None else progress:
         return functools.partial(make_display, console)
-    return lambda total_steps: WarningDisplay()
+    return lambda total_steps: CallbackDisplay()

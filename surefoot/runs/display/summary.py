@@ -7,13 +7,13 @@ from collections import deque
 from typing import Any
 
 from surefoot.common.files.json_reading import fields, finite, number, numbers
+from surefoot.runs.folder.diagnostic_table import followed
 from surefoot.runs.score import Scoring
 
 #: Iterations, and episodes of a length, that what is called recent runs over.
 WINDOW = 100
-
 #: Fields whose course is kept.
-COURSES = ("kl_mean", "entropy", "explained_variance")
+COURSES = followed()
 
 
 class Summary:

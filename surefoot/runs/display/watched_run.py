@@ -72,8 +72,8 @@ class RunWatcher:
         else:
             if evaluated.anew:
                 self.evaluations, self._points = [], []
-            for row in evaluated.rows:
-                steps, mean = integer(row.get("steps")), number(row.get("mean"))
+            for point in evaluated.rows:
+                steps, mean = integer(point.get("steps")), number(point.get("mean"))
                 self.evaluations += [] if mean is None else [mean]
                 self._points += [] if steps is None or mean is None else [(steps, mean)]
             if evaluated.anew or evaluated.rows:

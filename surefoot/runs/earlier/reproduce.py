@@ -29,7 +29,7 @@ from surefoot.envs.spaces.observations import observation_size
 from surefoot.methods.learners.algorithm import Algorithm
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
-from surefoot.runs.display.progress import Display, WarningDisplay
+from surefoot.runs.display.progress import CallbackDisplay, Display
 from surefoot.runs.earlier.rebuild import (
     match_cores,
     rebuild_environment,
@@ -83,7 +83,7 @@ def reproduce(
             return run
 
         run, began = _begun(built, folder, rows)
-        shown = WarningDisplay() if display is None else display(run.budget)
+        shown = CallbackDisplay() if display is None else display(run.budget)
         differing = version_differences(config)
         normalizer, exact = _played(run, rows, shown, folder, differing)
     return ReproducedUpdate(

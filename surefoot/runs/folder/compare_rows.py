@@ -13,6 +13,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.files import json_reading
 from surefoot.common.files.regular_file import lines as lines_of
 from surefoot.common.files.regular_file import open_to_read
+from surefoot.runs.folder.diagnostic_table import known
 from surefoot.runs.folder.metrics_file import as_row
 from surefoot.training.iteration import Iteration
 
@@ -21,8 +22,8 @@ TOLERANCE = 0.01
 # Of these no two processes have the same.
 _OF_THE_PROCESS = ("timing", "env_restarts")
 # These are counted, and no rounding changes them a little.
-_COUNTED = ("steps", "valid_rows", "episode_lengths")
-_MEASURED = ("kl_mean", "entropy", "episode_returns")
+_COUNTED = known("steps", "valid_rows", "episode_lengths")
+_MEASURED = known("kl_mean", "entropy", "episode_returns")
 
 
 def read(path: Path, iteration: int | None) -> list[dict[str, Any]]:

@@ -21,18 +21,19 @@ from surefoot.runs.folder.flat_row import flat_row
 class HistoryColumns:
     """Columns that grow by a row at a time."""
 
-    def __init__(self) -> None:
-        self._rows = 0
+    def __init__(self, joint: str = "_") -> None:
+        """`joint` stands in the names of columns between those of a field and of its parts."""
+        self._rows, self._joint = 0, joint
         # Integers as such, as long as a column has nothing else: a count is exact.
         self._columns: dict[str, array[int] | array[float]] = {}
 
     def add(self, told: dict[str, Any]) -> None:
         """One more row, as in `metrics.jsonl`. What is no number is NaN."""
-        self._add(flat_row(told))
+        self._add(flat_row(told, self._joint))
 
     def add_with(self, told: dict[str, Any], evaluation: dict[str, Any] | None) -> None:
         """One more row, with the line of `evaluations.jsonl` that belongs to it."""
-        both = flat_row(told)
+        both = flat_row(told, self._joint)
         for name in ("mean", "std"):
             both[f"evaluation_{name}"] = None if evaluation is None else evaluation.get(name)
         self._add(both)

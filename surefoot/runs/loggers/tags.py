@@ -10,14 +10,8 @@ from collections import deque
 from typing import Any
 
 from surefoot.runs.display.summary import WINDOW
+from surefoot.runs.folder.diagnostic_table import CRITIC, describe
 from surefoot.runs.loggers.base import Entry
-
-#: Fields of a row with a name of Stable-Baselines3's, or of SB3-contrib's TRPO.
-NAMES = {
-    "kl_mean": "train/approx_kl",
-    "accepted": "train/is_line_search_success",
-}
-_CRITIC = "critic_"
 
 
 class Tags:
@@ -42,12 +36,10 @@ class Tags:
                 tags["time/iterations"] = value + 1.0
             elif name == "timing":
                 tags |= {
-                    "time/fps" if part == "steps_per_s" else f"time/{part}": float(seconds)
+                    describe(f"timing.{part}").tag or f"time/{part}": float(seconds)
                     for part, seconds in value.items()
                     if seconds is not None
                 }
-            elif name == "env_restarts":
-                tags["rollout/env_restarts"] = float(value)
             else:
                 tags |= _numbers(_tag(name), value)
         if "entropy" in row:
@@ -60,9 +52,9 @@ class Tags:
 
 
 def _tag(name: str) -> str:
-    if name.startswith(_CRITIC):
-        return f"critic/{name.removeprefix(_CRITIC)}"
-    return NAMES.get(name, f"train/{name}")
+    if name.startswith(CRITIC):
+        return f"critic/{name.removeprefix(CRITIC)}"
+    return describe(name).tag or f"train/{name}"
 
 
 def _numbers(tag: str, value: Any) -> dict[str, float]:
