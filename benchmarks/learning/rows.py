@@ -16,7 +16,7 @@ from typing import Any
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.methods.recipes import RECIPES
-from surefoot.runs.folder.config_file import BEFORE
+from surefoot.runs.folder.config_file import with_before
 
 Row = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -60,15 +60,14 @@ def read(path: Path) -> Row:
 
 def settings(row: Row) -> dict[str, Any]:
     """All that defines a run but its seed, flat. An option that the row does not know came later,
-    and `BEFORE`, or its default, is what was done before."""
+    and its default, or what `with_before` says, is what was done before."""
     later: dict[str, Any] = {}
     if row["recipe"] in RECIPES:
         defaults = {
             **RECIPES[row["recipe"]]().hyperparameters(),
             **dataclasses.asdict(RunSettings()),
         }
-        before = {name: value for name, value in BEFORE.items() if name in defaults}
-        later = json.loads(json.dumps({**defaults, **before}))
+        later = json.loads(json.dumps(with_before(defaults)))
     flat = {"recipe": row["recipe"], "task": row["task"], **later}
     flat |= {**row["hyperparameters"], **row["setup"]}
     flat.pop("seed", None)

@@ -46,7 +46,8 @@ class RunSettings:
     """Devices that environments in JAX, and what is learned from them, are shared out over."""
     stagger_starts: bool = True
     """Cut the first episode of each environment at a random step of its time limit, so that they
-    are out of phase; not where no limit is known, nor in vector environments of one's own."""
+    are out of phase; not where no limit is known, in vector environments of one's own, nor
+    without a critic."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)

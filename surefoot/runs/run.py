@@ -131,15 +131,16 @@ class Run:
 
     def iterations(self) -> Generator[Iteration]:
         """Train, one iteration at a time. Environments that this run made are closed at the end."""
-        with self._closing:
-            for iteration in self._loop.iterations(
-                FiniteGuard(self.learner),
-                self._to_env,
-                self.state,
-                steps=self.budget,
-                seeds=self._seeds,
-                start=self._start,
-            ):
+        loop = self._loop.iterations(
+            FiniteGuard(self.learner),
+            self._to_env,
+            self.state,
+            steps=self.budget,
+            seeds=self._seeds,
+            start=self._start,
+        )
+        with self._closing, contextlib.closing(loop):
+            for iteration in loop:
                 self.state, self.trained = iteration.state, iteration.steps
                 yield iteration
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -35,6 +35,7 @@ class DeviceLoop(TrainingLoop):
         settings: RunSettings,
         *,
         fresh_episodes: bool = False,
+        stagger: bool = False,
     ) -> None:
         devices = settings.devices
         there = len(jax.devices())
@@ -48,8 +49,7 @@ class DeviceLoop(TrainingLoop):
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
         self._fresh_episodes = fresh_episodes
-        # Episodes that begin anew in every iteration have no phase.
-        self._stagger = settings.stagger_starts and not fresh_episodes
+        self._stagger = stagger
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
@@ -68,7 +68,7 @@ class DeviceLoop(TrainingLoop):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-    ) -> Iterator[Iteration]:
+    ) -> Generator[Iteration]:
         if start.environments is not None:
             start = start._replace(environments=[start.environments])
         for (told,) in self.side_by_side(
@@ -85,7 +85,7 @@ class DeviceLoop(TrainingLoop):
         steps: int,
         seeds: Sequence[Seeds],
         start: ResumePoint,
-    ) -> Iterator[list[Iteration]]:
+    ) -> Generator[list[Iteration]]:
         """⌊steps/(horizon·num_envs)⌋ iterations of every run, of which there is one for each state
         and its seeds; they start with a list of environments. A compiled program runs as many
         iterations a call as divide their number evenly, `max_iterations_per_call` at most, so

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -166,7 +166,7 @@ class HostLoop(TrainingLoop):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-    ) -> Iterator[Iteration]:
+    ) -> Generator[Iteration]:
         """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
         with a critic is told when that is fitted, and by then the next one has been collected."""
         rollout = HostRollout(self.groups, self.horizon, to_env, cache_program=self.cache_program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from gymnasium import spaces
@@ -40,7 +40,7 @@ class TrainingLoop(abc.ABC):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-    ) -> Iterator[Iteration]:
+    ) -> Generator[Iteration]:
         """Iterations until another one might exceed `steps`. Whoever has enough closes it."""
 
     @abc.abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax.numpy as jnp
@@ -58,7 +58,7 @@ class OfflineLoop(TrainingLoop):
         steps: int,
         seeds: Seeds,
         start: ResumePoint,
-    ) -> Iterator[Iteration]:
+    ) -> Generator[Iteration]:
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
         normalizer, recorded = state.normalizer, self.demonstrations.obs
         if start.number == 0 and recorded.dtype == np.float64:

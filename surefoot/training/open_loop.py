@@ -37,6 +37,13 @@ def open_loop(
 def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSettings) -> TrainingLoop:
     match recipe:
         case OnPolicy():
+            # Episodes that begin anew in every iteration have no phase; and without a critic
+            # there is no value to put in the place of what a cut takes off.
+            stagger = (
+                settings.stagger_starts
+                and not learner.fresh_episodes
+                and learner.critic_update is not None
+            )
             if on_device := device_env(env, settings):
                 return DeviceLoop(
                     on_device,
@@ -44,6 +51,7 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                     recipe.horizon,
                     settings,
                     fresh_episodes=learner.fresh_episodes,
+                    stagger=stagger,
                 )
             if settings.devices > 1:
                 raise UsageError(
@@ -56,8 +64,7 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 recipe.num_envs,
                 settings,
                 most=1 if learner.needs_single_group else 2,
-                # Episodes that begin anew in every iteration have no phase.
-                stagger=settings.stagger_starts and not learner.fresh_episodes,
+                stagger=stagger,
             )
             return HostLoop(
                 groups, recipe.horizon, owned=owned, fresh_episodes=learner.fresh_episodes

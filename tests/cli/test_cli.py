@@ -399,7 +399,7 @@ def test_a_sink_that_is_not_installed_is_told_before_anything(here, monkeypatch)
 def test_a_run_without_finished_episodes_says_so_and_names_its_own_folder(here):
     ran = run(
         *["train", "reinforce", "Pendulum-v1", "--num-envs", "1", "--horizon", "64"],
-        *["--steps", "64", "--hidden", "4", "--no-baseline", "--no-stagger-starts"],
+        *["--steps", "64", "--hidden", "4", "--no-baseline"],
     )
     assert ran.code == 0, ran.err
     assert "no finished episode yet" in ran.out

@@ -529,6 +529,24 @@ def test_a_mark_tells_where_the_episodes_stood_however_far_they_have_gone_since(
         env.close()
 
 
+def test_a_mark_in_worker_processes_is_told_after_they_are_gone():
+    """A checkpoint is written after the next steps, in which a worker may be lost or fail."""
+    env = make_host(functools.partial(faulty.Counter, length=50), 2, vectorization="async")
+    env.reset(3)
+    taken = np.random.default_rng(0).integers(2, size=(30, 2))
+    told = []
+    for number, action in enumerate(taken, start=1):
+        env.step(action)
+        if number in (10, 11, 30):
+            told.append((number, env.mark()))
+    env.send(taken[0])
+    env.close()
+    for number, mark in told:
+        for i, history in enumerate(mark()):
+            np.testing.assert_array_equal(history.actions, taken[:number, i])
+            assert history.seed == 3 + i
+
+
 class Walk(gymnasium.Env):
     """Never ends; a step earns 1."""
 

@@ -284,6 +284,32 @@ def test_a_method_whose_episodes_begin_anew_in_every_iteration_is_not_staggered(
     assert [row["episode_lengths"] for row in kept] == [[LIMIT] * COPIES] * 2
 
 
+@pytest.mark.parametrize(
+    "env", [limited, sf.DeviceEnv(Device(), time_limit=LIMIT)], ids=["host", "device"]
+)
+def test_without_a_critic_nothing_is_cut(env):
+    """There is no value to put in the place of what a cut takes off."""
+    kept = []
+    sf.train(
+        "reinforce",
+        env,
+        baseline=False,
+        num_envs=COPIES,
+        horizon=LIMIT,
+        steps=COPIES * LIMIT,
+        progress=False,
+        on_iteration=lambda row, _: kept.append(row),
+    )
+    assert [row["episode_lengths"] for row in kept] == [[LIMIT] * COPIES]
+    assert kept[0]["learned_rows"] == COPIES * LIMIT
+
+
+def test_the_longest_time_limit_is_drawn_from():
+    state = sf.DeviceEnv(Device(), time_limit=2**31 - 1).init(jax.random.key(0), 64, stagger=True)
+    assert (np.asarray(state.limit) > 0).all()
+    assert len(set(np.asarray(state.limit).tolist())) == 64
+
+
 @pytest.mark.parametrize("options", [{}, {"backend": "device"}], ids=["host", "device"])
 def test_a_run_that_stops_before_the_cut_goes_on_to_it(options, tmp_path):
     """Some copies have been cut when it stops, others have not."""

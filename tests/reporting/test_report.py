@@ -494,6 +494,20 @@ def test_runs_are_grouped_by_all_but_their_seed(tmp_path):
     ]
 
 
+def test_runs_of_before_an_option_are_not_grouped_with_those_that_have_it(tmp_path):
+    """They did what was done then, which is not what the option's default does."""
+
+    def log(name, seed, **options):
+        return read_run.read(make(tmp_path / name, setup={"seed": seed, "steps": 9}, **options))
+
+    today = {"max_kl": 0.01, "damping": 0.1, "line_search": "secant"}
+    logs = [log("a", 0), log("b", 1, hyperparameters=today)]
+    assert [(g.method, len(g.runs)) for g in grouping.group(logs)] == [
+        ("trpo line_search=decay", 1),
+        ("trpo line_search=secant", 1),
+    ]
+
+
 def test_a_comparison_has_the_statistics_of_its_runs(many):
     logs = [read_run.read(folder, detail=0) for folder in run_paths.find_runs([many])]
     shown = compare.compare(logs)

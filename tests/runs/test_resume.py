@@ -261,6 +261,8 @@ def test_the_command_stretches_a_schedule(trained, tmp_path):
 
 ENDS = {
     "trpo": (find_recipe("trpo")(), None),
+    "trpo, falling": (find_recipe("trpo")(max_kl_schedule="linear"), "a radius of 0"),
+    "kfac_trpo, falling": (find_recipe("kfac_trpo")(max_kl_schedule="linear"), "a radius of 0"),
     "ppo_clip": (find_recipe("ppo_clip")(), "a rate of 0"),
     "ppo_kl": (find_recipe("ppo_kl")(), "a rate of 0"),
     "a2c": (find_recipe("a2c")(), "a rate of 0"),

@@ -343,8 +343,8 @@ FAULTS = (
     Fault(
         "cut-ages-not-up-to-the-limit",
         "envs/device/device_env.py",
-        "jax.random.randint(drawing, (num_envs,), 1, limit + 1)",
-        "jax.random.randint(drawing, (num_envs,), 1, limit // 2 + 1)",
+        "jax.random.randint(drawing, (num_envs,), 0, limit)",
+        "jax.random.randint(drawing, (num_envs,), 0, limit // 2)",
         "Phases on the device cover half of an episode.",
         ("test_stagger.py",),
     ),

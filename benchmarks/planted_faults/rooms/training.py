@@ -181,8 +181,8 @@ FAULTS = (
     Fault(
         "generations-cut",
         "training/open_loop.py",
-        "stagger=settings.stagger_starts and not learner.fresh_episodes,",
-        "stagger=settings.stagger_starts,",
+        "and not learner.fresh_episodes",
+        "",
         "The members of a first generation are judged by episodes that were cut.",
         ("test_stagger.py",),
     ),

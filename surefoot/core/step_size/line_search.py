@@ -87,10 +87,9 @@ class Secant(Shorten):
     √KL is nearly linear in s and zero at zero, so that the secant through zero and the last try
     meets √δ a second-order amount inside the ball; it never leaves it where KL(s)/s² increases
     between the two tries. Exponential decay by 0.8 throws 36 % of δ away at every backtrack.
-    (Textbook root finding; for exact trust regions: Conn, Gould & Toint 2000, chapter 7.) A second
-    one that is outside, too, shows that it is not so: the KL is not zero at zero where the policy
-    that acted is another one than the step begins with. From there on s is shortened by `decay` at
-    least.
+    (Textbook root finding; for exact trust regions: Conn, Gould & Toint 2000, chapter 7.) From
+    the second try on s is shortened by `decay` at least: where the policy that acted is another one
+    than the step begins with, the KL is not zero at zero, and a secant alone would creep.
     """
 
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.8)

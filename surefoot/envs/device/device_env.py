@@ -136,7 +136,7 @@ class DeviceEnv:
             limit = jnp.full(num_envs, self.time_limit, jnp.int32)
             if stagger:
                 drawing = jax.random.fold_in(key, _STAGGER)
-                limit = jax.random.randint(drawing, (num_envs,), 1, limit + 1)
+                limit = 1 + jax.random.randint(drawing, (num_envs,), 0, limit)
         return DeviceState(inner, obs, zeros.astype(jnp.int32), limit, zeros, zeros)
 
     def step(

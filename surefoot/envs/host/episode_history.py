@@ -7,6 +7,7 @@ episode may never end, so that only so many actions are kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,6 +41,47 @@ class History(NamedTuple):
     """The generator's state after the last one."""
 
 
+class Piece(NamedTuple):
+    """What is new of a running episode."""
+
+    episode: Any
+    """Which one it is; another one has another value."""
+    seed: int | None
+    generator: Any
+    start: int
+    """Steps of it that were known."""
+    actions: np.ndarray | None
+    """Those after them; `None` where the episode is too long to be kept."""
+    now: Any
+
+
+class Kept(NamedTuple):
+    """A running episode as it was told in pieces. It stays what it is when more is told."""
+
+    episode: Any = None
+    seed: int | None = None
+    generator: Any = None
+    chunks: tuple[np.ndarray, ...] | None = ()
+    now: Any = None
+
+    @property
+    def length(self) -> int:
+        """Steps that are known."""
+        return sum(map(len, self.chunks or ()))
+
+    def with_piece(self, piece: Piece) -> Kept:
+        """What is known with the piece."""
+        before, chunks = self.chunks if piece.start else (), None
+        if piece.actions is not None and before is not None:
+            chunks = (*before, piece.actions)
+        return Kept(piece.episode, piece.seed, piece.generator, chunks, piece.now)
+
+    def history(self) -> History:
+        """The episode."""
+        actions = None if self.chunks is None else np.concatenate(self.chunks)
+        return History(self.seed, plain(self.generator), actions, plain(self.now))
+
+
 class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
     the same place if all randomness comes from `np_random`, as Gymnasium asks of environments. What
@@ -62,11 +104,12 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         self._generator: Any = None
         self._actions: np.ndarray | None = None
         self._length = 0
-        self._mark: Callable[[], History] | None = None
+        self._episode = 0
         self._max_steps = max_steps
         self._to_check = CHECKED
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._episode += 1
         # What was marked of the episode before stays what it was.
         self._seed, self._length, self._actions = seed, 0, None
         self._first_limit = None
@@ -124,13 +167,16 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
 
         return history
 
-    def remember(self) -> None:
-        """`mark`, for `remembered`: for whoever asks from another process."""
-        self._mark = self.mark()
-
-    def remembered(self) -> History:
-        """The episode as it was remembered last; as it is, if it was never."""
-        return (self._mark or self.mark())()
+    def since(self, episode: Any, length: int) -> Piece:
+        """What of the running episode whoever knows the first `length` steps of `episode` lacks."""
+        which = os.getpid(), self._episode
+        start = length if episode == which else 0
+        actions: np.ndarray | None = None
+        if self._length <= MAX_KEPT:
+            actions = self.mark()().actions
+            assert actions is not None
+            actions = actions[start:]
+        return Piece(which, self._seed, self._generator, start, actions, self._raw_state())
 
     def resimulate(self, history: History) -> tuple[Any, float, bool]:
         """Play the episode again: the last observation, the episode's return so far, and whether

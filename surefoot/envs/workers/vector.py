@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.common.errors import UsageError
-from surefoot.envs.host.episode_history import History
+from surefoot.envs.host.episode_history import History, Kept
 from surefoot.envs.host.stepper import Resimulated, Stepped
 from surefoot.envs.module_finder import pickled
 from surefoot.envs.workers.process import Deadline
@@ -41,6 +41,7 @@ class Workers:
     ) -> None:
         self._restarts = restarts
         self._envs: list[Supervised] = []
+        self._kept = [Kept()] * num_envs
         program = _pickled(make, stagger)
         try:
             for number in range(first, first + num_envs):
@@ -85,9 +86,11 @@ class Workers:
         )
 
     def mark(self) -> Callable[[], list[History]]:
-        nothing = [()] * len(self._envs)
-        self.call("remember", nothing)
-        return lambda: self.call("remembered", nothing)
+        # All of it is held here: a worker may be lost, or be at work, when it is asked for.
+        pieces = self.call("since", [(kept.episode, kept.length) for kept in self._kept])
+        self._kept = [k.with_piece(p) for k, p in zip(self._kept, pieces, strict=True)]
+        marked = self._kept
+        return lambda: [kept.history() for kept in marked]
 
     def resimulate(self, histories: Sequence[History]) -> Resimulated:
         played = self.call("resimulate", [(history,) for history in histories])

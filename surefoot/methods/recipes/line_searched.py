@@ -28,7 +28,8 @@ class LineSearched(ActorCritic):
     """How a step is shortened whose KL is too large: secant: to where the measured KL will be δ;
     decay: by the factor `decay`."""
     decay: float = fraction(0.8, zero=False)
-    """Factor between two tries of the line search, for secant only where not the KL failed."""
+    """Factor between two tries of the line search; for secant where not the KL failed, and the
+    largest from the second try on."""
     tries: int = at_least(1, 10)
     """Tries of the line search before the step is given up."""
 

@@ -64,7 +64,8 @@ def _settings(log: Log) -> dict[str, Any]:
 
 def _defaults(settings: Any) -> dict[str, Any]:
     """What a field has that an older version did not know, where nothing else is said of it."""
-    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    fields = dataclasses.fields(settings)
+    return config_file.with_before({f.name: getattr(settings, f.name) for f in fields})
 
 
 def _labels(algorithms: Sequence[str], settings: Sequence[dict[str, Any]]) -> list[str]:

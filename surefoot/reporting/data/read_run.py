@@ -53,7 +53,7 @@ def read(folder: Path, detail: int = DETAIL) -> Log:
         columns={
             name: values.astype(float)
             for name, values in details.history().items()
-            if not name.startswith(("episodes", "episode_return.", "episode_length."))
+            if name != "episodes" and not name.startswith(("episode_return.", "episode_length."))
         },
         every=max(every, 1),
         evaluations=evaluations,

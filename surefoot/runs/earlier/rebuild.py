@@ -104,8 +104,7 @@ def _before(kind: type) -> dict[str, Any]:
     """What was done before there was an option, by the name of those that have a default."""
     fields = dataclasses.fields(kind)
     defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-    before = {name: value for name, value in config_file.BEFORE.items() if name in defaults}
-    known: dict[str, Any] = json.loads(json.dumps({**defaults, **before}))
+    known: dict[str, Any] = json.loads(json.dumps(config_file.with_before(defaults)))
     return known
 
 

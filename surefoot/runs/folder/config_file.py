@@ -14,6 +14,11 @@ NAME = "config.json"
 BEFORE = {"line_search": "decay", "stagger_starts": False}
 
 
+def with_before(defaults: dict[str, Any]) -> dict[str, Any]:
+    """The options' defaults, for a configuration that lacks some of them."""
+    return {**defaults, **{name: value for name, value in BEFORE.items() if name in defaults}}
+
+
 def read(folder: Path) -> dict[str, Any]:
     """The configuration in a run's folder, whatever it holds. Raises `UsageError` where there is
     none."""

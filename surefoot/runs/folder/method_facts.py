@@ -26,7 +26,11 @@ def step_kl(config: dict[str, Any]) -> StepKL | None:
     name = getattr(RECIPES.get(_name(config)), "step_kl", None)
     if name is None:
         return None
-    told = fields(config.get("hyperparameters")).get(name)
+    given = fields(config.get("hyperparameters"))
+    if name == "max_kl" and given.get("kl_direction") == "new_old":
+        # It bounds the other KL, which no row has.
+        return None
+    told = given.get(name)
     value = None if isinstance(told, bool) else finite(told)
     return None if value is None or value <= 0 else StepKL(_WORDS[name], value)
 
