@@ -356,4 +356,12 @@ FAULTS = (
         "A checkpoint holds actions of the episode that began while the critic was being fitted.",
         ("test_host.py",),
     ),
+    Fault(
+        "episodes-run-together",
+        "envs/host/episode_history.py",
+        "self.chunks if piece.start else ()",
+        "self.chunks",
+        "The actions of an episode in a worker process are kept behind those of the one before.",
+        ("test_host.py",),
+    ),
 )
