@@ -24,13 +24,13 @@ from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.data.types import Batch
 from surefoot.core.geometry import CG, KFAC, Fisher
 from surefoot.core.local_model import LocalModel
-from surefoot.core.networks import GaussianHead, Policy
+from surefoot.core.networks import GaussianHead, Policy, mlp_policy
 from surefoot.core.objectives import Surrogate
 from surefoot.core.step_size import KLBall
 from surefoot.core.updates import Step
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.actions import action_head, action_map
-from surefoot.training.rollout import device_rollout
+from surefoot.training.rollout import DeviceStanding, device_rollout
 
 ROWS = 2048
 DAMPINGS = (0.1, 0.01, 0.001)
@@ -53,7 +53,7 @@ def cartpole_batches(policy: Policy, batches: int, *, num_envs: int = 16) -> lis
         rows = jax.tree.map(lambda x: x.reshape(ROWS, *x.shape[2:]), (t.obs, t.action, t.old))
         return state, Batch(*rows, standardize(advantage, weight), weight, jnp.zeros(()))
 
-    state = eqx.filter_jit(env.init)(jax.random.key(1), num_envs)
+    state = DeviceStanding(eqx.filter_jit(env.init)(jax.random.key(1), num_envs))
     collected = []
     for key in jax.random.split(jax.random.key(2), batches):
         state, batch = collect(state, key)
@@ -119,7 +119,7 @@ def cosines(policy: Policy, batches: list[Batch]) -> list[tuple[float, float, fl
 def step_seconds(repeats: int) -> dict[str, float]:
     """Median seconds of a complete step on one batch with HalfCheetah's sizes (17 observations, 6
     actions, 64 × 64), K-FAC and CG-10 alternating."""
-    policy = Policy(jax.random.key(0), 17, GaussianHead(6))
+    policy = mlp_policy(jax.random.key(0), 17, GaussianHead(6))
     obs = jax.random.normal(jax.random.key(1), (ROWS, 17))
     old = policy(obs)
     weight = jnp.ones(ROWS)
@@ -148,7 +148,7 @@ def main() -> int:
     """Print both tables."""
     with jax.enable_x64(True):
         env = DEVICE_ENVS["CartPole-v1"]
-        policy = Policy(jax.random.key(0), 4, action_head(env.action_space))
+        policy = mlp_policy(jax.random.key(0), 4, action_head(env.action_space))
         print("| λ | K-FAC | gradient |\n|---|---|---|")
         for damping, kfac, gradient in cosines(policy, cartpole_batches(policy, 20)):
             print(f"| {damping:g} | {kfac:.3f} | {gradient:.3f} |")

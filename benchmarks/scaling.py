@@ -46,7 +46,7 @@ def problem(rows: int, width: int) -> tuple[sf.Policy, Batch]:
 
     keys = jax.random.split(jax.random.key(0), 4)
     head = action_head(Box(-1.0, 1.0, (ACTIONS,)), log_std=-0.5, state_dependent_std=False)
-    policy = sf.Policy(keys[0], OBS, head, hidden=(width, width))
+    policy = sf.mlp_policy(keys[0], OBS, head, hidden=(width, width))
     obs = jax.random.normal(keys[1], (rows, OBS))
     old = policy(obs)
     assert isinstance(old, DiagGaussian)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from surefoot.core.local_model import LocalModel as LocalModel
     from surefoot.core.networks import Critic as Critic
     from surefoot.core.networks import Policy as Policy
+    from surefoot.core.networks import mlp_critic as mlp_critic
+    from surefoot.core.networks import mlp_policy as mlp_policy
     from surefoot.core.objectives import Clipped as Clipped
     from surefoot.core.objectives import EntropyBonus as EntropyBonus
     from surefoot.core.objectives import KLPenalized as KLPenalized
@@ -134,7 +136,7 @@ _WHERE = {
         "Bernoulli",
         "Distribution",
     ),
-    "surefoot.core.networks": ("Policy", "Critic"),
+    "surefoot.core.networks": ("Policy", "Critic", "mlp_policy", "mlp_critic"),
     "surefoot.envs.device.device_env": ("DeviceEnv",),
     "surefoot.core.data.types": ("Trajectory", "Batch"),
     "surefoot.common.errors": ("UsageError", "TrainingError"),

@@ -14,14 +14,14 @@ import page
 from jax.flatten_util import ravel_pytree
 
 import surefoot as sf
-from surefoot.core.networks import CategoricalHead, Policy
+from surefoot.core.networks import CategoricalHead, mlp_policy
 
 
 @partial(jax.jit, static_argnames="states")
 def compare(states, lengths):
     """E[Jᵀ M J], the other ways to it, and along a direction Δ: the KL and ½ ΔᵀFΔ."""
     keys = jax.random.split(jax.random.key(0), 4)
-    policy = Policy(keys[0], 3, CategoricalHead(4), hidden=(5,))
+    policy = mlp_policy(keys[0], 3, CategoricalHead(4), hidden=(5,))
     theta, static = eqx.partition(policy, eqx.is_inexact_array)
     start, unravel = ravel_pytree(theta)
     start = start + 0.3 * jax.random.normal(keys[1], start.shape)

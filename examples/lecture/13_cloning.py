@@ -12,7 +12,7 @@ import numpy as np
 import page
 
 import surefoot as sf
-from surefoot.core.networks import CategoricalHead, Policy
+from surefoot.core.networks import CategoricalHead, mlp_policy
 from surefoot.methods.recipes.optimizers import decayed_adam
 from surefoot.theory import estimate
 
@@ -30,7 +30,7 @@ def expert_rows(steps, episodes):
 def clone(objective, weight_decay, seen, held_out, updates):
     """Mean log-likelihood of both after every update, and the entropy on held-out states."""
     step = sf.Step(objective, sf.Optax(decayed_adam, weight_decay=weight_decay), sf.Fixed(3e-3))
-    policy = Policy(jax.random.key(1), 4, CategoricalHead(2))
+    policy = mlp_policy(jax.random.key(1), 4, CategoricalHead(2))
     ones = jnp.ones(len(seen[0]))
     batch = sf.Batch(*seen, policy(seen[0]), ones, ones, jnp.zeros(()))
 

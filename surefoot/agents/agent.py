@@ -121,15 +121,17 @@ class Agent:
     def predict(
         self,
         observation: Any,
-        state: None = None,
+        state: Any = None,
         episode_start: Any = None,
         deterministic: bool = True,
-    ) -> tuple[np.ndarray, None]:
-        """(action, None) for one observation or a batch, with the signature that
+    ) -> tuple[np.ndarray, Any]:
+        """(action, state) for one observation or a batch, with the signature that
         Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
-        follow a fixed sequence, from the agent's first call on. `state` and `episode_start` are for
-        recurrent policies and are not used. Raises `UsageError` where `observation` is neither one
-        observation of the agent's space nor a batch of them."""
+        follow a fixed sequence, from the agent's first call on. The state of a policy with memory
+        is to be handed in with the next observation (arrays, a row an observation of the batch;
+        `None`: the start of an episode); it is not looked at where `episode_start`, [batch], is
+        true. Of others it is `None`. Raises `UsageError` where `observation` is neither one
+        observation of the agent's space nor a batch of them, or the state is of another batch."""
         if isinstance(state, bool | np.bool_):
             raise UsageError(
                 f"state is {state}; accepted is None, or a recurrent policy's state: pass "
@@ -144,8 +146,28 @@ class Agent:
             self._acted.add((deterministic, len(obs)))
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        action = np.asarray(self._actor(deterministic)(obs, key)).astype(self.action_space.dtype)
-        return (action if batched else action[0]), None
+        starts, memory = self._remembered(state, episode_start, len(obs))
+        drawn, memory = self._actor(deterministic).act(obs, starts, memory, key)
+        action = np.asarray(drawn).astype(self.action_space.dtype)
+        return (action if batched else action[0]), jax.tree.map(np.asarray, memory)
+
+    def _remembered(self, state: Any, episode_start: Any, count: int) -> tuple[Any, Any]:
+        """(which rows are the first of an episode, the memory), as `predict` was told."""
+        initial = self.policy.initial(count)
+        if initial is None:
+            return None, None
+        starts = np.zeros(count, bool)
+        if episode_start is not None:
+            starts = np.broadcast_to(np.asarray(episode_start, bool).reshape(-1), (count,))
+        if state is None:
+            return starts, initial
+        shapes = [jax.tree.map(np.shape, tree) for tree in (state, initial)]
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"state has the shapes {shapes[0]}; accepted for {count} observations is what "
+                f"predict returned for as many, {shapes[1]}, or None at the start of an episode"
+            )
+        return starts, state
 
     def evaluate(
         self,
@@ -214,8 +236,12 @@ class Agent:
             return record(actor, where, episodes=episodes, seed=seed, max_steps=most)
 
     def _actor(self, deterministic: bool) -> Actor:
-        return lambda obs, key: self._act(
-            self.policy, self.normalizer, self._to_env, obs, key, deterministic=deterministic
+        return Actor.of(
+            self.policy,
+            self.normalizer,
+            self._to_env,
+            deterministic=deterministic,
+            acting=self._act,
         )
 
     def opened(

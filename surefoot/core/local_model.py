@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from surefoot.core.data.segments import distribution as distribution_of
 from surefoot.core.data.types import Batch, Params
 from surefoot.core.distributions.base import Distribution, KLDirection, kl_between
 from surefoot.core.objectives import Objective
@@ -75,7 +76,7 @@ class LocalModel:
         theta, static = eqx.partition(params, eqx.is_inexact_array)
 
         def distribution(theta: Params) -> Distribution:
-            return eqx.combine(theta, static)(batch.obs)
+            return distribution_of(eqx.combine(theta, static), batch)
 
         def value(theta: Params) -> Float[Array, ""]:
             return weighted_mean(objective(distribution(theta), batch), batch.weight)
@@ -92,7 +93,7 @@ class LocalModel:
     def weighted(self, tangent: Distribution) -> Distribution:
         """Each row's part of a mean over the batch: its leaves times the row's share."""
         share = self.share
-        return jax.tree.map(lambda t: t * share.reshape(-1, *(1,) * (t.ndim - 1)), tangent)
+        return jax.tree.map(lambda t: t * share[..., None], tangent)
 
     def curvature(self, v: Params) -> Float[Array, ""]:
         """vᵀF(θ)v, by one forward-mode product alone."""
@@ -102,7 +103,7 @@ class LocalModel:
     def evaluate(self, params: Params, direction: KLDirection = "old_new") -> ObjectiveAndKL:
         """The objective and the mean KL, KL(old‖new) or KL(new‖old), at other parameters, by one
         forward pass."""
-        dist = params(self.batch.obs)
+        dist = distribution_of(params, self.batch)
         value = weighted_mean(self._objective(dist, self.batch), self.batch.weight)
         kl = kl_between(self.batch.old, dist, direction)
         return ObjectiveAndKL(value, weighted_mean(kl, self.batch.weight))

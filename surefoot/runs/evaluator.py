@@ -18,6 +18,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
 from surefoot.agents.playing.episodes import (
+    Actor,
     act,
     check_time_limit,
     device_episodes,
@@ -84,10 +85,7 @@ class Evaluator:
         def play(run: Run) -> Evaluation:
             policy, normalizer = run.state.policy, run.state.normalizer
             env.offset = offset_of(normalizer)
-
-            def actor(obs: Any, key: PRNGKeyArray) -> Any:
-                return _act(policy, normalizer, to_env, obs, key, deterministic=True)
-
+            actor = Actor.of(policy, normalizer, to_env, deterministic=True, acting=_act)
             return evaluate(
                 actor,
                 env,
@@ -105,9 +103,7 @@ class Evaluator:
 
         @eqx.filter_jit
         def episodes(policy: Any, normalizer: Any, to_env: Any, key: PRNGKeyArray) -> Any:
-            def actor(obs: Any, key: PRNGKeyArray) -> Any:
-                return act(policy, normalizer, to_env, obs, key, deterministic=True)
-
+            actor = Actor.of(policy, normalizer, to_env, deterministic=True)
             return device_episodes(actor, env, kept_on_device, key, episodes=self._episodes)
 
         def play(run: Run) -> Evaluation:

@@ -26,7 +26,7 @@ from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import NoScaler, reward_scaler
-from surefoot.core.networks import Critic
+from surefoot.core.networks import mlp_critic
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import observation_size
@@ -105,10 +105,13 @@ class Run:
             self.state = learner.init(
                 seeds.learning,
                 self.spec.policy(policy_key),
-                Critic(critic_key, size, hidden=settings.hidden) if learner.critic_update else None,
+                mlp_critic(critic_key, size, hidden=settings.hidden)
+                if learner.critic_update
+                else None,
                 normalizer=self.spec.normalizer(),
                 scaler=reward_scaler(loop.num_envs) if settings.scale_rewards else NoScaler(),
                 total_steps=self.steps,
+                num_envs=loop.num_envs,
             )
             self._to_env = action_map(loop.action_space, settings.action_map)
             self._start = FRESH

@@ -21,6 +21,7 @@ from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.device_program import DeviceCalls, DeviceProgram
 from surefoot.training.iteration import Iteration, ResumePoint, Seeds, Timing, flatten
 from surefoot.training.loop import TrainingLoop, batch_rows
+from surefoot.training.rollout import DeviceStanding
 
 
 class DeviceLoop(TrainingLoop):
@@ -36,6 +37,7 @@ class DeviceLoop(TrainingLoop):
         *,
         fresh_episodes: bool = False,
         stagger: bool = False,
+        segment_length: int | None = None,
     ) -> None:
         devices = settings.devices
         there = len(jax.devices())
@@ -49,7 +51,7 @@ class DeviceLoop(TrainingLoop):
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
         self._fresh_episodes = fresh_episodes
-        self._stagger = stagger
+        self._stagger, self._segment_length = stagger, segment_length
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
@@ -104,11 +106,10 @@ class DeviceLoop(TrainingLoop):
         whole = math.gcd(count, start.number, self.sync_every)
         per_call = max(k for k in range(1, self.max_iterations_per_call + 1) if whole % k == 0)
         begin = time.perf_counter()
-        environments = start.environments or [
-            self.env.init(jax.random.key(seed.environment), self.num_envs, stagger=self._stagger)
-            for seed in seeds
+        standing = start.environments or [
+            self._begin(learner, state, seed) for state, seed in zip(states, seeds, strict=True)
         ]
-        starts = list(zip(states, environments, strict=True))
+        starts = list(zip(states, standing, strict=True))
         program = self._program(starts, per_call)
         keys = [seed.collecting for seed in seeds]
         calls = DeviceCalls(
@@ -127,6 +128,11 @@ class DeviceLoop(TrainingLoop):
                     for end, report in zip(ends, reports, strict=True)
                 ]
 
+    def _begin(self, learner: Learner, state: TrainState, seed: Seeds) -> DeviceStanding:
+        key = jax.random.key(seed.environment)
+        memory = learner.behavior(state, key).initial(self.num_envs)
+        return DeviceStanding(self.env.init(key, self.num_envs, stagger=self._stagger), memory)
+
     def _program(self, starts: Sequence[Any], per_call: int) -> DeviceProgram:
         at_once = self.devices > 1 or jax.default_backend() != "cpu"
         return DeviceProgram(
@@ -137,6 +143,7 @@ class DeviceLoop(TrainingLoop):
             size=len(starts) if at_once else 1,
             devices=self.devices,
             fresh_episodes=self._fresh_episodes,
+            segment_length=self._segment_length,
             static=eqx.filter(starts[0], eqx.is_array, inverse=True),
         )
 
@@ -144,10 +151,10 @@ class DeviceLoop(TrainingLoop):
         self, number: int, end: Any, report: Any, i: int, timing: Timing, *, last: bool
     ) -> Iteration:
         """One run's iteration, the i-th of a call, after which it stands at `end`."""
-        state, env_state = end
+        state, standing = end
         metrics, critic, episodes = jax.tree.map(lambda x: x[i], report)
         returns, lengths = episodes.ended()
-        snapshot = (lambda: Snapshot(to_named_arrays(env=env_state), {})) if last else None
+        snapshot = (lambda: Snapshot(to_named_arrays(**standing._asdict()), {})) if last else None
         done, row = (number + 1) * self.rows, flatten(metrics, critic)
         return Iteration(number, done, state, row, returns, lengths, timing, snapshot=snapshot)
 
@@ -155,11 +162,12 @@ class DeviceLoop(TrainingLoop):
         self, snapshot: Snapshot, state: TrainState, *, seed: int
     ) -> tuple[Any, str | None]:
         template = jax.eval_shape(lambda key: self.env.init(key, self.num_envs), jax.random.key(0))
+        memory = state.policy.initial(self.num_envs)
         arrays = dict(snapshot.arrays)
         if template.limit is not None and "env.limit" not in arrays:
             # Written before a state had it.
             arrays["env.limit"] = np.full(self.num_envs, self.env.time_limit, np.int32)
-        return from_named_arrays(arrays, env=template)["env"], None
+        return DeviceStanding(**from_named_arrays(arrays, env=template, memory=memory)), None
 
     def close(self) -> None:
         pass

@@ -40,6 +40,8 @@ class DeviceProgram:
     devices: int
     fresh_episodes: bool
     """Whether each iteration begins episodes anew."""
+    segment_length: int | None
+    """Rows of a segment, of networks with memory."""
     static: Any
     """A run's (state, environments) but for their arrays."""
 
@@ -50,10 +52,12 @@ class DeviceProgram:
 
         def in_time(trajectory: Trajectory) -> Trajectory:
             """Learning flattens [T, N] to rows, the time outermost: shared out over that, rows stay
-            where they are."""
+            where they are. Of memories there is one a segment."""
             if self.devices == 1:
                 return trajectory
-            return jax.lax.with_sharding_constraint(trajectory, NamedSharding(mesh, _SHARED))
+            where = NamedSharding(mesh, _SHARED)
+            rows = jax.lax.with_sharding_constraint(trajectory._replace(memory=None), where)
+            return rows._replace(memory=trajectory.memory)
 
         def several(
             parts: tuple[Learner, ActionMap], arrays: Any, key: PRNGKeyArray, first: Array
@@ -61,17 +65,24 @@ class DeviceProgram:
             learner, to_env = parts
 
             def one(arrays: Any, index: Array) -> Any:
-                state, env_state = eqx.combine(arrays, self.static)
+                state, standing = eqx.combine(arrays, self.static)
                 keys = jax.random.split(jax.random.fold_in(key, index), 3)
                 behavior_key, rollout_key, fresh_key = keys
                 policy = learner.behavior(state, behavior_key)
                 if self.fresh_episodes:
-                    env_state = self.env.init(fresh_key, self.num_envs)
-                env_state, trajectory, episodes = device_rollout(
-                    self.env, self.horizon, to_env, env_state, policy, state.normalizer, rollout_key
+                    standing = standing._replace(env=self.env.init(fresh_key, self.num_envs))
+                standing, trajectory, episodes = device_rollout(
+                    self.env,
+                    self.horizon,
+                    to_env,
+                    standing,
+                    policy,
+                    state.normalizer,
+                    rollout_key,
+                    segment_length=self.segment_length,
                 )
                 state, metrics, critic = learner.update(state, in_time(trajectory))
-                return eqx.filter((state, env_state), eqx.is_array), (metrics, critic, episodes)
+                return eqx.filter((state, standing), eqx.is_array), (metrics, critic, episodes)
 
             return jax.lax.scan(one, arrays, first + np.arange(self.per_call))
 
@@ -90,7 +101,8 @@ class DeviceProgram:
         # By what decides the dynamics, and not by the object, whose attributes may be others now.
         dynamics = attributes(self.env), attributes(self.env.env)
         numbers = self.num_envs, self.horizon, self.per_call, self.size, self.devices
-        closed_over = dynamics, numbers, self.fresh_episodes, constants(self.static)
+        flags = self.fresh_episodes, self.segment_length
+        closed_over = dynamics, numbers, flags, constants(self.static)
         return compile_cached(
             self.function(), *args, cache_program=cache_program, closed_over=closed_over
         )

@@ -147,9 +147,15 @@ class HostLoop(TrainingLoop):
     """The loop over groups of environments on the host, `horizon` steps of each an iteration."""
 
     def __init__(
-        self, groups: list[HostEnv], horizon: int, *, owned: bool, fresh_episodes: bool = False
+        self,
+        groups: list[HostEnv],
+        horizon: int,
+        *,
+        owned: bool,
+        fresh_episodes: bool = False,
+        segment_length: int | None = None,
     ) -> None:
-        self.groups, self.horizon = groups, horizon
+        self.groups, self.horizon, self.segment_length = groups, horizon, segment_length
         self.num_envs = sum(group.num_envs for group in groups)
         first = groups[0]
         self.name = first.name
@@ -169,10 +175,17 @@ class HostLoop(TrainingLoop):
     ) -> Generator[Iteration]:
         """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
         with a critic is told when that is fitted, and by then the next one has been collected."""
-        rollout = HostRollout(self.groups, self.horizon, to_env, cache_program=self.cache_program)
+        rollout = HostRollout(
+            self.groups,
+            self.horizon,
+            to_env,
+            cache_program=self.cache_program,
+            segment_length=self.segment_length,
+        )
         number, done, env_states = start
         if env_states is None:
-            env_states, state = self._begin(rollout, state, seeds)
+            initial = learner.behavior(state, seeds.collecting).initial
+            env_states, state = self._begin(rollout, state, initial, seeds)
         unfinished: Unfinished | None = None
         clock = time.perf_counter
         began = clock()
@@ -182,7 +195,7 @@ class HostLoop(TrainingLoop):
                 key, act_key = _keys(seeds.collecting, np.int32(number))
                 acting = learner.behavior(state, key), state.normalizer, act_key
                 if number > 0 and self._fresh_episodes:
-                    env_states = rollout.init(None)
+                    env_states = rollout.init(None, acting[0].initial)
                 if number == start.number:
                     begin = clock()
                     rollout.compile(env_states, *acting)
@@ -216,11 +229,11 @@ class HostLoop(TrainingLoop):
                 yield last._replace(timing=last.timing.longer(clock() - began, taken))
 
     def _begin(
-        self, rollout: HostRollout, state: TrainState, seeds: Seeds
+        self, rollout: HostRollout, state: TrainState, initial: Callable[[int], Any], seeds: Seeds
     ) -> tuple[list[GroupState], TrainState]:
         # An offset is the normalizer's business: without one, observations stay as they are.
         new_offset = state.normalizer.offset is not None
-        env_states = rollout.init(seeds.environment, new_offset=new_offset)
+        env_states = rollout.init(seeds.environment, initial, new_offset=new_offset)
         normalizer = with_offset(state.normalizer, self.groups[0].offset)
         return env_states, state._replace(normalizer=normalizer)
 
@@ -229,7 +242,7 @@ class HostLoop(TrainingLoop):
     ) -> tuple[Any, str | None]:
         for group in self.groups:
             group.offset = offset_of(state.normalizer)
-        return restore_groups(self.groups, snapshot, seed=seed)
+        return restore_groups(self.groups, snapshot, state.policy.initial, seed=seed)
 
     def close(self) -> None:
         with contextlib.ExitStack() as closing:

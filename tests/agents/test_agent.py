@@ -256,7 +256,7 @@ def test_what_is_recorded_is_the_action_that_the_agent_chose():
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, math.tanh])
 def test_an_agent_can_be_pickled(cartpole, dump, activation):
     head = cartpole.policy.head
-    policy = sf.Policy(jax.random.key(0), 4, head, hidden=(8,), activation=activation)
+    policy = sf.mlp_policy(jax.random.key(0), 4, head, hidden=(8,), activation=activation)
     options = functools.partial(gymnasium.make, "CartPole-v1", max_episode_steps=7)
     agent = sf.Agent(policy, cartpole.normalizer, cartpole.spec, environment=options)
     again = pickle.loads(dump(agent))

@@ -36,7 +36,7 @@ from surefoot.cli.main import main
 from surefoot.common.files.atomic import beside
 from surefoot.common.statistics import t_interval
 from surefoot.core.data.count import Count
-from surefoot.core.networks import Policy
+from surefoot.core.networks import mlp_policy
 from surefoot.runs.export import origin_of
 from surefoot.runs.options import prepare
 
@@ -225,7 +225,7 @@ def test_a_batch_may_have_any_size(rows):
 def with_activation(activation):
     agent = made("action box")
     head = agent.policy.head
-    policy = Policy(jax.random.key(0), 3, head, hidden=(8,), activation=activation)
+    policy = mlp_policy(jax.random.key(0), 3, head, hidden=(8,), activation=activation)
     policy = eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: 150 * w)
     return sf.Agent(policy, agent.normalizer, agent.spec)
 

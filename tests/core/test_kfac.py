@@ -22,7 +22,7 @@ from support.suites import cases
 from surefoot.core.geometry import KFAC
 from surefoot.core.geometry.kfac import fisher_block
 from surefoot.core.local_model import LocalModel
-from surefoot.core.networks import Policy, StateGaussianHead
+from surefoot.core.networks import StateGaussianHead, mlp_policy
 from surefoot.core.objectives import Surrogate
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.actions import action_head
@@ -120,7 +120,7 @@ def test_a_block_is_the_dense_fisher_matrixs(kind, x64):
 
 def test_a_state_dependent_log_std_belongs_to_its_layers_factor(x64):
     head = StateGaussianHead(2, log_std=-0.5)
-    policy = eqx.filter_jit(Policy)(KEY, 3, head, hidden=(4,))
+    policy = eqx.filter_jit(mlp_policy)(KEY, 3, head, hidden=(4,))
     fresh = forward(policy, np.zeros((1, 3)))
     np.testing.assert_allclose(fresh.log_std, -0.5, atol=0.02)
     rng = np.random.default_rng(0)
@@ -184,7 +184,7 @@ def test_averages_are_the_mean_at_first_and_then_exponential(x64):
 @pytest.mark.slow
 def test_kfac_is_closer_to_the_natural_direction_than_the_gradient_is(x64):
     env = DEVICE_ENVS["CartPole-v1"]
-    policy = eqx.filter_jit(Policy)(jax.random.key(0), 4, action_head(env.action_space))
+    policy = eqx.filter_jit(mlp_policy)(jax.random.key(0), 4, action_head(env.action_space))
     # CartPole computes in single precision whatever the policy does.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         found = cosines(policy, cartpole_batches(policy, 20))

@@ -24,7 +24,7 @@ from surefoot.core.data.types import Trajectory, take
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, KFAC, Euclidean, FirstOrderInfo, Fisher, Geometry, Optax
 from surefoot.core.local_model import LocalModel
-from surefoot.core.networks import Critic
+from surefoot.core.networks import mlp_critic
 from surefoot.core.objectives import Clipped, Likelihood, Surrogate
 from surefoot.core.step_size import Backtrack, Fixed, KLBall
 from surefoot.core.step_size.schedules import linear
@@ -296,7 +296,7 @@ class Keep(Update):
 
 def make_critic(seed=0):
     rng = np.random.default_rng(seed)
-    blank = eqx.filter_eval_shape(lambda: Critic(KEY, OBS, hidden=(4,)))
+    blank = eqx.filter_eval_shape(lambda: mlp_critic(KEY, OBS, hidden=(4,)))
     return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), blank)
 
 

@@ -24,7 +24,13 @@ from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import list_env_ids, make_groups, make_host
 from surefoot.envs.spaces.actions import action_map
-from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.training.rollout import (
+    DeviceStanding,
+    Episodes,
+    HostRollout,
+    device_rollout,
+    with_old,
+)
 
 NUM_ENVS, ROWS, LIMIT = 3, 40, 5
 
@@ -86,7 +92,7 @@ class Scripted(gymnasium.Env):
 @pytest.fixture(scope="module")
 def policy():
     """A policy that takes one action in each state with certainty, whatever the key."""
-    made = sf.Policy(jax.random.key(0), 2, CategoricalHead(3), hidden=())
+    made = sf.mlp_policy(jax.random.key(0), 2, CategoricalHead(3), hidden=())
     weights = 1000 * jnp.array([[1.0, 0.1, -1.0], [-0.9, 0.35, 1.2]])
     made = eqx.tree_at(lambda p: p.network.weights[0], made, weights)
     return eqx.tree_at(lambda p: p.network.biases[0], made, jnp.array([0.0, 500.0, 250.0]))
@@ -99,7 +105,7 @@ def device(policy):
 
     @jax.jit
     def collect(key):
-        start = env.init(key, NUM_ENVS)
+        start = DeviceStanding(env.init(key, NUM_ENVS))
         return device_rollout(env, ROWS, to_env, start, policy, NoNormalizer(), key)[1]
 
     return collect(jax.random.key(3))

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 import surefoot as sf
-from surefoot.agents.playing.episodes import play_on_host
+from surefoot.agents.playing.episodes import Actor, play_on_host
 from surefoot.agents.playing.evaluation import evaluate
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.make import make_groups, make_host
@@ -56,11 +56,11 @@ def returns_of(env, size, episodes):
     """Returns of a fixed random policy, different in every dimension of the observation."""
     weights = np.random.default_rng(5).normal(size=(env.observation_space.shape[0], size))
 
-    def actor(obs, key):
+    def act(obs, starts, memory, key):
         action = np.tanh(obs @ weights / 3) if size > 1 else (obs @ weights)[:, 0] > 0
-        return action.astype(env.action_space.dtype)
+        return action.astype(env.action_space.dtype), None
 
-    return evaluate(actor, env, episodes=episodes, seed=3).returns
+    return evaluate(Actor(lambda count: None, act), env, episodes=episodes, seed=3).returns
 
 
 @pytest.mark.parametrize(("env_id", "size"), [("CartPole-v1", 1), ("Hopper-v5", 3)])

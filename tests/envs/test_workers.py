@@ -330,7 +330,7 @@ def collect(kills, *, horizon=24, num_envs=3, length=7):
     environment) are killed before that step."""
     env = make_host(functools.partial(faulty.Reuses, length), num_envs, vectorization="async")
     rollout = HostRollout([env], horizon, action_map(env.action_space))
-    policy = sf.Policy(jax.random.key(0), 2, CategoricalHead(2), hidden=(4,))
+    policy = sf.mlp_policy(jax.random.key(0), 2, CategoricalHead(2), hidden=(4,))
     send, sent = env.stepper.send, itertools.count()
 
     def kill_and_send(action):

@@ -12,7 +12,7 @@ from surefoot.core.networks import (
     CategoricalHead,
     GaussianHead,
     MultiCategoricalHead,
-    Policy,
+    mlp_policy,
 )
 
 KEY = jax.random.key(0)
@@ -77,7 +77,7 @@ def make_policy(kind, seed=0, *, hidden=(4,), near=None, distance=0.3):
             lambda x: jnp.asarray(np.asarray(x) + distance * rng.normal(size=x.shape), x.dtype),
             near,
         )
-    blank = eqx.filter_eval_shape(lambda: Policy(KEY, OBS, HEADS[kind](), hidden=hidden))
+    blank = eqx.filter_eval_shape(lambda: mlp_policy(KEY, OBS, HEADS[kind](), hidden=hidden))
     return jax.tree.map(lambda x: jnp.asarray(0.6 * rng.normal(size=x.shape), x.dtype), blank)
 
 

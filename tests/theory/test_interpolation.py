@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import surefoot as sf
-from surefoot.core.networks import CategoricalHead, GaussianHead, Policy
+from surefoot.core.networks import CategoricalHead, GaussianHead, mlp_policy
 from surefoot.theory.interpolation import ALPHAS, interpolate
 from surefoot.theory.update_figure import draw_interpolation
 
@@ -22,7 +22,7 @@ HEADS = {"categorical": CategoricalHead(3), "gaussian": GaussianHead(2, log_std=
 def update(head):
     """Two policies that differ in every parameter, and a batch of which two rows do not count."""
     policy_key, move_key, key = jax.random.split(jax.random.key(0), 3)
-    old = Policy(policy_key, 4, head, hidden=(5,))
+    old = mlp_policy(policy_key, 4, head, hidden=(5,))
     leaves, structure = jax.tree.flatten(old)
     keys = jax.random.split(move_key, len(leaves))
     moves = [jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]

@@ -22,7 +22,7 @@ from surefoot.core.data.types import Batch, Trajectory
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, Fisher
 from surefoot.core.local_model import LocalModel
-from surefoot.core.networks import CategoricalHead, Policy
+from surefoot.core.networks import CategoricalHead, mlp_policy
 from surefoot.core.objectives import Surrogate
 
 DISCOUNT, DAMPING = 0.99, 1e-3
@@ -37,7 +37,7 @@ SEEDS = 3
 
 def make_policy(hidden):
     """A network that is exactly uniform: its last layer is zero."""
-    policy = Policy(jax.random.key(0), STATES, CategoricalHead(ACTIONS), hidden=hidden)
+    policy = mlp_policy(jax.random.key(0), STATES, CategoricalHead(ACTIONS), hidden=hidden)
     return eqx.tree_at(
         lambda p: p.network.weights[-1], policy, jnp.zeros_like(policy.network.weights[-1])
     )

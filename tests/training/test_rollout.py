@@ -17,7 +17,13 @@ from surefoot.envs.device.classic import Pendulum
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_head, action_map
 from surefoot.envs.spaces.observations import observation_size
-from surefoot.training.rollout import Episodes, HostRollout, device_rollout, with_old
+from surefoot.training.rollout import (
+    DeviceStanding,
+    Episodes,
+    HostRollout,
+    device_rollout,
+    with_old,
+)
 from surefoot.training.rollout.host_rollout import fresh_episodes
 from surefoot.training.rollout.transitions import running_totals
 
@@ -60,7 +66,7 @@ def make_normalizer(env):
     return eqx.tree_at(lambda n: n.moments, observation_normalizer(size), moments)
 
 
-initial_policy = eqx.filter_jit(sf.Policy)
+initial_policy = eqx.filter_jit(sf.mlp_policy)
 merged = jax.jit(merge)
 old_added = eqx.filter_jit(with_old)
 
@@ -150,7 +156,7 @@ def test_the_device_rollout_stores_the_same():
         to_env = action_map(env.action_space)
         return device_rollout(env, HORIZON, to_env, state, policy, normalizer, key)[:2]
 
-    start = jax.jit(env.init, static_argnums=1)(jax.random.key(3), 2)
+    start = DeviceStanding(jax.jit(env.init, static_argnums=1)(jax.random.key(3), 2))
     state, first = collect(start, jax.random.key(4))
     _, second = collect(state, jax.random.key(5))
     for trajectory in (first, second):

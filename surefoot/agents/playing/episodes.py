@@ -30,8 +30,35 @@ from surefoot.envs.make import EnvSource, make_host
 from surefoot.envs.spaces.actions import ActionMap
 from surefoot.envs.spaces.observations import alike
 
-#: Environment actions [N, …] for encoded observations [N, obs] and a key, in JAX.
-Actor = Callable[[Any, PRNGKeyArray], Any]
+
+class Actor(NamedTuple):
+    """Who acts, in JAX."""
+
+    initial: Callable[[int], Any]
+    """The memory of so many environments at the start of an episode; `None` without one."""
+    act: Callable[[Any, Any, Any, PRNGKeyArray], tuple[Any, Any]]
+    """(environment actions [N, …], memory afterwards) for encoded observations [N, obs], which of
+    them are the first of an episode [N], the memory before, and a key."""
+
+    @classmethod
+    def of(
+        cls,
+        policy: Policy,
+        normalizer: Normalizer,
+        to_env: ActionMap,
+        *,
+        deterministic: bool,
+        acting: Callable[..., Any] | None = None,
+    ) -> Actor:
+        """A policy; `acting` is `act`, compiled or not."""
+        parts = policy, normalizer, to_env
+        chosen = act if acting is None else acting
+
+        def one(obs: Any, starts: Any, memory: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
+            action, memory = chosen(*parts, obs, starts, memory, key, deterministic=deterministic)
+            return action, memory
+
+        return cls(policy.initial, one)
 
 
 def act(
@@ -39,13 +66,16 @@ def act(
     normalizer: Normalizer,
     to_env: ActionMap,
     obs: Any,
+    starts: Any,
+    memory: Any,
     key: PRNGKeyArray,
     *,
     deterministic: bool,
-) -> Any:
-    """Environment actions for a batch of encoded observations: the mode, or a sample."""
-    dist = policy(normalizer(obs))
-    return to_env(dist.mode() if deterministic else dist.sample(key))
+) -> tuple[Any, Any]:
+    """(environment actions for a batch of encoded observations, the mode or a sample; the policy's
+    memory afterwards)."""
+    dist, memory = policy.step(normalizer(obs), starts, memory)
+    return to_env(dist.mode() if deterministic else dist.sample(key)), memory
 
 
 class HostStep(NamedTuple):
@@ -72,16 +102,18 @@ def play_on_host(
     share = np.array([(episodes + i) // n for i in range(n)])
     played, length = np.zeros(n, int), np.zeros(n, int)
     obs, t = env.reset(seed), 0
+    starts, memory = np.ones(n, bool), actor.initial(n)
     while (played < share).any():
         # A vector environment may write its next observations where these lie.
         obs = obs.copy()
-        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
-        action = action.astype(env.action_space.dtype)
+        drawn, memory = actor.act(obs, starts, memory, jax.random.fold_in(root, t))
+        action = np.asarray(drawn).astype(env.action_space.dtype)
         # A copy, since an environment may write to what it is given.
         step = env.step(action.copy())
         counts = step.valid & (played < share)
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
         ended = counts & (step.terminated | step.truncated)
+        starts = step.terminated | step.truncated | ~step.valid
         played += ended
         length = np.where(ended, 0, length + counts)
         if (length >= max_steps).any():
@@ -136,16 +168,18 @@ def device_episodes(
 ) -> tuple[Bool[Array, "T N"], Any]:
     """What `play_on_device` compiles, to be traced; of an environment with a time limit."""
 
-    def step(state: DeviceState, key: PRNGKeyArray) -> tuple[DeviceState, Any]:
+    def step(carry: tuple[DeviceState, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
+        state, memory = carry
         act_key, env_key = jax.random.split(key)
-        action = actor(state.obs, act_key)
+        action, memory = actor.act(state.obs, state.age == 0, memory, act_key)
         next_state, row = env.step(state, action, env_key)
-        return next_state, (row.terminated | row.truncated, select(state, action, row))
+        return (next_state, memory), (row.terminated | row.truncated, select(state, action, row))
 
     assert env.time_limit is not None
     start, steps = jax.random.split(key)
     keys = jax.random.split(steps, env.time_limit)
-    done, kept = jax.lax.scan(step, env.init(start, episodes), keys)[1]
+    begun = env.init(start, episodes), actor.initial(episodes)
+    done, kept = jax.lax.scan(step, begun, keys)[1]
     ended = jnp.cumsum(done, axis=0)
     ended_before = ended - done.astype(ended.dtype)
     return ended_before == 0, kept

@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
 from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
-from surefoot.core.networks import Policy
+from surefoot.core.networks import Policy, mlp_policy
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
 from surefoot.envs.spaces.observations import check_observation_space, observation_size
@@ -49,7 +49,8 @@ class PolicySpec:
             log_std=self.log_std,
             state_dependent_std=self.state_dependent_std,
         )
-        return Policy(key, observation_size(self.observation_space), head, hidden=self.hidden)
+        size = observation_size(self.observation_space)
+        return mlp_policy(key, size, head, hidden=self.hidden)
 
     def normalizer(self) -> Normalizer:
         """A normalizer that has seen nothing."""

@@ -1,17 +1,15 @@
 """The data of one iteration: a `Trajectory` is collected, a `Batch` is learned from.
 
 `OfflineData` is what an offline method has in place of a trajectory. All are named tuples of arrays
-without logic; functions beside them make rows of a trajectory's arrays, and pick rows of a batch.
+without logic.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from surefoot.core.distributions import Distribution
@@ -27,9 +25,29 @@ Info = tuple[Any, ...]
 #: a compiled update.
 Scalar = Float[Array, ""] | float
 
-#: What collects: encoded and normalized observations [*batch, N, obs] of N environments to action
-#: distributions; a pytree.
-Behavior = Callable[[Float[Array, "*batch obs"]], Distribution]
+
+@runtime_checkable
+class Behavior(Protocol):
+    """What collects, a pytree: a policy, or one for each environment. Observations are encoded and
+    normalized. The memory is a pytree of arrays [N, …]; `None` where there is none."""
+
+    def __call__(self, obs: Float[Array, "*batch N obs"]) -> Distribution:
+        """The action distributions, of a behavior without memory."""
+
+    def initial(self, count: int) -> Any:
+        """The memory of so many environments at the start of an episode."""
+
+    def step(
+        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"], memory: Any
+    ) -> tuple[Distribution, Any]:
+        """(the action distributions, the memory afterwards). Where `starts`, the observation is
+        the first of an episode, and the memory counts for nothing."""
+
+    def unroll(
+        self, obs: Float[Array, "S L obs"], starts: Bool[Array, "S L"], memory: Any
+    ) -> tuple[Distribution, Any]:
+        """The same of L steps one after the other, from a memory [S, …] on: (the distributions, the
+        memory after each step, leaves [S, L, …])."""
 
 
 @jax.tree_util.register_static
@@ -73,11 +91,15 @@ class Trajectory(NamedTuple):
     """Transitions from the episode's start up to and with this row."""
     acting: Acting | None = None
     """How `action` maps to the environment, if that is known."""
+    memory: Any = None
+    """The acting policy's memory at the start of each segment, leaves [T/L, N, …], L the segments'
+    length; `None` for one without."""
 
 
 class Batch(NamedTuple):
-    """`B` rows to learn from. The policy's batch and the critic's are of the same type: for the
-    critic, `action` is the value target and `old` is N(V_old, 1)."""
+    """`B` rows to learn from; for networks with a memory, segments of `L` consecutive rows, [S, L]
+    in the place of [B]. The policy's batch and the critic's are of the same type: for the critic,
+    `action` is the value target and `old` is N(V_old, 1)."""
 
     obs: Float[Array, "B obs"]
     """Normalized observations."""
@@ -94,6 +116,10 @@ class Batch(NamedTuple):
     what a schedule is a function of."""
     average: Distribution | None = None
     """The distribution of the averaged policy, where an update keeps one (`AveragePolicy`)."""
+    starts: Bool[Array, "S L"] | None = None
+    """Which rows are the first of an episode; `None` for rows that are in no segments."""
+    memory: Any = None
+    """The network's memory at the start of each segment, leaves [S, …]; `None` without one."""
 
 
 class OfflineData(NamedTuple):
@@ -105,17 +131,6 @@ class OfflineData(NamedTuple):
     """Actions in the policy's own terms, before they are mapped to the environment's bounds."""
 
 
-def as_rows(x: Array) -> Array:
-    """[T, N, …] as rows, the time outermost."""
-    return x.reshape(-1, *x.shape[2:])
-
-
-def kept_rows(x: Array, weight: Float[Array, " B"]) -> Array:
-    """The rows of [T, N, …], zero where they have no weight: there they may hold anything, a NaN
-    too, and 0·NaN is a NaN in a gradient."""
-    return jnp.where(weight.reshape(-1, *(1,) * (x.ndim - 2)) > 0, as_rows(x), 0)
-
-
 def take(batch: Batch, rows: Any) -> Batch:
-    """The given rows (index array or slice) of a batch; scalars are kept."""
+    """The given rows, or segments (index array or slice), of a batch; scalars are kept."""
     return jax.tree.map(lambda x: x[rows] if x.ndim else x, batch)

@@ -1,8 +1,9 @@
 """`Distribution`: what a policy returns for a batch of observations.
 
-A distribution is a pytree whose leaves are its parameters φ with any leading batch dimensions:
-logits for the discrete ones, mean and log σ for the Gaussian. The old policy of a batch is stored
-as one of these, and KL(old‖new), entropy and the Fisher product are read off it in closed form.
+A distribution is a pytree whose leaves are its parameters φ, [*batch, D], with any batch
+dimensions: logits for the discrete ones, mean and log σ for the Gaussian. The old policy of a batch
+is stored as one of these, and KL(old‖new), entropy and the Fisher product are read off it in closed
+form.
 
 The metric M(φ) = E_{a~φ}[∇_φ log p(a) ∇_φ log p(a)ᵀ] acts on a tangent of φ, which is a
 distribution object of the same type whose leaves are the tangent's. With the network's Jacobian J
@@ -75,10 +76,10 @@ class Distribution(eqx.Module):
         probabilities, has no part in M's null space. Probabilities are taken to be 10⁻⁸ at least.
         """
 
-    def inner(self: Self, other: Self) -> Float[Array, " B"]:
-        """Inner product of the parameters, or of tangents, for a batch of one dimension."""
+    def inner(self: Self, other: Self) -> Float[Array, "*batch"]:
+        """Inner product of the parameters, or of tangents."""
         pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)
-        return jnp.asarray(sum(jnp.sum(a * b, axis=tuple(range(1, a.ndim))) for a, b in pairs))
+        return jnp.asarray(sum(jnp.sum(a * b, axis=-1) for a, b in pairs))
 
 
 def kl_between(old: Self, new: Self, direction: KLDirection) -> Float[Array, "..."]:

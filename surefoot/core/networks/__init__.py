@@ -1,5 +1,6 @@
 """Networks that map a batch of observations to a distribution."""
 
+from surefoot.core.networks.base import Layers, Memoryless, Network
 from surefoot.core.networks.heads import (
     BernoulliHead,
     CategoricalHead,
@@ -8,8 +9,8 @@ from surefoot.core.networks.heads import (
     MultiCategoricalHead,
     StateGaussianHead,
 )
-from surefoot.core.networks.mlp import MLP, Activation, Layers
-from surefoot.core.networks.policy_and_critic import Critic, Policy
+from surefoot.core.networks.mlp import MLP, Activation
+from surefoot.core.networks.policy_and_critic import Critic, Policy, mlp_critic, mlp_policy
 
 __all__ = [
     "Activation",
@@ -20,7 +21,11 @@ __all__ = [
     "Head",
     "Layers",
     "MLP",
+    "Memoryless",
+    "Network",
     "MultiCategoricalHead",
     "Policy",
     "StateGaussianHead",
+    "mlp_critic",
+    "mlp_policy",
 ]

@@ -16,13 +16,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from surefoot.core.networks.base import Layers, Memoryless
 from surefoot.core.networks.matmul import matmul_with_transpose
 
 Activation = Callable[[Array], Array]
-
-#: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
-#: the network's structure, what stands in their places.
-Layers = tuple[tuple[Any, Any], ...]
 
 
 class _Named:
@@ -45,7 +42,7 @@ class _Named:
         return pkgutil.resolve_name, (self._name,)
 
 
-class MLP(eqx.Module):
+class MLP(Memoryless):
     """Fully connected layers, x ↦ act(x W + b), the last one linear."""
 
     weights: tuple[Float[Array, "in out"], ...]

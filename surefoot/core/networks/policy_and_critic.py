@@ -1,6 +1,6 @@
 """The policy and the critic: two networks that share nothing.
 
-A policy ends in a head that reads the last layer's output as the parameters of an action
+A policy ends in a head that reads the network's output as the parameters of an action
 distribution; a critic is read as a Gaussian of unit variance over the value target, so that every
 `Update` that fits a policy fits a critic too. Both act on whole batches with any leading
 dimensions, and their only leaves are arrays: a policy's parameters are exactly the policy's.
@@ -12,44 +12,55 @@ for a critic.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from surefoot.core.distributions import (
     DiagGaussian,
     Distribution,
 )
+from surefoot.core.networks.base import Layers, Network
 from surefoot.core.networks.heads import Head
-from surefoot.core.networks.mlp import MLP, Activation, Layers
+from surefoot.core.networks.mlp import MLP, Activation
+
+#: Output gains.
+POLICY_GAIN, CRITIC_GAIN = 0.01, 1.0
 
 
 class Policy(eqx.Module):
-    """π(·|s): an MLP and the head that reads it.
+    """π(·|s): a network and the head that reads it. It is asked as the network is (`Network`), and
+    answers with distributions.
 
     `layers` and `with_layer_perturbations` are what K-FAC asks of a network; one without
     them works with every other geometry.
     """
 
-    network: MLP
+    network: Network
     head: Head
 
-    def __init__(
-        self,
-        key: PRNGKeyArray,
-        obs_size: int,
-        head: Head,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: Activation = jnp.tanh,
-    ) -> None:
-        sizes = (obs_size, *hidden, head.size)
-        self.network = MLP(key, sizes, output_gain=0.01, activation=activation)
-        self.head = head
-
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Distribution:
+    def __call__(self, obs: PyTree[Array]) -> Distribution:
         return self.head(self.network(obs))
+
+    def initial(self, count: int) -> Any:
+        """The memory of `count` environments at the start of an episode."""
+        return self.network.initial(count)
+
+    def step(
+        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+    ) -> tuple[Distribution, Any]:
+        """(distributions, memory afterwards) for an observation of each environment."""
+        output, memory = self.network.step(obs, starts, memory)
+        return self.head(output), memory
+
+    def unroll(
+        self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: Any
+    ) -> tuple[Distribution, Any]:
+        """(distributions, the memory after each step), leaves [S, L, …], of segments."""
+        output, memories = self.network.unroll(obs, starts, memory)
+        return self.head(output), memories
 
     @property
     def layers(self) -> Layers:
@@ -57,7 +68,7 @@ class Policy(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
+        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         output, inputs = self.network.with_layer_perturbations(obs, perturbations)
@@ -65,23 +76,30 @@ class Policy(eqx.Module):
 
 
 class Critic(eqx.Module):
-    """V(s), read as N(V(s), 1) over the value target."""
+    """V(s), read as N(V(s), 1) over the value target; asked as a `Policy` is."""
 
-    network: MLP
+    network: Network
 
-    def __init__(
-        self,
-        key: PRNGKeyArray,
-        obs_size: int,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: Activation = jnp.tanh,
-    ) -> None:
-        self.network = MLP(key, (obs_size, *hidden, 1), output_gain=1.0, activation=activation)
+    def __call__(self, obs: PyTree[Array]) -> DiagGaussian:
+        return _of_unit_variance(self.network(obs))
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> DiagGaussian:
-        mean = self.network(obs)
-        return DiagGaussian(mean, jnp.zeros_like(mean))
+    def initial(self, count: int) -> Any:
+        """The memory of `count` environments at the start of an episode."""
+        return self.network.initial(count)
+
+    def step(
+        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+    ) -> tuple[DiagGaussian, Any]:
+        """(N(V(s), 1), memory afterwards) for an observation of each environment."""
+        mean, memory = self.network.step(obs, starts, memory)
+        return _of_unit_variance(mean), memory
+
+    def unroll(
+        self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: Any
+    ) -> tuple[DiagGaussian, Any]:
+        """(N(V(s), 1), the memory after each step), leaves [S, L, …], of segments."""
+        mean, memories = self.network.unroll(obs, starts, memory)
+        return _of_unit_variance(mean), memories
 
     @property
     def layers(self) -> Layers:
@@ -89,12 +107,40 @@ class Critic(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
+        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         mean, inputs = self.network.with_layer_perturbations(obs, perturbations)
-        return DiagGaussian(mean, jnp.zeros_like(mean)), inputs
+        return _of_unit_variance(mean), inputs
 
-    def value(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:
-        """V(s) in the units of the rewards that the learner sees."""
+    def value(self, obs: PyTree[Array]) -> Float[Array, "*batch"]:
+        """V(s) in the units of the rewards that the learner sees, of a critic without memory."""
         return self.network(obs)[..., 0]
+
+
+def _of_unit_variance(mean: Float[Array, "*batch 1"]) -> DiagGaussian:
+    return DiagGaussian(mean, jnp.zeros_like(mean))
+
+
+def mlp_policy(
+    key: PRNGKeyArray,
+    obs_size: int,
+    head: Head,
+    *,
+    hidden: Sequence[int] = (64, 64),
+    activation: Activation = jnp.tanh,
+) -> Policy:
+    """A policy of fully connected layers."""
+    sizes = (obs_size, *hidden, head.size)
+    return Policy(MLP(key, sizes, output_gain=POLICY_GAIN, activation=activation), head)
+
+
+def mlp_critic(
+    key: PRNGKeyArray,
+    obs_size: int,
+    *,
+    hidden: Sequence[int] = (64, 64),
+    activation: Activation = jnp.tanh,
+) -> Critic:
+    """A critic of fully connected layers."""
+    return Critic(MLP(key, (obs_size, *hidden, 1), output_gain=CRITIC_GAIN, activation=activation))

@@ -67,7 +67,7 @@ class TrustRegionGradient(Objective):
         # k = 0 means that kᵀM⁻¹g = 0 ≤ δ: nothing to take away.
         square = natural.inner(k)
         factor = excess / jnp.where(square > 0, square, 1.0)
-        z = jax.tree.map(lambda g, k: g - factor.reshape(-1, *(1,) * (k.ndim - 1)) * k, g, k)
+        z = jax.tree.map(lambda g, k: g - factor[..., None] * k, g, k)
         return Projection(g, k, z, excess)
 
 

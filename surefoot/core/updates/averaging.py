@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from surefoot.core.data.segments import distribution
 from surefoot.core.data.types import Batch, Params, Scalar
 from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
@@ -35,7 +36,7 @@ class AveragePolicy(Update):
     def __call__(
         self, key: PRNGKeyArray, params: Params, state: AveragePolicyState, batch: Batch
     ) -> tuple[Params, AveragePolicyState, UpdateInfo]:
-        batch = batch._replace(average=state.average(batch.obs))
+        batch = batch._replace(average=distribution(state.average, batch))
         params, inner, info = self.update(key, params, state.inner, batch)
         old, static = eqx.partition(state.average, eqx.is_inexact_array)
         new = eqx.filter(params, eqx.is_inexact_array)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.common.part import Part
+from surefoot.core.data.segments import distribution
 from surefoot.core.data.types import Batch, Info, Params
 from surefoot.core.local_model import LocalModel, dot, weighted_mean
 from surefoot.core.objectives import Objective
@@ -81,7 +82,7 @@ def measure(
         eqx.filter(old, eqx.is_inexact_array),
         eqx.filter(new, eqx.is_inexact_array),
     )
-    dist = new(batch.obs)
+    dist = distribution(new, batch)
     kl = batch.old.kl(dist)
 
     def mean(x: Float[Array, " B"]) -> Float[Array, ""]:

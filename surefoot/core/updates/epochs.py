@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +19,8 @@ from surefoot.core.updates.step import Step
 class Epochs(Update):
     """`epochs` passes over the batch in shuffled minibatches, one `step` each. A minibatch has
     `minibatch_size` rows; where that does not divide the batch, there are ⌈B/minibatch_size⌉ of
-    nearly equal size. Means are over each minibatch's own weights."""
+    nearly equal size. Of a batch of segments, whole segments are shuffled, as many to a minibatch
+    as have no more rows, one at least. Means are over each minibatch's own weights."""
 
     step: Step
     epochs: int = eqx.field(static=True, kw_only=True)
@@ -30,8 +32,8 @@ class Epochs(Update):
     def __call__(
         self, key: PRNGKeyArray, params: Params, state: Any, batch: Batch
     ) -> tuple[Params, Any, UpdateInfo]:
-        rows = batch.weight.shape[0]
-        count = -(-rows // self.minibatch_size)
+        rows, *segment = batch.weight.shape
+        count = -(-rows // max(1, self.minibatch_size // math.prod(segment)))
         size = -(-rows // count)
         # Rows of index −1 fill the last minibatches up and get no weight.
         fill = count * size - rows

@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from surefoot.core.data.advantages import finished, gae, standardize
 from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
-from surefoot.core.data.types import Batch, Scalar, Trajectory, as_rows, kept_rows
+from surefoot.core.data.segments import distribution, first_rows, in_batch, kept_in_batch
+from surefoot.core.data.types import Batch, Scalar, Trajectory
 from surefoot.core.distributions import DiagGaussian
 from surefoot.core.local_model import weighted_mean
 from surefoot.core.networks import Critic, Policy
@@ -24,6 +25,7 @@ from surefoot.methods.learners.diagnostics import (
     effective_sample_size,
     explained_variance,
 )
+from surefoot.methods.learners.judged import Judged, judge, segment_length
 from surefoot.methods.learners.learner import Learner, TrainState, progress
 
 
@@ -61,29 +63,33 @@ class Algorithm(Learner):
         scaler = state.scaler.update(data.reward, done, data.valid, self.discount)
         updated = state.normalizer.update(data.obs, data.valid)
         normalizer = state.normalizer.readied(updated)
-        batch, value, target = self._learned_from(state, data, normalizer, scaler, done)
+        batch, judged, target = self._learned_from(state, data, normalizer, scaler, done)
+        length = batch.weight.shape[1] if batch.starts is not None else None
         policy, policy_state, info = self.policy_update(
             policy_key, state.policy, state.policy_state, batch
         )
 
         critic_batch = None
         if state.critic is not None:
-            old_value = kept_rows(value, batch.weight)[:, None]
+            old_value = kept_in_batch(judged.value, batch.weight, length)[..., None]
             critic_batch = batch._replace(
-                action=kept_rows(target, batch.weight)[:, None],
+                action=kept_in_batch(target, batch.weight, length)[..., None],
                 old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
+                memory=judged.memory,
             )
-        dist, weight = policy(batch.obs), batch.weight
+        dist, weight = distribution(policy, batch), batch.weight
         metrics = Metrics(
             policy=info,
             effective_sample_size=effective_sample_size(dist, batch),
             distribution=jax.tree.map(
-                lambda x: jax.vmap(weighted_mean, (1, None))(x, weight), dist.diagnostics()
+                lambda x: jax.vmap(weighted_mean, (-1, None))(x, weight), dist.diagnostics()
             ),
             valid_rows=jnp.sum(data.valid, dtype=jnp.int32),
             learned_rows=jnp.sum(weight),
-            explained_variance=explained_variance(as_rows(target), as_rows(value), weight),
-            value_mean=weighted_mean(as_rows(value), weight),
+            explained_variance=explained_variance(
+                in_batch(target, length), in_batch(judged.value, length), weight
+            ),
+            value_mean=weighted_mean(in_batch(judged.value, length), weight),
             reward_scale=scaler(jnp.ones(())),
         )
         state = state._replace(
@@ -93,6 +99,7 @@ class Algorithm(Learner):
             scaler=scaler,
             key=key,
             steps=state.steps.plus(metrics.valid_rows),
+            critic_memory=judged.next_memory,
         )
         return state, critic_batch, metrics
 
@@ -103,38 +110,41 @@ class Algorithm(Learner):
         normalizer: Normalizer,
         scaler: RewardScaler | NoScaler,
         done: Bool[Array, "T N"],
-    ) -> tuple[Batch, Float[Array, "T N"], Float[Array, "T N"]]:
-        """(the policy's batch, V(s), what V(s) should be)."""
+    ) -> tuple[Batch, Judged, Float[Array, "T N"]]:
+        """(the policy's batch, what the critic says, what V(s) should be)."""
         obs = normalizer(data.obs)
+        length = segment_length(data, state.critic_memory)
         if state.critic is None:
-            value = next_value = jnp.zeros_like(data.reward)
+            zeros = jnp.zeros_like(data.reward)
+            judged = Judged(zeros, zeros, None, None)
             gae_lambda: Scalar = 1.0
-            weight = finished(done, data.valid).astype(value.dtype)
+            weight = finished(done, data.valid).astype(zeros.dtype)
         else:
             gae_lambda = self.gae_lambda
-            value = state.critic.value(obs)
-            next_value = state.critic.value(normalizer(data.next_obs))
-            weight = data.valid.astype(value.dtype)
+            judged = judge(state.critic, state.critic_memory, obs, normalizer, data, length)
+            weight = data.valid.astype(judged.value.dtype)
         advantage = gae(
             scaler(data.reward),
-            value,
-            next_value,
+            judged.value,
+            judged.next_value,
             data.terminated,
             data.truncated,
             data.valid,
             discount=self.discount,
             gae_lambda=gae_lambda,
         )
-        flat = as_rows(weight)
-        learned = kept_rows(advantage, flat)
+        flat = in_batch(weight, length)
+        learned = kept_in_batch(advantage, flat, length)
         if self.normalize_advantages:
             learned = standardize(learned, flat)
         batch = Batch(
-            obs=kept_rows(obs, flat),
-            action=kept_rows(data.action, flat),
-            old=jax.tree.map(lambda x: kept_rows(x, flat), data.old),
+            obs=kept_in_batch(obs, flat, length),
+            action=kept_in_batch(data.action, flat, length),
+            old=kept_in_batch(data.old, flat, length),
             advantage=learned,
             weight=flat,
             progress=progress(state),
+            starts=None if length is None else in_batch(first_rows(data), length),
+            memory=jax.tree.map(in_batch, data.memory),
         )
-        return batch, value, value + advantage
+        return batch, judged, judged.value + advantage

@@ -14,9 +14,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from surefoot.common.errors import UsageError
+from surefoot.core.data.segments import along_trajectory
 from surefoot.core.data.types import Params, Scalar, Trajectory
 from surefoot.core.distributions.deterministic import Deterministic
 from surefoot.core.networks import Critic, Policy
@@ -31,17 +32,51 @@ class Population(eqx.Module):
     members: Policy
 
     def __call__(self, obs: Float[Array, "*batch obs"]) -> Deterministic:
-        size = jax.tree.leaves(self.members)[0].shape[0]
-        if obs.shape[-2] != size:
-            raise UsageError(
-                f"num_envs is {obs.shape[-2]}; accepted is the cross-entropy method's population, "
-                f"{size}: one parameter vector an environment"
-            )
+        self._check(obs.shape[-2])
         axis = obs.ndim - 2
         dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
             self.members, obs
         )
         return Deterministic(dist)
+
+    def initial(self, count: int) -> Any:
+        """The members' memories at the start of an episode, one of each."""
+        return self.members.initial(count)
+
+    def step(
+        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"], memory: Any
+    ) -> tuple[Deterministic, Any]:
+        """(what each member does, its memory afterwards)."""
+        if memory is None:
+            return self(obs), None
+        self._check(obs.shape[0])
+
+        def one(policy: Policy, *seen: Any) -> Any:
+            answer = policy.step(*jax.tree.map(lambda x: x[None], seen))
+            return jax.tree.map(lambda x: x[0], answer)
+
+        dist, memory = jax.vmap(one)(self.members, obs, starts, memory)
+        return Deterministic(dist), memory
+
+    def unroll(
+        self, obs: Float[Array, "N L obs"], starts: Bool[Array, "N L"], memory: Any
+    ) -> tuple[Deterministic, Any]:
+        """The same of L steps, one segment a member."""
+
+        def one(policy: Policy, *seen: Any) -> Any:
+            answer = policy.unroll(*jax.tree.map(lambda x: x[None], seen))
+            return jax.tree.map(lambda x: x[0], answer)
+
+        dist, memories = jax.vmap(one)(self.members, obs, starts, memory)
+        return Deterministic(dist), memories
+
+    def _check(self, count: int) -> None:
+        size = jax.tree.leaves(self.members)[0].shape[0]
+        if count != size:
+            raise UsageError(
+                f"num_envs is {count}; accepted is the cross-entropy method's population, "
+                f"{size}: one parameter vector an environment"
+            )
 
 
 class CrossEntropyState(NamedTuple):
@@ -118,8 +153,8 @@ class CrossEntropy(Learner):
         policy = eqx.combine(mean, static)
 
         rows = state.normalizer(data.obs)
-        new = policy(rows)
-        kl = jnp.where(data.valid, state.policy(rows).kl(new), 0.0)
+        new = along_trajectory(policy, rows, data)
+        kl = jnp.where(data.valid, along_trajectory(state.policy, rows, data).kl(new), 0.0)
         valid = jnp.sum(data.valid, dtype=jnp.int32)
         sizes = sum(x.size for x in jax.tree.leaves(std))
         metrics = CrossEntropyMetrics(

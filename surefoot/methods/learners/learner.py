@@ -37,6 +37,9 @@ class TrainState(NamedTuple):
     """Environment steps (valid rows) learned from so far."""
     total_steps: Count
     """Environment steps of the whole run: what schedules are measured against."""
+    critic_memory: Any = None
+    """The critic's memory of each environment where the next trajectory begins, leaves [N, …];
+    `None` for a critic without memory."""
 
 
 class Learner(Part):
@@ -100,6 +103,7 @@ class Learner(Part):
         normalizer: Normalizer,
         scaler: RewardScaler | NoScaler,
         total_steps: int,
+        num_envs: int = 1,
     ) -> TrainState:
         """The state before the first turn. `critic` must be there exactly if `critic_update` is."""
         if (critic is not None) != (self.critic_update is not None):
@@ -116,6 +120,7 @@ class Learner(Part):
             key=key,
             steps=Count.of(0),
             total_steps=Count.of(total_steps),
+            critic_memory=None if critic is None else critic.initial(num_envs),
         )
 
 

@@ -22,7 +22,13 @@ from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap, action_map
 from surefoot.envs.spaces.space_json import space_to_json
-from surefoot.training.rollout import HostRollout, Transitions, device_rollout, with_old
+from surefoot.training.rollout import (
+    DeviceStanding,
+    HostRollout,
+    Transitions,
+    device_rollout,
+    with_old,
+)
 
 #: Rows that are collected at a time, until all episodes have ended.
 CHUNK = 128
@@ -81,16 +87,16 @@ def _on_device(
     start_key, key = jax.random.split(key)
 
     @eqx.filter_jit
-    def collect(state: Any, key: PRNGKeyArray) -> Any:
-        state, trajectory, _ = device_rollout(
-            env, rows, to_env, state, agent.policy, agent.normalizer, key
+    def collect(standing: DeviceStanding, key: PRNGKeyArray) -> Any:
+        standing, trajectory, _ = device_rollout(
+            env, rows, to_env, standing, agent.policy, agent.normalizer, key
         )
-        return state, Transitions(*(getattr(trajectory, name) for name in Transitions._fields))
+        return standing, Transitions(*(getattr(trajectory, name) for name in Transitions._fields))
 
     def chunks() -> Iterator[Transitions]:
-        state = env.init(start_key, episodes)
+        standing = DeviceStanding(env.init(start_key, episodes), agent.policy.initial(episodes))
         for number in range(-(-horizon // rows)):
-            state, chunk = collect(state, jax.random.fold_in(key, number))
+            standing, chunk = collect(standing, jax.random.fold_in(key, number))
             yield jax.tree.map(np.asarray, chunk)
 
     return _first_episodes(chunks(), horizon)
@@ -111,7 +117,7 @@ def _on_host(
 
     def chunks(turn: int) -> Iterator[Transitions]:
         # Of later turns the generators go on: the same seed would be the same start states.
-        states = rollout.init(seed if turn == 0 else None)
+        states = rollout.init(seed if turn == 0 else None, agent.policy.initial)
         if turn == 0:
             rollout.compile(states, *parts, key)
         for number in range(-(-horizon // rows)):
@@ -132,6 +138,8 @@ def _first_episodes(chunks: Iterator[Transitions], horizon: int) -> Transitions:
         ended = ended | ((chunk.terminated | chunk.truncated) & chunk.valid).any(axis=0)
         if ended.all():
             break
+    memory = collected[0].memory
+    collected = [chunk._replace(memory=None) for chunk in collected]
     rows = jax.tree.map(lambda *x: np.concatenate(x)[:horizon].copy(), *collected)
     done = (rows.terminated | rows.truncated) & rows.valid
     valid = rows.valid & (np.cumsum(done, axis=0) - done == 0)
@@ -139,4 +147,4 @@ def _first_episodes(chunks: Iterator[Transitions], horizon: int) -> Transitions:
         rows.truncated[-1] |= valid[-1]
     rows = rows._replace(valid=valid)
     length = int(valid.sum(axis=0).max())
-    return jax.tree.map(lambda x: x[:length], rows)
+    return jax.tree.map(lambda x: x[:length], rows)._replace(memory=memory)

@@ -13,8 +13,11 @@ from surefoot.agents.agent import Agent
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import Interval
 from surefoot.common.parameters import check_number
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.segments import along_trajectory
 from surefoot.core.data.types import Trajectory
 from surefoot.core.distributions import Distribution
+from surefoot.core.networks import Policy
 from surefoot.envs.spaces.observations import observation_size
 from surefoot.theory.sampled.play import acting
 
@@ -43,7 +46,7 @@ def compared(trajectory: Trajectory, other: Agent) -> Compared:
     size = observation_size(other.observation_space)
     dist: Any = None
     if trajectory.obs.shape[-1] == size:
-        dist = _act(other.policy, other.normalizer, trajectory.obs)
+        dist = _act(other.policy, other.normalizer, trajectory)
     if _kind(dist) != _kind(trajectory.old):
         raise UsageError(
             f"the other agent sees {other.observation_space} and acts in {other.action_space}; "
@@ -64,9 +67,11 @@ def compared(trajectory: Trajectory, other: Agent) -> Compared:
 
 
 @eqx.filter_jit
-def _act(policy: Any, normalizer: Any, obs: Array) -> Distribution:
-    dist: Distribution = policy(normalizer(obs))
-    return dist
+def _act(policy: Policy, normalizer: Normalizer, trajectory: Trajectory) -> Distribution:
+    # Every column is an episode from its start.
+    initial = policy.initial(trajectory.obs.shape[1])
+    begun = trajectory._replace(memory=jax.tree.map(lambda m: m[None], initial))
+    return along_trajectory(policy, normalizer(trajectory.obs), begun)
 
 
 @eqx.filter_jit

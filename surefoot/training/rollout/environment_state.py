@@ -7,16 +7,26 @@ were, begin episodes anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from surefoot.common.arrays import Snapshot
+from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import MAX_KEPT, History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
+
+
+def _group_state(
+    arrays: Mapping[str, np.ndarray], prefix: str, initial: Callable[[int], Any]
+) -> GroupState:
+    obs, earned, played = (arrays[prefix + name] for name in GroupState._fields[:3])
+    named = {
+        k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix + "memory")
+    }
+    return GroupState(obs, earned, played, **from_named_arrays(named, memory=initial(len(obs))))
 
 
 def mark_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Callable[[], Snapshot]:
@@ -36,7 +46,7 @@ def _snapshot(
     episodes: list[dict[str, Any]] = []
     known, too_long = True, False
     for g, (state, mark) in enumerate(zip(states, marks, strict=True)):
-        arrays |= {f"groups[{g}].{name}": value for name, value in state._asdict().items()}
+        arrays |= to_named_arrays(**{f"groups[{g}]": state})
         known &= mark is not None
         for history in () if mark is None else mark():
             if history.actions is None:
@@ -53,18 +63,15 @@ def _snapshot(
 
 
 def restore_groups(
-    groups: Sequence[HostEnv], saved: Snapshot, *, seed: int
+    groups: Sequence[HostEnv], saved: Snapshot, initial: Callable[[int], Any], *, seed: int
 ) -> tuple[list[GroupState], str | None]:
     """(where the groups stand now, why that is not where they stood). They stand where they stood
-    or, all of them, at the start of episodes of this seed. Raises `UsageError` where what was saved
-    is of other environments."""
+    or, all of them, at the start of episodes of this seed. `initial` makes the memory of so many
+    environments. Raises `UsageError` where what was saved is of other environments."""
     arrays, episodes = saved.arrays, saved.metadata["episodes"]
-    states = [
-        GroupState(*(arrays[f"groups[{g}].{name}"] for name in GroupState._fields))
-        for g in range(len(groups))
-    ]
+    states = [_group_state(arrays, f"groups[{g}].", initial) for g in range(len(groups))]
     for group, state in zip(groups, states, strict=True):
-        if {len(x) for x in state} != {group.num_envs}:
+        if {len(x) for x in state[:3]} != {group.num_envs}:
             raise UsageError(
                 f"the checkpoint is of {len(state.obs)} environments and these are "
                 f"{group.num_envs}: pass those of the run"
@@ -73,13 +80,13 @@ def restore_groups(
         why = "its environments cannot be put back where they were"
         if saved.metadata.get("too_long"):
             why = f"an episode was longer than {MAX_KEPT:,} steps"
-        return fresh_episodes(groups, seed), why
+        return fresh_episodes(groups, initial, seed), why
     histories = [
         History(begun["seed"], begun["generator"], arrays[f"actions[{i}]"], begun["now"])
         for i, begun in enumerate(episodes)
     ]
     # A seeded reset before, as every run has one: some environments build themselves in it.
-    fresh_episodes(groups, seed)
+    fresh_episodes(groups, initial, seed)
     for group, state in zip(groups, states, strict=True):
         its, histories = histories[: group.num_envs], histories[group.num_envs :]
         obs, earned, same = group.resimulate(its)
@@ -92,5 +99,5 @@ def restore_groups(
                 f"environment {int(np.argmin(same))} of {group.name} did not come back to where it "
                 "was: it does not depend on np_random and its episode's actions alone"
             )
-            return fresh_episodes(groups, seed), reason
+            return fresh_episodes(groups, initial, seed), reason
     return states, None

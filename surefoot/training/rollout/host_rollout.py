@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
@@ -34,7 +35,9 @@ class GroupState(NamedTuple):
     episode_return: np.ndarray
     """Raw reward since each episode began, [N]."""
     episode_length: np.ndarray
-    """Transitions since each episode began, [N]."""
+    """Transitions since each episode began, [N]; 0 where the next one begins an episode."""
+    memory: Any = None
+    """The acting policy's memory, leaves [N, …]; `None` without one."""
 
 
 class RolloutInfo(NamedTuple):
@@ -67,11 +70,15 @@ class _Rows(NamedTuple):
 
 
 def fresh_episodes(
-    groups: Sequence[HostEnv], seed: int | None, *, new_offset: bool = False
+    groups: Sequence[HostEnv],
+    initial: Callable[[int], Any],
+    seed: int | None,
+    *,
+    new_offset: bool = False,
 ) -> list[GroupState]:
     """All environments at the start of an episode, environment i seeded with seed + i; without a
-    seed their generators go on. `new_offset`: what observations lack from now on makes the first
-    of these zero."""
+    seed their generators go on. `initial` makes the memory of so many environments. `new_offset`:
+    what observations lack from now on makes the first of these zero."""
     states, before = [], 0
     for group in groups:
         n = group.num_envs
@@ -81,9 +88,24 @@ def fresh_episodes(
         else:
             group.offset = groups[0].offset
             obs = group.reset(first)
-        states.append(GroupState(obs, np.zeros(n), np.zeros(n)))
+        states.append(GroupState(obs, np.zeros(n), np.zeros(n), initial(n)))
         before += n
     return states
+
+
+def _none(count: int) -> None:
+    return None
+
+
+def _remembered(starts: np.ndarray, memory: Any) -> tuple[Any, ...]:
+    """What a policy with a memory is asked with, beside the observations; nothing for one without:
+    an argument costs time at every step."""
+    return (starts, memory) if jax.tree.leaves(memory) else ()
+
+
+def joined(memory: Sequence[Any]) -> Any:
+    """The groups' memories side by side."""
+    return jax.tree.map(lambda *m: jnp.concatenate(m), *memory)
 
 
 class HostRollout:
@@ -96,9 +118,11 @@ class HostRollout:
         to_env: ActionMap,
         *,
         cache_program: bool = False,
+        segment_length: int | None = None,
     ) -> None:
         self.groups = list(groups)
         self.horizon = horizon
+        self.segment_length = segment_length or horizon
         self._to_env, self._cache_program = to_env, cache_program
         ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
         self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
@@ -106,9 +130,11 @@ class HostRollout:
         self._act: dict[int, Any] = {}
         self._raw: Any = None
 
-    def init(self, seed: int | None, *, new_offset: bool = False) -> list[GroupState]:
-        """`fresh_episodes`."""
-        return fresh_episodes(self.groups, seed, new_offset=new_offset)
+    def init(
+        self, seed: int | None, initial: Callable[[int], Any] = _none, *, new_offset: bool = False
+    ) -> list[GroupState]:
+        """`fresh_episodes`; without `initial`, of a policy without memory."""
+        return fresh_episodes(self.groups, initial, seed, new_offset=new_offset)
 
     def compile(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
@@ -122,19 +148,25 @@ class HostRollout:
         def rebuilt(leaves: list[Array]) -> Any:
             return eqx.combine(jax.tree.unflatten(structure, leaves), static)
 
-        def distribution(leaves: list[Array], obs: Array) -> Distribution:
+        def distribution(leaves: list[Array], obs: Array, starts: Any, memory: Any) -> Any:
             _, policy, normalizer = rebuilt(leaves)
-            dist: Distribution = policy(normalizer(obs))
-            return dist
+            return policy.step(normalizer(obs), starts, memory)
 
         # Flat lists cross the boundary at every step: flattening modules costs more than the
         # network at these sizes, and so does every further output.
-        def act(leaves: list[Array], obs: Array, noise: Any, number: Array) -> tuple[Array, Array]:
+        def act(
+            leaves: list[Array], obs: Array, noise: Any, number: Array, *before: Any
+        ) -> tuple[Array, Array, Any]:
             now = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, number, 0, False), noise)
-            raw = distribution(leaves, obs).draw(now)
-            return rebuilt(leaves)[0](raw), raw
+            dist, memory = distribution(leaves, obs, *(before or (None, None)))
+            raw = dist.draw(now)
+            return rebuilt(leaves)[0](raw), raw, memory
 
-        dists = [eqx.filter_eval_shape(distribution, leaves, state.obs) for state in states]
+        befores = [_remembered(state.episode_length == 0, state.memory) for state in states]
+        dists: list[Distribution] = [
+            eqx.filter_eval_shape(distribution, leaves, state.obs, *(before or (None, None)))[0]
+            for state, before in zip(states, befores, strict=True)
+        ]
 
         def draw(key: PRNGKeyArray) -> list[Any]:
             """The noise of every step, for each group."""
@@ -147,11 +179,11 @@ class HostRollout:
         plain: dict[str, Any] = {"cache_program": self._cache_program, "compiler": jax.jit}
         self._draw = compile_cached(draw, key, closed_over=(self.horizon, shapes), **plain)
         fixed = structure, constants(static)
-        for state, noise in zip(states, jax.eval_shape(draw, key), strict=True):
-            args = leaves, state.obs, noise, np.int32(0)
+        for state, noise, before in zip(states, jax.eval_shape(draw, key), befores, strict=True):
+            args = leaves, state.obs, noise, np.int32(0), *before
             if len(state.obs) not in self._act:
                 self._act[len(state.obs)] = compile_cached(act, *args, closed_over=fixed, **plain)
-        _, raw = jax.eval_shape(act, *args)
+        _, raw, _ = jax.eval_shape(act, *args)
         self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
 
     def __call__(
@@ -162,6 +194,9 @@ class HostRollout:
         leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
         rows = self._empty(states[0].obs.shape[-1])
         current = [state.obs for state in states]
+        starts = [state.episode_length == 0 for state in states]
+        memory = [state.memory for state in states]
+        begun: list[Any] = []
         notices: list[str] = []
         environment = acting = 0.0
         lost = 0
@@ -182,6 +217,7 @@ class HostRollout:
             lost += step.lost
             notices.extend(step.notices)
             current[i] = step.obs
+            starts[i] = step.terminated | step.truncated | ~step.valid
 
         def send(i: int, t: int) -> None:
             nonlocal acting
@@ -189,13 +225,18 @@ class HostRollout:
             # Before the step: a vector environment may overwrite its observations in place.
             rows.obs[t, self._columns[i]] = obs
             begin = clock()
-            action, raw = self._act[len(obs)](leaves, obs, noise[i], np.int32(t))
+            before = _remembered(starts[i], memory[i])
+            action, raw, memory[i] = self._act[len(obs)](
+                leaves, obs, noise[i], np.int32(t), *before
+            )
             action = np.asarray(action)
             rows.action[t, self._columns[i]] = raw
             acting += clock() - begin
             self.groups[i].send(action)
 
         for t in range(self.horizon):
+            if t % self.segment_length == 0:
+                begun.append(joined(memory))
             for i in range(len(self.groups)):
                 if t > 0:
                     receive(i, t - 1)
@@ -203,6 +244,8 @@ class HostRollout:
         for i in range(len(self.groups)):
             receive(i, self.horizon - 1)
         after, transitions = self._totals(states, current, rows)
+        after = [state._replace(memory=m) for state, m in zip(after, memory, strict=True)]
+        transitions = transitions._replace(memory=jax.tree.map(lambda *m: jnp.stack(m), *begun))
         episodes = Episodes.of(transitions, rows.staggered)
         return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.segments import along_trajectory
 from surefoot.core.data.types import Behavior, Trajectory
 
 
@@ -25,6 +26,8 @@ class Transitions(NamedTuple):
     valid: Bool[np.ndarray, "T N"]
     episode_return: Float[np.ndarray, "T N"]
     episode_length: Int[np.ndarray, "T N"]
+    memory: Any = None
+    """The policy's memory at the start of each segment, JAX's arrays [T/L, N, …]."""
 
 
 def with_old(transitions: Any, policy: Behavior, normalizer: Normalizer) -> Trajectory:
@@ -32,7 +35,8 @@ def with_old(transitions: Any, policy: Behavior, normalizer: Normalizer) -> Traj
     once, where handing them over at every step would cost more than the network does. `transitions`
     are `Transitions`, of JAX's arrays or of NumPy's."""
     transitions = jax.tree.map(jnp.asarray, transitions)
-    return Trajectory(old=policy(normalizer(transitions.obs)), **transitions._asdict())
+    old = along_trajectory(policy, normalizer(transitions.obs), transitions)
+    return Trajectory(old=old, **transitions._asdict())
 
 
 class Episodes(NamedTuple):

@@ -30,11 +30,13 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
     to_env = action_map(agent.action_space, agent.spec.action_map)
 
     def policy(observation: Any) -> Any:
-        action = act(
+        action, _ = act(
             agent.policy,
             agent.normalizer,
             to_env,
             encode(space, observation, jnp, offset=offset_of(agent.normalizer)),
+            None,
+            None,
             jax.random.key(0),  # Of no use: nothing is sampled.
             deterministic=True,
         )
