@@ -138,15 +138,15 @@ class Agent:
                 f"deterministic={state} by its name"
             )
         deterministic = check_flag("deterministic", deterministic)
-        obs, batched = read_observations(
+        obs, count, batched = read_observations(
             self.observation_space, observation, offset=offset_of(self.normalizer)
         )
-        if (deterministic, len(obs)) not in self._acted:
+        if (deterministic, count) not in self._acted:
             jax_setup.check_forked()
-            self._acted.add((deterministic, len(obs)))
+            self._acted.add((deterministic, count))
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        starts, memory = self._remembered(state, episode_start, len(obs))
+        starts, memory = self._remembered(state, episode_start, count)
         drawn, memory = self._actor(deterministic).act(obs, starts, memory, key)
         action = np.asarray(drawn).astype(self.action_space.dtype)
         return (action if batched else action[0]), jax.tree.map(np.asarray, memory)

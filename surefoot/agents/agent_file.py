@@ -16,6 +16,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
+from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import ActionMapName
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
@@ -37,7 +38,8 @@ def write(agent: Agent, path: Path) -> None:
         "format_version": _FORMAT_VERSION,
         "observation_space": space_to_json(spec.observation_space),
         "action_space": space_to_json(spec.action_space),
-        "hidden": list(spec.hidden),
+        "network": spec.network.to_json(),
+        "policy_keys": list(spec.policy_keys),
         "log_std": spec.log_std,
         "state_dependent_std": spec.state_dependent_std,
         "action_map": spec.action_map,
@@ -58,9 +60,18 @@ def save(agent: Agent, path: Path) -> None:
         raise UsageError(f"{path} cannot be made: {error.strerror}; pass another path") from None
 
 
-def read(path: Path) -> tuple[Policy, Normalizer, PolicySpec, EnvLike | None, dict[str, Any]]:
-    """(policy, normalizer, spec, environment, provenance) of an agent that was written. Raises
-    `UsageError` if the folder holds none."""
+def _network(manifest: dict[str, Any], make: MakeNetwork | None) -> Architecture:
+    if "network" not in manifest:
+        # Agents of before there was another one.
+        return Architecture("mlp", tuple(manifest["hidden"]))
+    return Architecture.from_json(manifest["network"], make)
+
+
+def read(
+    path: Path, make: MakeNetwork | None = None
+) -> tuple[Policy, Normalizer, PolicySpec, EnvLike | None, dict[str, Any]]:
+    """What `write` wrote: policy, normalizer, spec, environment, provenance. `make` makes
+    its network, if that is one of the user's own. Raises `UsageError` if the folder holds none."""
     arrays, manifest = array_folder.load(path)
     try:
         if manifest["format"] != _FORMAT:
@@ -72,7 +83,8 @@ def read(path: Path) -> tuple[Policy, Normalizer, PolicySpec, EnvLike | None, di
         spec = PolicySpec(
             observation_space=space_from_json(manifest["observation_space"]),
             action_space=space_from_json(manifest["action_space"]),
-            hidden=tuple(manifest["hidden"]),
+            network=_network(manifest, make),
+            policy_keys=tuple(manifest.get("policy_keys", ())),
             log_std=manifest["log_std"],
             # Agents of before there was this option lack it.
             state_dependent_std=manifest.get("state_dependent_std", False),

@@ -59,8 +59,27 @@ class RunSettings:
     """Episodes of an evaluation."""
     log: tuple[Log, ...] = ()
     """Where rows go beside metrics.jsonl: csv, tensorboard, wandb."""
+    network: str = "auto"
+    """What lies between an observation and the policy's output: mlp, cnn or impala (images), gru or
+    lstm (a memory), or two of them, cnn+gru for instance; auto: mlp, or cnn for images."""
+    critic_network: str = ""
+    """The same of the critic, if it is another."""
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers of policy and critic."""
+    """Widths of the layers that see vectors, of policy and critic; with a memory, the last one is
+    the memory's size."""
+    critic_hidden: tuple[int, ...] = ()
+    """The same of the critic, if they are others."""
+    activation: Literal["tanh", "relu", "swish", "elu", "gelu"] = "tanh"
+    """What follows these layers."""
+    layer_norm: bool = False
+    """Normalize these layers before their activation."""
+    segment_length: int = at_least(0, 0)
+    """Rows of one environment that a network with a memory learns from in one piece, which divide
+    the horizon; 0: the horizon."""
+    policy_keys: tuple[str, ...] = ()
+    """Parts of a Dict observation that the policy sees; none: all."""
+    critic_keys: tuple[str, ...] = ()
+    """The same of the critic."""
     log_std: float = number(-0.5, -5.0, 5.0)
     """Initial log standard deviation of Gaussian policies; bounds are at ±1 by the action map."""
     state_dependent_std: bool = False
@@ -72,14 +91,22 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         validate(self)
-        widths: Any = self.hidden
         self._check_log()
         width = Interval(1, 65_536, integer=True)
-        if not isinstance(widths, tuple) or any(w not in width for w in widths):
-            raise UsageError(
-                f"hidden is {self.hidden!r}; accepted is a tuple of integers from 1 to 65,536, "
-                "(64, 64) for instance"
-            )
+        for name in ("hidden", "critic_hidden"):
+            widths: Any = getattr(self, name)
+            if not isinstance(widths, tuple) or any(w not in width for w in widths):
+                raise UsageError(
+                    f"{name} is {widths!r}; accepted is a tuple of integers from 1 to 65,536, "
+                    "(64, 64) for instance"
+                )
+        for name in ("policy_keys", "critic_keys"):
+            keys: Any = getattr(self, name)
+            if not isinstance(keys, tuple) or not all(isinstance(k, str) for k in keys):
+                raise UsageError(
+                    f"{name} is {keys!r}; accepted is a tuple of keys of the observation, "
+                    "('position', 'goal') for instance"
+                )
 
     def _check_log(self) -> None:
         log: Any = self.log

@@ -12,11 +12,12 @@ from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, in_short
 from surefoot.common.foreign_names import option_hint
 from surefoot.common.settings import RunSettings
+from surefoot.core.networks.architecture import OWN
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
-from surefoot.runs.run import Run, composed
+from surefoot.runs.run import DEFAULT_MAKES, Makes, Run, composed
 
 
 class Options(NamedTuple):
@@ -26,6 +27,7 @@ class Options(NamedTuple):
     """The method's, in the run's records."""
     recipe: Recipe
     settings: RunSettings
+    makes: Makes = DEFAULT_MAKES
 
     @classmethod
     def split(cls, algorithm: str | Recipe | Learner, options: dict[str, Any]) -> Options:
@@ -34,6 +36,7 @@ class Options(NamedTuple):
         jax_setup.configure_before_compute()
         _check_algorithm(algorithm)
         names = {field.name for field in dataclasses.fields(RunSettings)}
+        options, makes = _networks_made(options)
         settings = RunSettings(**{k: v for k, v in options.items() if k in names})
         rest = {k: v for k, v in options.items() if k not in names}
         if isinstance(algorithm, str):
@@ -52,13 +55,13 @@ class Options(NamedTuple):
                     f"unknown option {option!r} for {name}; accepted are "
                     f"{', '.join(every)}.{option_hint(option, [*every, 'out', 'on_iteration'])}"
                 )
-        return cls(name, dataclasses.replace(recipe, **rest), settings)
+        return cls(name, dataclasses.replace(recipe, **rest), settings, makes)
 
     def run(self, env: EnvLike) -> Run:
         """The run, checked and built."""
         jax_setup.configure_before_compute()
         loggers.check(self.settings.log)
-        return Run(self.name, self.recipe, env, self.settings)
+        return Run(self.name, self.recipe, env, self.settings, self.makes)
 
     def runs(self, env: EnvLike, seeds: Sequence[int]) -> list[Run]:
         """One for each of these seeds, in the place of the settings' own."""
@@ -71,6 +74,16 @@ class Options(NamedTuple):
         jax_setup.allow_parallel_runs(len(seeds))
         each = (dataclasses.replace(self.settings, seed=seed) for seed in seeds)
         return [self._replace(settings=settings).run(env) for settings in each]
+
+
+def _networks_made(options: dict[str, Any]) -> tuple[dict[str, Any], Makes]:
+    """The options with the names of networks of one's own in the place of what makes them, and
+    that."""
+    made = {k: options[k] for k in Makes._fields if callable(options.get(k))}
+    names = {
+        k: f"{OWN}{getattr(make, '__qualname__', type(make).__name__)}" for k, make in made.items()
+    }
+    return options | names, Makes(**made)
 
 
 def _check_algorithm(algorithm: Any) -> None:

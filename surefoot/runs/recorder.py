@@ -20,7 +20,7 @@ from surefoot.common.files.best_effort import BestEffortWriter
 from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.common.files.json_reading import number
 from surefoot.envs.host.episode_history import MAX_KEPT
-from surefoot.envs.spaces.observations import component
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.methods.learners.finite_guard import CAUSES
 from surefoot.runs.folder import checkpoints, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
@@ -236,10 +236,15 @@ def reason(iteration: Iteration, space: Any) -> str:
     where = f"environment {row['refused_environment']:.0f}"
     match CAUSES[int(row["refused_cause"])]:
         case "an observation":
-            return f"{component(space, int(row['refused_component']))} of {where} is not finite"
+            return f"{_component(space, row['refused_component'])} of {where} is not finite"
         case "a reward":
             return f"a reward of {where} is not finite"
         case _:
             names = [name for name, x in row.items() if not np.all(np.isfinite(x))]
             found = f" ({', '.join(names)})" if names else ""
             return f"advantages, a gradient or new parameters are not finite{found}"
+
+
+def _component(space: Any, index: float) -> str:
+    encoding = Encoding(space)
+    return encoding.component(int(index)) if index < encoding.size else "an image"

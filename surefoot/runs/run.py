@@ -13,11 +13,12 @@ import importlib.metadata
 import platform
 import re
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec
@@ -26,10 +27,10 @@ from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.normalization import NoScaler, reward_scaler
-from surefoot.core.networks import mlp_critic
+from surefoot.core.networks import Critic
+from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import action_map
-from surefoot.envs.spaces.observations import observation_size
 from surefoot.methods.learners.finite_guard import FiniteGuard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.methods.recipes import Recipe
@@ -73,11 +74,39 @@ def composed(learner: Learner) -> Recipe:
     return ComposedOffline(learner=learner) if learner.offline else Composed(learner=learner)
 
 
+class Makes(NamedTuple):
+    """What makes networks of one's own; `None`: the settings say which they are."""
+
+    network: MakeNetwork | None = None
+    critic_network: MakeNetwork | None = None
+
+
+DEFAULT_MAKES = Makes()
+
+
+def _architecture(settings: RunSettings, make: MakeNetwork | None) -> Architecture:
+    return Architecture(
+        name=settings.network,
+        hidden=settings.hidden,
+        activation=settings.activation,
+        layer_norm=settings.layer_norm,
+        make=make,
+    )
+
+
 class Run:
     """One training run, checked and built but not started: `iterations` starts it."""
 
-    def __init__(self, name: str, recipe: Recipe, env: EnvLike, settings: RunSettings) -> None:
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        env: EnvLike,
+        settings: RunSettings,
+        makes: Makes = DEFAULT_MAKES,
+    ) -> None:
         jax_setup.check_backend()
+        self.makes = makes
         self.name, self.recipe, self.settings, self.environment = name, recipe, settings, env
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as on_error:
@@ -93,21 +122,19 @@ class Run:
             self.spec = PolicySpec(
                 observation_space=loop.observation_space,
                 action_space=loop.action_space,
-                hidden=settings.hidden,
+                network=_architecture(settings, self.makes.network),
                 log_std=settings.log_std,
                 state_dependent_std=settings.state_dependent_std,
                 action_map=settings.action_map,
                 normalize_observations=settings.normalize_observations,
+                policy_keys=settings.policy_keys,
             )
             self._seeds = seeds = Seeds.of(settings.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
-            size = observation_size(loop.observation_space)
             self.state = learner.init(
                 seeds.learning,
                 self.spec.policy(policy_key),
-                mlp_critic(critic_key, size, hidden=settings.hidden)
-                if learner.critic_update
-                else None,
+                self._critic(critic_key) if learner.critic_update else None,
                 normalizer=self.spec.normalizer(),
                 scaler=reward_scaler(loop.num_envs) if settings.scale_rewards else NoScaler(),
                 total_steps=self.steps,
@@ -120,6 +147,17 @@ class Run:
             self.budget = settings.steps
             self._closing = on_error.pop_all()
         jax_setup.take_back()
+
+    def _critic(self, key: PRNGKeyArray) -> Critic:
+        given = self.settings
+        own = given.critic_network or self.makes.critic_network is not None
+        settings = dataclasses.replace(
+            given,
+            network=given.critic_network if own else given.network,
+            hidden=given.critic_hidden or given.hidden,
+        )
+        make = self.makes.critic_network if own else self.makes.network
+        return self.spec.critic(key, _architecture(settings, make), given.critic_keys)
 
     def restore(
         self, state: TrainState, env_snapshot: Snapshot, *, iterations: int, steps: int, budget: int
@@ -146,6 +184,15 @@ class Run:
             for iteration in loop:
                 self.state, self.trained = iteration.state, iteration.steps
                 yield iteration
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The leading dimensions of what the policy's update learns from: rows, or segments of a
+        policy with a memory and their length."""
+        if self.state.policy.initial(1) is None:
+            return (self.rows,)
+        length = self.settings.segment_length or self.rows // self._loop.num_envs
+        return self.rows // length, length
 
     def complete(self, steps: int) -> bool:
         """Whether another iteration after that many steps might exceed the budget."""

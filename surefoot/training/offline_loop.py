@@ -18,7 +18,7 @@ from surefoot.core.data.types import OfflineData
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
-from surefoot.envs.spaces.observations import offset_of_encoded
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import (
     Iteration,
@@ -62,7 +62,7 @@ class OfflineLoop(TrainingLoop):
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
         normalizer, recorded = state.normalizer, self.demonstrations.obs
         if start.number == 0 and recorded.dtype == np.float64:
-            first = offset_of_encoded(self.observation_space, recorded[0])
+            first = Encoding(self.observation_space).offset_of_vector(recorded[0])
             normalizer = with_offset(normalizer, first)
         offset = offset_of(normalizer)
         obs = jnp.asarray(recorded if offset is None else recorded - offset, jnp.float32)

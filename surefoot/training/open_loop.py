@@ -52,6 +52,7 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                     settings,
                     fresh_episodes=learner.fresh_episodes,
                     stagger=stagger,
+                    segment_length=_segment_length(recipe, settings),
                 )
             if settings.devices > 1:
                 raise UsageError(
@@ -67,7 +68,11 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 stagger=stagger,
             )
             return HostLoop(
-                groups, recipe.horizon, owned=owned, fresh_episodes=learner.fresh_episodes
+                groups,
+                recipe.horizon,
+                owned=owned,
+                fresh_episodes=learner.fresh_episodes,
+                segment_length=_segment_length(recipe, settings),
             )
         case Offline():
             if not recipe.data:
@@ -87,6 +92,16 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                     group.close()
         case _:
             raise TypeError(f"{type(recipe)} is neither OnPolicy nor Offline")
+
+
+def _segment_length(recipe: OnPolicy, settings: RunSettings) -> int | None:
+    length = settings.segment_length
+    if length and recipe.horizon % length:
+        raise UsageError(
+            f"segment_length is {length}; accepted with horizon {recipe.horizon} is a number that "
+            "divides it, or 0"
+        )
+    return length or None
 
 
 def _groups(

@@ -29,7 +29,8 @@ from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import NoNormalizer, initial_moments, merge
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.registered import MakeCall
-from surefoot.envs.spaces.observations import observation_size, read_observations
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import read_observations
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 BOX = np.array([[0.0, -2.0], [10.0, 2.0]], np.float32)
@@ -189,7 +190,7 @@ def test_whatever_is_given_for_an_observation_is_acted_on_or_one_line(name, data
     except sf.UsageError as error:
         said = str(error)
     else:
-        assert batch.shape[1:] == (observation_size(agent.observation_space),)
+        assert batch.shape[1:] == (Encoding(agent.observation_space).size,)
         return
     assert re.fullmatch(".*accepted is.*", said)
 

@@ -22,7 +22,7 @@ from surefoot.agents.demonstrations import Demonstrations
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.cli.main import main
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.envs.spaces.observations import encode
+from surefoot.envs.spaces.encoding import Encoding
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 FIELDS = ("obs", "action", "reward", "terminated", "truncated")
@@ -79,7 +79,7 @@ class Logging(gymnasium.Env):
     def step(self, action):
         done = len(self._rows) + 1 == self.length
         outcome = self.np_random.normal(), done and not self.truncates, done and self.truncates
-        self._rows.append((encode(self.observation_space, self._obs), np.array(action), *outcome))
+        self._rows.append((Encoding(self.observation_space)(self._obs), np.array(action), *outcome))
         if done:
             self.log.append(self._rows)
         return self._observe(), *outcome, {}
@@ -418,7 +418,7 @@ def _collect(collector, name):
         obs, _ = collector.reset(seed=episode)
         for _ in range(steps):
             action = collector.action_space.sample()
-            row = encode(collector.observation_space, obs), action
+            row = Encoding(collector.observation_space)(obs), action
             obs, reward, terminated, truncated, _ = collector.step(action)
             seen.append((*row, reward, terminated, truncated))
             if terminated or truncated:

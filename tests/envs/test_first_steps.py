@@ -20,7 +20,8 @@ from surefoot.envs.checking.check_env import check_env
 from surefoot.envs.checking.first_steps import CHECKED
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import make_host
-from surefoot.envs.spaces.observations import encode, leading_dimensions
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import leading_dimensions
 
 ZEROS = np.zeros(2, np.float32)
 
@@ -302,7 +303,7 @@ def test_in_any_space_its_observations_are_accepted_and_damaged_ones_are_not(spa
     obs = space.sample()
     assert leading_dimensions(space, obs) == ()
     assert faults.observation_fault(space, obs) is None
-    encode(space, obs)
+    Encoding(space)(obs)
     damaged = damage(space, obs, data)
     if leading_dimensions(space, damaged) != ():
         assert faults.observation_fault(space, damaged) is not None

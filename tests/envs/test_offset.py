@@ -12,7 +12,7 @@ import surefoot as sf
 from support import runs
 from surefoot.core.data.normalization import Offset
 from surefoot.envs.make import make_groups
-from surefoot.envs.spaces.observations import encode, observation_size, offset_of_first
+from surefoot.envs.spaces.encoding import Encoding, size_of
 from surefoot.runs.options import prepare
 from surefoot.training.rollout.host_rollout import fresh_episodes
 
@@ -58,20 +58,20 @@ def test_what_is_subtracted_is_the_first_observation_where_float32_has_too_few_d
     several = gymnasium.vector.utils.batch_space(space, 3)
     several.seed(seed)
     obs = several.sample()
-    offset = offset_of_first(space, obs)
-    plain = encode(space, obs)
+    offset = Encoding(space).offset_of_first(obs)
+    plain = Encoding(space)(obs)
     if offset is None:
         return
     wide = np.concatenate(
         [
             np.full(
-                observation_size(part),
+                size_of(part),
                 isinstance(part, spaces.Box) and part.dtype in (np.float64, np.int64),
             )
             for part in leaves(space)
         ]
     )
-    shifted = encode(space, obs, offset=offset)
+    shifted = Encoding(space)(obs, offset=offset)
     assert shifted.dtype == np.float32
     np.testing.assert_array_equal(shifted[:, ~wide], plain[:, ~wide])
     kept = Offset.of(offset).value()

@@ -21,11 +21,10 @@ from surefoot.core.networks import (
     MultiCategoricalHead,
 )
 from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.observations import (
     alike,
     check_observation_space,
-    encode,
-    observation_size,
     read_observations,
 )
 from surefoot.envs.spaces.space_json import check_restorable, space_from_json, space_to_json
@@ -91,13 +90,13 @@ def test_encode_is_gymnasiums_flatten_for_one_and_for_batches(name):
     sample = batch.sample()
     singles = list(iterate(batch, sample))
     expected = np.array([spaces.flatten(space, single) for single in singles], np.float32)
-    assert observation_size(space) == expected.shape[1]
+    assert Encoding(space).size == expected.shape[1]
 
-    encoded = encode(space, sample)
+    encoded = Encoding(space)(sample)
     assert encoded.dtype == np.float32
     np.testing.assert_array_equal(encoded, expected)
     for single, row in zip(singles, expected, strict=True):
-        np.testing.assert_array_equal(encode(space, single), row)
+        np.testing.assert_array_equal(Encoding(space)(single), row)
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -105,32 +104,32 @@ def test_encode_in_jax_equals_encode_in_numpy_and_may_be_traced(name):
     space = SPACES[name]
     sample = batch_space(space, 6).sample()
     on_device = jax.tree.map(jnp.asarray, sample)
-    encoded = jax.jit(lambda obs: encode(space, obs, jnp))(on_device)
+    encoded = jax.jit(lambda obs: Encoding(space)(obs, jnp))(on_device)
     assert isinstance(encoded, jax.Array)
     assert encoded.dtype == jnp.float32
-    np.testing.assert_array_equal(encoded, encode(space, sample))
+    np.testing.assert_array_equal(encoded, Encoding(space)(sample))
 
 
 def test_encode_keeps_any_leading_dimensions():
     space = SPACES["multi-discrete, 2-D"]
     sample = batch_space(batch_space(space, 5), 4).sample()
-    encoded = encode(space, sample)
-    assert encoded.shape == (4, 5, observation_size(space))
-    np.testing.assert_array_equal(encoded[2], encode(space, sample[2]))
+    encoded = Encoding(space)(sample)
+    assert encoded.shape == (4, 5, Encoding(space).size)
+    np.testing.assert_array_equal(encoded[2], Encoding(space)(sample[2]))
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_one_observation_and_batches_of_any_size_are_read_as_they_are_encoded(name):
     space = SPACES[name]
     one = space.sample()
-    encoded, batched = read_observations(space, one)
+    encoded, _, batched = read_observations(space, one)
     assert not batched
-    np.testing.assert_array_equal(encoded, encode(space, one)[None])
+    np.testing.assert_array_equal(encoded, Encoding(space)(one)[None])
     for count in (1, 3):
         batch = batch_space(space, count).sample()
-        encoded, batched = read_observations(space, batch)
+        encoded, _, batched = read_observations(space, batch)
         assert batched
-        np.testing.assert_array_equal(encoded, encode(space, batch))
+        np.testing.assert_array_equal(encoded, Encoding(space)(batch))
     assert read_observations(space, batch_space(space, 1).sample())[0].dtype == np.float32
 
 
@@ -323,7 +322,7 @@ def test_any_space_comes_back_with_its_encoding_or_is_refused_in_one_line(number
     assert read == space
     assert str(read) == str(space), "the keys, in their order"
     obs = sample(space, np.random.default_rng(number))
-    np.testing.assert_array_equal(encode(read, obs), encode(space, obs))
+    np.testing.assert_array_equal(Encoding(read)(obs), Encoding(space)(obs))
 
 
 BETWEEN = spaces.Box(-1.0, 1.0, (2,))

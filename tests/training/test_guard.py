@@ -11,7 +11,7 @@ import surefoot as sf
 from support import runs
 from support.runs import BATCH, TINY
 from support.suites import cases
-from surefoot.envs.spaces.observations import component
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.execute import execute
 from surefoot.runs.folder import checkpoints
@@ -227,8 +227,8 @@ def test_the_device_refuses_within_its_program(algorithm):
 
 def test_components_are_named_as_their_space_has_them():
     box = spaces.Box(-1, 1, (2, 2))
-    assert component(box, 3) == "observation[3]"
+    assert Encoding(box).component(3) == "observation[3]"
     nested = spaces.Dict({"a": spaces.Discrete(3), "b": spaces.Tuple([box, spaces.Discrete(2)])})
-    assert component(nested, 2) == "observation['a'][2]"
-    assert component(nested, 3) == "observation['b'][0][0]"
-    assert component(nested, 8) == "observation['b'][1][1]"
+    assert Encoding(nested).component(2) == "observation['a'][2]"
+    assert Encoding(nested).component(3) == "observation['b'][0][0]"
+    assert Encoding(nested).component(8) == "observation['b'][1][1]"

@@ -16,7 +16,7 @@ from surefoot.core.data.normalization import initial_moments, merge, observation
 from surefoot.envs.device.classic import Pendulum
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.actions import action_head, action_map
-from surefoot.envs.spaces.observations import observation_size
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.training.rollout import (
     DeviceStanding,
     Episodes,
@@ -54,13 +54,13 @@ class Recorder(gymnasium.Env):
 def make_policy(env, *, spread=100.0):
     """A policy whose distribution depends on the observation."""
     head = action_head(env.action_space)
-    policy = initial_policy(jax.random.key(1), observation_size(env.observation_space), head)
+    policy = initial_policy(jax.random.key(1), Encoding(env.observation_space).size, head)
     return eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: spread * w)
 
 
 def make_normalizer(env):
     """A normalizer that has seen a few observations, none of them standard."""
-    size = observation_size(env.observation_space)
+    size = Encoding(env.observation_space).size
     seen = np.random.default_rng(2).normal(2.0, 3.0, (50, size)).astype(np.float32)
     moments = merged(initial_moments((size,)), seen, np.ones(50, bool))
     return eqx.tree_at(lambda n: n.moments, observation_normalizer(size), moments)

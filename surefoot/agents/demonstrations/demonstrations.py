@@ -11,11 +11,8 @@ from jaxtyping import Bool, Float, Shaped
 
 from surefoot.common.errors import UsageError, in_short
 from surefoot.envs.spaces.actions import action_head
-from surefoot.envs.spaces.observations import (
-    any_wide,
-    check_observation_space,
-    observation_size,
-)
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import check_observation_space
 from surefoot.envs.spaces.space_text import space_text
 
 
@@ -54,8 +51,9 @@ class Demonstrations:
             )
         check_observation_space(self.observation_space)
         action_head(self.action_space)
+        encoding = Encoding(self.observation_space)
         flags = {name: _cast(self, name, bool) for name in ("terminated", "truncated")}
-        wide = any_wide(self.observation_space) and np.asarray(self.obs).dtype == np.float64
+        wide = encoding.wide.any() and np.asarray(self.obs).dtype == np.float64
         arrays = {
             "obs": _cast(self, "obs", np.float64 if wide else np.float32),
             "action": _cast(self, "action", self.action_space.dtype),
@@ -66,7 +64,7 @@ class Demonstrations:
         if rows == 0:
             raise UsageError("there are no demonstrations: obs is empty; record an episode or more")
         shapes = {
-            "obs": (rows, observation_size(self.observation_space)),
+            "obs": (rows, encoding.size),
             "action": (rows, *(self.action_space.shape or ())),
             "reward": (rows,),
             "terminated": (rows,),

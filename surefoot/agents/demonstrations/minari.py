@@ -13,7 +13,8 @@ import numpy as np
 from surefoot.agents.demonstrations.demonstrations import Demonstrations
 from surefoot.common.errors import UsageError
 from surefoot.envs.spaces.actions import action_head
-from surefoot.envs.spaces.observations import check_observation_space, encode
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import check_observation_space
 
 
 def read_minari(dataset_id: str) -> Demonstrations:
@@ -50,9 +51,10 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionE
 def _demonstrations(dataset: Any) -> Demonstrations:
     check_observation_space(dataset.observation_space)
     action_head(dataset.action_space)
+    encoding = Encoding(dataset.observation_space)
     episodes = [
         (
-            encode(dataset.observation_space, episode.observations)[:-1],
+            encoding(episode.observations)[:-1],
             episode.actions,
             episode.rewards,
             episode.terminations,

@@ -12,10 +12,14 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
 from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
-from surefoot.core.networks import Policy, mlp_policy
+from surefoot.core.networks import Critic, Network, Policy
+from surefoot.core.networks.architecture import Architecture
+from surefoot.core.networks.policy_and_critic import CRITIC_GAIN, POLICY_GAIN
+from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
-from surefoot.envs.spaces.observations import check_observation_space, observation_size
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import check_observation_space
 from surefoot.envs.spaces.space_json import check_restorable
 
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
@@ -30,11 +34,13 @@ class PolicySpec:
 
     observation_space: spaces.Space
     action_space: spaces.Space
-    hidden: tuple[int, ...]
+    network: Architecture
     log_std: float
     state_dependent_std: bool
     action_map: ActionMapName
     normalize_observations: bool
+    policy_keys: tuple[str, ...] = ()
+    """Parts of a Dict observation that the policy sees; of none, all."""
 
     def __post_init__(self) -> None:
         check_observation_space(self.observation_space)
@@ -49,14 +55,29 @@ class PolicySpec:
             log_std=self.log_std,
             state_dependent_std=self.state_dependent_std,
         )
-        size = observation_size(self.observation_space)
-        return mlp_policy(key, size, head, hidden=self.hidden)
+        return Policy(self._network(key, self.policy_keys, head.size, POLICY_GAIN), head)
+
+    def critic(self, key: PRNGKeyArray, network: Architecture, keys: tuple[str, ...]) -> Critic:
+        """A critic of that architecture with initial weights, which sees these parts."""
+        spec = dataclasses.replace(self, network=network)
+        return Critic(spec._network(key, keys, 1, CRITIC_GAIN))
+
+    def _network(
+        self, key: PRNGKeyArray, keys: tuple[str, ...], outputs: int, gain: float
+    ) -> Network:
+        encoding = Encoding(self.observation_space)
+        if not keys:
+            return self.network.build(key, encoding.spec, outputs, gain=gain)
+        selection = encoding.selection(keys)
+        inner = self.network.build(key, selection.spec(encoding.spec), outputs, gain=gain)
+        return Selecting(inner, selection)
 
     def normalizer(self) -> Normalizer:
         """A normalizer that has seen nothing."""
-        if self.normalize_observations:
-            return observation_normalizer(observation_size(self.observation_space))
-        return NoNormalizer()
+        size = Encoding(self.observation_space).size
+        return (
+            observation_normalizer(size) if self.normalize_observations and size else NoNormalizer()
+        )
 
 
 def unknown_environment(provenance: Mapping[str, Any]) -> str:

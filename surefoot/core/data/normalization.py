@@ -19,9 +19,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 from surefoot.core.data.count import Count
+from surefoot.core.observation import vector_of, with_vector
 
 
 class Moments(NamedTuple):
@@ -107,11 +108,11 @@ class Normalizer(eqx.Module):
     """What the observations that it is given lack; `None` if they lack nothing."""
 
     @abc.abstractmethod
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
-        """The observations that the networks see."""
+    def __call__(self, obs: PyTree[Array]) -> PyTree[Array]:
+        """The observations [*batch, …] that the networks see."""
 
     @abc.abstractmethod
-    def update(self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]) -> Normalizer:
+    def update(self, obs: PyTree[Array], valid: Bool[Array, "T N"]) -> Normalizer:
         """The normalizer for the next iteration."""
 
     @property
@@ -127,9 +128,9 @@ class Normalizer(eqx.Module):
 
 
 class ObservationNormalizer(Normalizer):
-    """(s − mean)/std, clipped to ±`clip` standard deviations. An entry that has not varied is 0,
-    and so is every entry before anything was seen: under any affine map of the observations, the
-    networks see the same numbers."""
+    """(s − mean)/std of an observation's vector, clipped to ±`clip` standard deviations. An entry
+    that has not varied is 0, and so is every entry before anything was seen: under any affine map
+    of the observations, the networks see the same numbers."""
 
     moments: Moments
     clip: float = eqx.field(static=True, default=10.0)
@@ -144,16 +145,18 @@ class ObservationNormalizer(Normalizer):
     def ready(self) -> Bool[Array, ""]:
         return (self.moments.seen.high > 0) | (self.moments.seen.low > 0)
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
-        ahead = range(obs.ndim - 1)
-        z = obs - jnp.expand_dims(self.moments.mean, ahead)
+    def __call__(self, obs: PyTree[Array]) -> PyTree[Array]:
+        return with_vector(obs, self._standardized)
+
+    def _standardized(self, vector: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
+        ahead = range(vector.ndim - 1)
+        z = vector - jnp.expand_dims(self.moments.mean, ahead)
         z = z * jnp.expand_dims(self.inverse_std, ahead)
         return jnp.clip(z, -self.clip, self.clip)
 
-    def update(
-        self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]
-    ) -> ObservationNormalizer:
-        rows = obs.reshape(-1, obs.shape[-1])
+    def update(self, obs: PyTree[Array], valid: Bool[Array, "T N"]) -> ObservationNormalizer:
+        vector = vector_of(obs)
+        rows = vector.reshape(-1, vector.shape[-1])
         moments = merge(self.moments, rows, valid.reshape(-1))
         return ObservationNormalizer(moments, self.clip, offset=self.offset)
 
@@ -161,10 +164,10 @@ class ObservationNormalizer(Normalizer):
 class NoNormalizer(Normalizer):
     """Observations as they are."""
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
+    def __call__(self, obs: PyTree[Array]) -> PyTree[Array]:
         return obs
 
-    def update(self, obs: Float[Array, "T N obs"], valid: Bool[Array, "T N"]) -> NoNormalizer:
+    def update(self, obs: PyTree[Array], valid: Bool[Array, "T N"]) -> NoNormalizer:
         return self
 
     @property

@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
 Self = TypeVar("Self", bound="Distribution")
 
@@ -60,6 +60,10 @@ class Distribution(eqx.Module):
     @abc.abstractmethod
     def kl(self: Self, other: Self) -> Float[Array, "..."]:
         """KL(self‖other), nats."""
+
+    def masked(self: Self, mask: Bool[Array, "*batch M"]) -> Self:
+        """The same, given that the action is one of the valid ones."""
+        raise TypeError(f"{type(self).__name__} has no masks")
 
     @abc.abstractmethod
     def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, PyTree
 
+from surefoot.common.errors import UsageError
+
 #: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
 #: the network's structure, what stands in their places.
 Layers = tuple[tuple[Any, Any], ...]
+
+
+class Unlayered(eqx.Module):
+    """What is no sequence of layers x ↦ x W + b, and tells K-FAC so."""
+
+    @property
+    def layers(self) -> NoReturn:
+        raise UsageError(
+            f"K-FAC was asked for {type(self).__name__}, which is no sequence of layers; accepted "
+            "are the networks mlp and cnn: choose one by --network, or a method without K-FAC, "
+            "trpo for instance"
+        )
+
+    def with_layer_perturbations(self, obs: Any, perturbations: Any) -> NoReturn:
+        _ = self.layers
+        raise AssertionError
 
 
 class Network(eqx.Module):

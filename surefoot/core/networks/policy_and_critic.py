@@ -18,13 +18,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from surefoot.core.distributions import (
-    DiagGaussian,
-    Distribution,
-)
+from surefoot.core.distributions import DiagGaussian, Distribution
 from surefoot.core.networks.base import Layers, Network
 from surefoot.core.networks.heads import Head
 from surefoot.core.networks.mlp import MLP, Activation
+from surefoot.core.observation import Observation, seen
 
 #: Output gains.
 POLICY_GAIN, CRITIC_GAIN = 0.01, 1.0
@@ -42,7 +40,7 @@ class Policy(eqx.Module):
     head: Head
 
     def __call__(self, obs: PyTree[Array]) -> Distribution:
-        return self.head(self.network(obs))
+        return self._read(self.network(seen(obs)), obs)
 
     def initial(self, count: int) -> Any:
         """The memory of `count` environments at the start of an episode."""
@@ -52,15 +50,20 @@ class Policy(eqx.Module):
         self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
     ) -> tuple[Distribution, Any]:
         """(distributions, memory afterwards) for an observation of each environment."""
-        output, memory = self.network.step(obs, starts, memory)
-        return self.head(output), memory
+        output, memory = self.network.step(seen(obs), starts, memory)
+        return self._read(output, obs), memory
 
     def unroll(
         self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: Any
     ) -> tuple[Distribution, Any]:
         """(distributions, the memory after each step), leaves [S, L, …], of segments."""
-        output, memories = self.network.unroll(obs, starts, memory)
-        return self.head(output), memories
+        output, memories = self.network.unroll(seen(obs), starts, memory)
+        return self._read(output, obs), memories
+
+    def _read(self, output: Float[Array, "*batch out"], obs: PyTree[Array]) -> Distribution:
+        """The distribution; over the valid actions, where the observation says which they are."""
+        dist = self.head(output)
+        return dist.masked(obs.action_mask) if isinstance(obs, Observation) else dist
 
     @property
     def layers(self) -> Layers:
@@ -71,8 +74,8 @@ class Policy(eqx.Module):
         self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
-        output, inputs = self.network.with_layer_perturbations(obs, perturbations)
-        return self.head(output), inputs
+        output, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
+        return self._read(output, obs), inputs
 
 
 class Critic(eqx.Module):
@@ -81,7 +84,7 @@ class Critic(eqx.Module):
     network: Network
 
     def __call__(self, obs: PyTree[Array]) -> DiagGaussian:
-        return _of_unit_variance(self.network(obs))
+        return _of_unit_variance(self.network(seen(obs)))
 
     def initial(self, count: int) -> Any:
         """The memory of `count` environments at the start of an episode."""
@@ -91,14 +94,14 @@ class Critic(eqx.Module):
         self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
     ) -> tuple[DiagGaussian, Any]:
         """(N(V(s), 1), memory afterwards) for an observation of each environment."""
-        mean, memory = self.network.step(obs, starts, memory)
+        mean, memory = self.network.step(seen(obs), starts, memory)
         return _of_unit_variance(mean), memory
 
     def unroll(
         self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: Any
     ) -> tuple[DiagGaussian, Any]:
         """(N(V(s), 1), the memory after each step), leaves [S, L, …], of segments."""
-        mean, memories = self.network.unroll(obs, starts, memory)
+        mean, memories = self.network.unroll(seen(obs), starts, memory)
         return _of_unit_variance(mean), memories
 
     @property
@@ -110,12 +113,12 @@ class Critic(eqx.Module):
         self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
     ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
-        mean, inputs = self.network.with_layer_perturbations(obs, perturbations)
+        mean, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
         return _of_unit_variance(mean), inputs
 
     def value(self, obs: PyTree[Array]) -> Float[Array, "*batch"]:
         """V(s) in the units of the rewards that the learner sees, of a critic without memory."""
-        return self.network(obs)[..., 0]
+        return self.network(seen(obs))[..., 0]
 
 
 def _of_unit_variance(mean: Float[Array, "*batch 1"]) -> DiagGaussian:

@@ -10,7 +10,7 @@ from surefoot.core.updates.averaging import AveragePolicy, AveragePolicyState
 from surefoot.core.updates.base import MoveInfo, Update, UpdateInfo, measure
 from surefoot.core.updates.epochs import Epochs
 from surefoot.core.updates.step import Step
-from surefoot.core.updates.traced import KeepLastBatch, KeepLastBatchState
+from surefoot.core.updates.traced import KeepLastBatch, KeepLastBatchState, blank_batch
 
 __all__ = [
     "AdaptKL",
@@ -24,5 +24,6 @@ __all__ = [
     "Step",
     "Update",
     "UpdateInfo",
+    "blank_batch",
     "measure",
 ]

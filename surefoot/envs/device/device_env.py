@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from surefoot.common.errors import UsageError, in_short
 from surefoot.common.parameters import check_integer
-from surefoot.envs.spaces.observations import check_observation_space, encode
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import check_observation_space
 
 
 @runtime_checkable
@@ -53,8 +54,8 @@ class DeviceState(NamedTuple):
 
     inner: Any
     """The functional environments' states, leaves [N, …]."""
-    obs: Float[Array, "N obs"]
-    """Encoded observation of each state."""
+    obs: PyTree[Array]
+    """Encoded observation of each state, leaves [N, …]."""
     age: Int[Array, " N"]
     """Steps since the episode began."""
     limit: Int[Array, " N"] | None
@@ -68,7 +69,7 @@ class DeviceState(NamedTuple):
 class DeviceTransition(NamedTuple):
     """What one step of `N` environments returned."""
 
-    next_obs: Float[Array, "N obs"]
+    next_obs: PyTree[Array]
     """The true next observation, before any reset."""
     reward: Float[Array, " N"]
     terminated: Bool[Array, " N"]
@@ -120,8 +121,9 @@ class DeviceEnv:
     def action_space(self) -> spaces.Space:
         return self.env.action_space
 
-    def _observe(self, inner: Any, keys: PRNGKeyArray) -> Float[Array, "N obs"]:
-        return encode(self.observation_space, jax.vmap(self.env.observation)(inner, keys), jnp)
+    def _observe(self, inner: Any, keys: PRNGKeyArray) -> PyTree[Array]:
+        encoding = Encoding(self.observation_space)
+        return encoding(jax.vmap(self.env.observation)(inner, keys), jnp)
 
     def init(self, key: PRNGKeyArray, num_envs: int, *, stagger: bool = False) -> DeviceState:
         """`num_envs` copies at the start of an episode. With `stagger`, the copies' first episodes

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -25,16 +26,17 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.stepper import Blocking, Resimulated, Stepper
-from surefoot.envs.spaces.observations import check_observation_space, encode, offset_of_first
+from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.observations import check_observation_space
 
 
 class HostTransition(NamedTuple):
     """What one step of `N` environments returned. Arrays are NumPy, [N, …]."""
 
-    obs: np.ndarray
-    """Encoded observation that the next action answers to, float32."""
-    next_obs: np.ndarray
-    """Encoded true next observation, float32."""
+    obs: Any
+    """Encoded observation that the next action answers to (`Encoding`)."""
+    next_obs: Any
+    """Encoded true next observation."""
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
@@ -72,6 +74,7 @@ class HostEnv:
         self.name = name
         self.num_envs = num_envs
         self.observation_space = observation_space
+        self.encoding = Encoding(observation_space)
         self.action_space = action_space
         self.stepper = stepper
         #: What encoded observations lack, float64 [obs]; `None`: nothing.
@@ -91,21 +94,20 @@ class HostEnv:
             autoreset=envs.metadata.get("autoreset_mode"),
         )
 
-    def reset(self, seed: int | None = None) -> np.ndarray:
+    def reset(self, seed: int | None = None) -> Any:
         """Start an episode everywhere; sub-environment i is seeded with seed + i."""
         self._resetting = np.zeros(self.num_envs, bool)
         return self._encoded(self.stepper.reset(seed))
 
-    def reset_with_offset(self, seed: int | None = None) -> np.ndarray:
+    def reset_with_offset(self, seed: int | None = None) -> Any:
         """`reset`, with an offset that makes the first environment's observation zero."""
         self._resetting = np.zeros(self.num_envs, bool)
         raw = self.stepper.reset(seed)
-        self.offset = offset_of_first(self.observation_space, raw)
+        self.offset = self.encoding.offset_of_first(raw)
         return self._encoded(raw)
 
-    def _encoded(self, raw: Any) -> np.ndarray:
-        encoded: np.ndarray = encode(self.observation_space, raw, offset=self.offset)
-        return encoded
+    def _encoded(self, raw: Any) -> Any:
+        return self.encoding(raw, offset=self.offset)
 
     def send(self, action: np.ndarray) -> None:
         """Ask every environment for a step. What it is given can be written: many environments
@@ -156,10 +158,14 @@ class HostEnv:
         played = self.stepper.resimulate(histories)
         return played._replace(obs=self._encoded(played.obs))
 
-    def _with_final(self, obs: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        next_obs = obs.copy()
+    def _with_final(self, obs: Any, done: np.ndarray, info: dict[str, Any]) -> Any:
+        next_obs = jax.tree.map(np.copy, obs)
+
+        def put(into: np.ndarray, final: np.ndarray) -> None:
+            into[i] = final
+
         for i in np.flatnonzero(done):
-            next_obs[i] = self._encoded(self._final(info, i))
+            jax.tree.map(put, next_obs, self._encoded(self._final(info, i)))
         return next_obs
 
     def _final(self, info: Any, i: Any) -> Any:

@@ -1,26 +1,22 @@
-"""How an observation becomes a vector.
-
-`encode` works on batches with any leading dimensions, in NumPy or JAX, and gives what
-`gymnasium.spaces.flatten` gives for each entry, as float32. An offset that is subtracted before
-they are rounded keeps the digits of what lies far from zero, a time in seconds since 1970 for
-instance.
-"""
+"""Which observations are accepted: spaces, and what is handed to an agent as one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from gymnasium import spaces
 
 from surefoot.common.errors import UsageError, in_short
+from surefoot.envs.spaces.encoding import Encoding
 
 _OBSERVATIONS = "Box, Discrete, MultiDiscrete, MultiBinary, or Dict or Tuple of these"
 
 
 def check_observation_space(space: spaces.Space) -> None:
-    """Raise `UsageError` unless `encode` can flatten the space."""
+    """Raise `UsageError` unless observations of the space can be encoded."""
     parts: list[spaces.Space]
     match space:
         case spaces.Dict():
@@ -43,84 +39,22 @@ def check_observation_space(space: spaces.Space) -> None:
         check_observation_space(part)
 
 
-def observation_size(space: spaces.Space) -> int:
-    """Entries of an encoded observation."""
-    size = spaces.flatdim(space)
-    assert size is not None
-    return int(size)
+class ReadObservations(NamedTuple):
+    """Observations that were handed in."""
 
-
-def encode(space: spaces.Space, obs: Any, xp: Any = np, *, offset: np.ndarray | None = None) -> Any:
-    """Flatten a batch of observations to float32 [*batch, size], less an offset, float64 [size];
-    `xp` is numpy or jax.numpy."""
-    if offset is None:
-        return _flat(space, obs, xp, xp.float32)
-    return (_flat(space, obs, xp, xp.float64) - offset).astype(xp.float32)
-
-
-def offset_of_first(space: spaces.Space, obs: Any) -> np.ndarray | None:
-    """The offset that makes the first of a batch of observations zero where float32 cannot hold
-    what the space can, float64 [size]; `None` if it holds all."""
-    if not any_wide(space):
-        return None
-    return offset_of_encoded(space, _flat(space, obs, np, np.float64)[0])
-
-
-def offset_of_encoded(space: spaces.Space, obs: np.ndarray) -> np.ndarray:
-    """The same of one observation that is encoded in float64, [size]: the numbers that a
-    normalizer can keep, so that a run that is resumed subtracts what it did."""
-    kept = np.abs(obs) <= np.finfo(np.float32).max
-    offset = np.where(_wide(space) & kept, obs, 0.0)
-    high = offset.astype(np.float32)
-    return high.astype(np.float64) + (offset - high).astype(np.float32)
-
-
-def any_wide(space: spaces.Space) -> bool:
-    """Whether a part of the space has a type that float32 cannot hold."""
-    return bool(_wide(space).any())
-
-
-def _wide(space: spaces.Space) -> np.ndarray:
-    """Entries, [size], of a type that float32 cannot hold."""
-    match space:
-        case spaces.Dict() | spaces.Tuple():
-            parts = space.values() if isinstance(space, spaces.Dict) else space
-            return np.concatenate([_wide(part) for part in parts])
-        case _:
-            wide = isinstance(space, spaces.Box) and not np.can_cast(space.dtype, np.float32)
-            return np.full(observation_size(space), wide)
-
-
-def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
-    """[*batch, size] in that type."""
-
-    def one_hot(x: Any, n: int) -> Any:
-        return (x[..., None] == xp.arange(n)).astype(dtype)
-
-    match space:
-        case spaces.Dict():
-            parts = [_flat(s, obs[k], xp, dtype) for k, s in space.items()]
-            return xp.concatenate(parts, axis=-1)
-        case spaces.Tuple():
-            parts = [_flat(s, o, xp, dtype) for s, o in zip(space, obs, strict=True)]
-            return xp.concatenate(parts, axis=-1)
-        case spaces.Discrete():
-            return one_hot(xp.asarray(obs) - space.start, int(space.n))
-        case spaces.MultiDiscrete():
-            values = xp.asarray(obs) - space.start
-            values = values.reshape(*values.shape[: values.ndim - space.nvec.ndim], -1)
-            hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
-            return xp.concatenate(hot, axis=-1)
-        case _:
-            values = xp.asarray(obs, dtype=dtype)
-            return values.reshape(*values.shape[: values.ndim - len(space.shape or ())], -1)
+    obs: Any
+    """Encoded, [N, …]."""
+    number: int
+    """N."""
+    batched: bool
+    """Whether they were a batch, and not one."""
 
 
 def read_observations(
     space: spaces.Space, obs: Any, *, offset: np.ndarray | None = None
-) -> tuple[np.ndarray, bool]:
-    """One observation of the space, or a batch of them, encoded less an offset: float32 [N, size],
-    and whether it was a batch. Raises `UsageError` for what is neither."""
+) -> ReadObservations:
+    """One observation of the space, or a batch of them, encoded less an offset. Raises `UsageError`
+    for what is neither."""
     if _is_reset(space, obs):
         raise UsageError(
             "the observation is what reset returned, the pair of an observation and an info; "
@@ -129,10 +63,10 @@ def read_observations(
     arrays, leading = _as_arrays(space, obs, "the observation", space)
     if len(leading) > 1:
         raise _unfit("the observation", f"has {len(leading)} leading dimensions", space)
-    if leading == (0,):
-        return np.zeros((0, observation_size(space)), np.float32), True
-    encoded = encode(space, arrays, offset=offset)
-    return (encoded, True) if leading else (encoded[None], False)
+    encoded = Encoding(space)(arrays, offset=offset)
+    if leading:
+        return ReadObservations(encoded, leading[0], batched=True)
+    return ReadObservations(jax.tree.map(lambda x: x[None], encoded), 1, batched=False)
 
 
 def _is_reset(space: spaces.Space, obs: Any) -> bool:
@@ -228,23 +162,3 @@ def alike(one: spaces.Space, other: spaces.Space) -> bool:
             return len(one) == len(other) and all(map(alike, one, other))
         case _:
             return bool(one == other)
-
-
-def component(space: spaces.Space, index: int) -> str:
-    """What entry `index` of an encoded observation is of, `observation['velocity'][2]` for
-    instance."""
-
-    def find(space: spaces.Space, index: int) -> str:
-        match space:
-            case spaces.Dict() | spaces.Tuple():
-                parts = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
-                for key, part in parts:
-                    size = observation_size(part)
-                    if index < size:
-                        return f"[{key!r}]{find(part, index)}"
-                    index -= size
-                raise IndexError(index)
-            case _:
-                return f"[{index}]"
-
-    return f"observation{find(space, index)}"

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from surefoot.core.data.types import Batch, Behavior, Trajectory
 from surefoot.core.networks import Critic, Policy
+from surefoot.core.observation import VECTOR, seen
 from surefoot.core.updates import Update
 from surefoot.methods.learners.learner import Learner, TrainState
 
@@ -64,10 +65,10 @@ class GuardedCriticInfo(NamedTuple):
 
 def find_nonfinite(trajectory: Trajectory) -> NonFinite:
     """The first value of the transitions that is not finite."""
-    seen = jnp.stack([trajectory.obs, trajectory.next_obs])
+    numbers = jnp.stack([_numbers(trajectory.obs), _numbers(trajectory.next_obs)])
     # What follows a termination is asked for nothing.
     asked = jnp.stack([trajectory.valid, trajectory.valid & ~trajectory.terminated])
-    bad = ~jnp.isfinite(seen) & asked[..., None]
+    bad = ~jnp.isfinite(numbers) & asked[..., None]
     by_environment, components = jnp.any(bad, axis=(0, 1, 3)), jnp.any(bad, axis=(0, 1))
     rewards = jnp.any(~jnp.isfinite(trajectory.reward) & trajectory.valid, axis=0)
     in_obs, in_reward = jnp.any(by_environment), jnp.any(rewards)
@@ -79,6 +80,18 @@ def find_nonfinite(trajectory: Trajectory) -> NonFinite:
         refused_environment=jnp.where(in_obs | in_reward, environment, -1),
         refused_component=jnp.where(in_obs, component, -1),
     )
+
+
+def _numbers(obs: Any) -> Float[Array, "T N obs"]:
+    """All of an observation that may be infinite, the vector first."""
+    parts: Any = seen(obs)
+    if isinstance(parts, dict):
+        parts = [parts[k] for k in sorted(parts, key=lambda k: (k != VECTOR, k))]
+    floats = [x for x in jax.tree.leaves(parts) if jnp.issubdtype(x.dtype, jnp.floating)]
+    rows = [x.reshape(*x.shape[:2], -1) for x in floats]
+    if not rows:
+        return jnp.zeros((*jax.tree.leaves(parts)[0].shape[:2], 1))
+    return rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=-1)
 
 
 class FiniteGuard(Learner):

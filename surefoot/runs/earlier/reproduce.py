@@ -24,8 +24,8 @@ from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.objectives import Clipped
-from surefoot.core.updates import KeepLastBatch
-from surefoot.envs.spaces.observations import observation_size
+from surefoot.core.updates import KeepLastBatch, blank_batch
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.methods.learners.algorithm import Algorithm
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
@@ -207,8 +207,9 @@ def _restored(run: Run, checkpoint: Checkpoint, folder: Path, budget: int) -> bo
 def _remember(run: Run) -> None:
     """Let the run's state hold what the policy's last update learned from."""
     assert isinstance(run.learner, Algorithm)
-    size = observation_size(run.spec.observation_space)
-    update = KeepLastBatch(run.learner.policy_update, obs_size=size, rows=run.rows)
+    obs = Encoding(run.spec.observation_space).blank(run.batch_shape)
+    blank = blank_batch(run.state.policy, obs)
+    update = KeepLastBatch(run.learner.policy_update, blank)
     traced = update.init(run.state.policy)._replace(inner=run.state.policy_state)
     run.learner = dataclasses.replace(run.learner, policy_update=update)
     run.state = run.state._replace(policy_state=traced)

@@ -18,7 +18,8 @@ from surefoot.core.data.segments import along_trajectory
 from surefoot.core.data.types import Trajectory
 from surefoot.core.distributions import Distribution
 from surefoot.core.networks import Policy
-from surefoot.envs.spaces.observations import observation_size
+from surefoot.core.observation import seen
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.theory.sampled.play import acting
 
 
@@ -43,9 +44,10 @@ class Compared(NamedTuple):
 def compared(trajectory: Trajectory, other: Agent) -> Compared:
     """π′, the policy of `other`, at the trajectory's states. Raises `UsageError` where it has other
     spaces than the agent that collected the trajectory, or its actions mean something else."""
-    size = observation_size(other.observation_space)
+    spec, seen_there = Encoding(other.observation_space).spec, seen(trajectory.obs)
+    shapes = jax.tree.map(lambda x: x.shape, spec), jax.tree.map(lambda x: x.shape[2:], seen_there)
     dist: Any = None
-    if trajectory.obs.shape[-1] == size:
+    if shapes[0] == shapes[1]:
         dist = _act(other.policy, other.normalizer, trajectory)
     if _kind(dist) != _kind(trajectory.old):
         raise UsageError(

@@ -11,7 +11,7 @@ from surefoot.agents.export.card.markdown import code, table
 from surefoot.agents.export.formats.ports import Port, inputs, output
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.core.data.normalization import ObservationNormalizer, offset_of
-from surefoot.envs.spaces.observations import component, observation_size
+from surefoot.envs.spaces.encoding import Encoding, size_of
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -81,10 +81,11 @@ def limits(agent: Agent, origin: Origin) -> str:
         f"their mean and standard deviation, and cut off at {clip:g} deviations on either side."
     )
     space = agent.observation_space
-    size = observation_size(space)
+    encoding = Encoding(space)
+    size = encoding.size
     low, high = _bounds(space)
     rows = [
-        [code(component(space, i)), *(f"{x[i]:.4g}" for x in (mean, std, low, high))]
+        [code(encoding.component(i)), *(f"{x[i]:.4g}" for x in (mean, std, low, high))]
         for i in range(min(size, _LISTED))
     ]
     head = ["entry, encoded", "mean", "standard deviation", "least possible", "largest possible"]
@@ -103,7 +104,7 @@ def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
                 low.append(least.reshape(-1).astype(float))
                 high.append(most.reshape(-1).astype(float))
             case _:
-                size = observation_size(port.space)
+                size = size_of(port.space)
                 low.append(np.zeros(size))
                 high.append(np.ones(size))
     return np.concatenate(low), np.concatenate(high)

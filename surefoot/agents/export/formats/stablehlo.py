@@ -14,7 +14,7 @@ from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.playing.episodes import act
 from surefoot.core.data.normalization import offset_of
 from surefoot.envs.spaces.actions import action_map
-from surefoot.envs.spaces.observations import encode
+from surefoot.envs.spaces.encoding import Encoding
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -34,7 +34,7 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
             agent.policy,
             agent.normalizer,
             to_env,
-            encode(space, observation, jnp, offset=offset_of(agent.normalizer)),
+            Encoding(space)(observation, jnp, offset=offset_of(agent.normalizer)),
             None,
             None,
             jax.random.key(0),  # Of no use: nothing is sampled.
