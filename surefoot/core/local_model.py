@@ -29,7 +29,7 @@ from surefoot.core.distributions.base import Distribution, KLDirection, kl_betwe
 from surefoot.core.objectives import Objective
 
 
-def weighted_mean(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, ""]:
+def weighted_mean(x: Float[Array, "*B"], weight: Float[Array, "*B"]) -> Float[Array, ""]:
     """Σ w x / Σ w, and 0 where no row has weight."""
     return jnp.sum(jnp.where(weight > 0, weight * x, 0.0)) / jnp.maximum(jnp.sum(weight), 1e-30)
 
@@ -66,7 +66,7 @@ class LocalModel:
     """Batch mean of the objective at θ."""
     grad: Params
     """Its gradient, in the structure of θ with `None` for leaves that are no parameters."""
-    share: Float[Array, " B"]
+    share: Float[Array, "*B"]
     """Each row's share of the batch's weight; they sum to 1, or are all 0."""
 
     def __init__(self, objective: Objective, params: Params, batch: Batch) -> None:

@@ -61,7 +61,7 @@ def finished(done: Bool[Array, "T N"], valid: Bool[Array, "T N"]) -> Bool[Array,
     return jax.lax.scan(backwards, jnp.zeros_like(done[0]), (done, valid), reverse=True)[1]
 
 
-def standardize(x: Float[Array, " B"], weight: Float[Array, " B"]) -> Float[Array, " B"]:
+def standardize(x: Float[Array, "*B"], weight: Float[Array, "*B"]) -> Float[Array, "*B"]:
     """(x − mean)/std over the rows with weight; zero elsewhere.
 
     Where all values agree up to rounding the result is zero, not amplified rounding.

@@ -101,15 +101,15 @@ class Batch(NamedTuple):
     in the place of [B]. The policy's batch and the critic's are of the same type: for the critic,
     `action` is the value target and `old` is N(V_old, 1)."""
 
-    obs: Float[Array, "B obs"]
+    obs: PyTree[Array]
     """Normalized observations."""
-    action: Shaped[Array, "B *action"]
+    action: Shaped[Array, "*B *action"]
     """Raw actions, or value targets [B, 1]."""
     old: Distribution
     """The distribution before the update; leaves are [B, …]."""
-    advantage: Float[Array, " B"]
+    advantage: Float[Array, "*B"]
     """Â, normalized if the algorithm says so. Zero where `weight` is zero."""
-    weight: Float[Array, " B"]
+    weight: Float[Array, "*B"]
     """How much a row counts in every mean: 1, or 0 for rows that carry nothing."""
     progress: Float[Array, ""]
     """Fraction of the run's environment steps that lay behind when the iteration began, in [0, 1]:

@@ -24,11 +24,11 @@ class Objective(Part):
     """One value a row, to be maximized."""
 
     @abc.abstractmethod
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         """The per-sample value of the distributions `dist`, whose leaves are [B, …]."""
 
     @abc.abstractmethod
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         """Named per-sample quantities worth reporting as batch means, once an update."""
 
 
@@ -37,10 +37,10 @@ class PerSample(Objective):
 
     function: Callable[[Distribution, Batch], Array] = eqx.field(static=True)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return self.function(dist, batch)
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         return {}
 
 
@@ -49,6 +49,6 @@ def as_objective(objective: Any) -> Objective:
     return objective if isinstance(objective, Objective) else PerSample(objective)
 
 
-def ratio(dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+def ratio(dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
     """r_θ = π_θ(a|s)/π_old(a|s)."""
     return jnp.exp(dist.log_prob(batch.action) - batch.old.log_prob(batch.action))

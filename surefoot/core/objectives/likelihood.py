@@ -13,8 +13,8 @@ class Likelihood(Objective):
     """log π_θ(a|s): maximum likelihood of the batch's actions. Fits a critic too, whose batch has
     the value targets as actions."""
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return dist.log_prob(batch.action)
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         return {}

@@ -18,10 +18,10 @@ class Score(Objective):
     """log π_θ(a|s)·Â: its gradient at θ_old is the policy gradient; its value measures no return
     (Williams 1992)."""
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return dist.log_prob(batch.action) * batch.advantage
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         return {}
 
 
@@ -29,10 +29,10 @@ class Surrogate(Objective):
     """r_θ·Â: the improvement over π_old that importance sampling predicts (Kakade & Langford 2002;
     Schulman et al. 2015)."""
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return ratio(dist, batch) * batch.advantage
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         return {}
 
 
@@ -42,12 +42,12 @@ class Clipped(Objective):
 
     clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         r = ratio(dist, batch)
         clipped = jnp.clip(r, 1.0 - self.clip, 1.0 + self.clip)
         return jnp.minimum(r * batch.advantage, clipped * batch.advantage)
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
         return {"clip_fraction": outside.astype(batch.advantage.dtype)}
 
@@ -60,10 +60,10 @@ class RatioPenalized(Objective):
 
     clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         r, advantage = ratio(dist, batch), batch.advantage
         return r * advantage - jnp.abs(advantage) / (2.0 * self.clip) * (r - 1.0) ** 2
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
         return {"clip_fraction": outside.astype(batch.advantage.dtype)}

@@ -39,11 +39,11 @@ class TrustRegionGradient(Objective):
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         z = self.projected(dist, batch).z
         return dist.inner(jax.lax.stop_gradient(z))
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         active = self.projected(dist, batch).excess > 0
         return {"projected_fraction": active.astype(batch.advantage.dtype)}
 
@@ -80,5 +80,5 @@ class Projection(NamedTuple):
     """∇_φ KL(average‖π)."""
     z: Distribution
     """g with just so much of k taken away that kᵀM⁻¹z ≤ δ."""
-    excess: Float[Array, " B"]
+    excess: Float[Array, "*B"]
     """max(0, kᵀM⁻¹g − δ), nats."""

@@ -22,11 +22,11 @@ class KLPenalized(Objective):
     beta: Scalar = eqx.field(converter=jnp.asarray)
     kl_direction: KLDirection = eqx.field(static=True, default="old_new", kw_only=True)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         value = self.objective(dist, batch)
         return value - self.beta * kl_between(batch.old, dist, self.kl_direction)
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         inner = self.objective.diagnostics(dist, batch)
         return {**inner, "kl_penalty": jnp.broadcast_to(self.beta, batch.weight.shape)}
 
@@ -37,8 +37,8 @@ class EntropyBonus(Objective):
     objective: Objective = eqx.field(converter=as_objective)
     coefficient: Scalar = eqx.field(converter=jnp.asarray)
 
-    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, " B"]:
+    def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return self.objective(dist, batch) + self.coefficient * dist.entropy()
 
-    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, " B"]]:
+    def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
         return self.objective.diagnostics(dist, batch)

@@ -85,7 +85,7 @@ def measure(
     dist = distribution(new, batch)
     kl = batch.old.kl(dist)
 
-    def mean(x: Float[Array, " B"]) -> Float[Array, ""]:
+    def mean(x: Float[Array, "*B"]) -> Float[Array, ""]:
         return weighted_mean(x, batch.weight)
 
     return UpdateInfo(

@@ -46,7 +46,7 @@ def effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]:
 
 
 def explained_variance(
-    target: Float[Array, " B"], value: Float[Array, " B"], weight: Float[Array, " B"]
+    target: Float[Array, "*B"], value: Float[Array, "*B"], weight: Float[Array, "*B"]
 ) -> Float[Array, ""]:
     """`Metrics.explained_variance` of values before their fit."""
 
