@@ -103,7 +103,7 @@ class Batch(NamedTuple):
 
     obs: PyTree[Array]
     """Normalized observations."""
-    action: Shaped[Array, "*B *action"]
+    action: PyTree[Shaped[Array, "..."]]
     """Raw actions, or value targets [B, 1]."""
     old: Distribution
     """The distribution before the update; leaves are [B, …]."""

@@ -32,16 +32,8 @@ def blank_batch(policy: Params, obs: PyTree[Array]) -> Batch:
     leading = jax.tree.leaves(obs)[0].shape[:own]
     zeros = jnp.zeros(leading)
     starts = None if memory is None else jnp.zeros(leading, bool)
-    batch = Batch(
-        obs,
-        zeros,
-        None,
-        zeros,
-        zeros,  # type: ignore[arg-type]
-        jnp.zeros(()),
-        starts=starts,
-        memory=memory,
-    )
+    nothing: Any = None
+    batch = Batch(obs, zeros, nothing, zeros, zeros, jnp.zeros(()), starts=starts, memory=memory)
     old = distribution(policy, batch)
     action = jax.tree.map(jnp.zeros_like, old.sample(jax.random.key(0)))
     return batch._replace(action=action, old=old)
