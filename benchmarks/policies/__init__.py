@@ -1,1 +1,1 @@
-"""Tasks that a policy can do only with what it is given: a memory, a mask, an action of two kinds."""
+"""Tasks that a policy can do only with a memory, a mask, or actions of two kinds."""

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from surefoot.agents import agent_file
 from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.history import History
-from surefoot.agents.playing.episodes import Actor, act, opened
+from surefoot.agents.playing.episodes import Actor, act, as_actions, opened
 from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec, unknown_environment
 from surefoot.agents.video import VideoRecorder, open_window
@@ -34,7 +34,7 @@ from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import check_source
 from surefoot.envs.spaces.actions import action_map
-from surefoot.envs.spaces.observations import read_observations
+from surefoot.envs.spaces.reading import read_observations
 from surefoot.envs.spaces.space_text import space_text
 
 
@@ -124,20 +124,25 @@ class Agent:
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = True,
+        action_masks: Any = None,
     ) -> tuple[np.ndarray, Any]:
         """(action, state) for one observation or a batch, with the signature that
         Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
         follow a fixed sequence, from the agent's first call on. The state of a policy with memory
         is to be handed in with the next observation (arrays, a row an observation of the batch;
         `None`: the start of an episode); it is not looked at where `episode_start`, [batch], is
-        true. Of others it is `None`. Raises `UsageError` where `observation` is neither one
-        observation of the agent's space nor a batch of them, or the state is of another batch."""
+        true. Of others it is `None`. `action_masks`, as sb3-contrib's maskable policies take them,
+        says which actions are valid, where the observation does not. Raises `UsageError` where
+        `observation` is neither one observation of the agent's space nor a batch of them, or the
+        state is of another batch."""
         if isinstance(state, bool | np.bool_):
             raise UsageError(
                 f"state is {state}; accepted is None, or a recurrent policy's state: pass "
                 f"deterministic={state} by its name"
             )
         deterministic = check_flag("deterministic", deterministic)
+        if action_masks is not None or self.spec.masked_outside:
+            observation = self.spec.with_masks(observation, action_masks)
         obs, count, batched = read_observations(
             self.observation_space, observation, offset=offset_of(self.normalizer)
         )
@@ -148,8 +153,10 @@ class Agent:
         key = jax.random.fold_in(jax.random.key(0), self._samples)
         starts, memory = self._remembered(state, episode_start, count)
         drawn, memory = self._actor(deterministic).act(obs, starts, memory, key)
-        action = np.asarray(drawn).astype(self.action_space.dtype)
-        return (action if batched else action[0]), jax.tree.map(np.asarray, memory)
+        action = as_actions(self.action_space, drawn)
+        if not batched:
+            action = jax.tree.map(lambda x: x[0], action)
+        return action, jax.tree.map(np.asarray, memory)
 
     def _remembered(self, state: Any, episode_start: Any, count: int) -> tuple[Any, Any]:
         """(which rows are the first of an episode, the memory), as `predict` was told."""
@@ -259,6 +266,7 @@ class Agent:
             episodes=check_integer("episodes", episodes, 1),
             max_steps=max_steps,
             offset=offset_of(self.normalizer),
+            masks=self.spec.action_masks,
         )
 
     def _source(self, env: EnvLike | None) -> EnvLike:

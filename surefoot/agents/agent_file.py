@@ -40,6 +40,7 @@ def write(agent: Agent, path: Path) -> None:
         "action_space": space_to_json(spec.action_space),
         "network": spec.network.to_json(),
         "policy_keys": list(spec.policy_keys),
+        "action_masks": spec.action_masks,
         "log_std": spec.log_std,
         "state_dependent_std": spec.state_dependent_std,
         "action_map": spec.action_map,
@@ -85,6 +86,7 @@ def read(
             action_space=space_from_json(manifest["action_space"]),
             network=_network(manifest, make),
             policy_keys=tuple(manifest.get("policy_keys", ())),
+            action_masks=manifest.get("action_masks", "none"),
             log_std=manifest["log_std"],
             # Agents of before there was this option lack it.
             state_dependent_std=manifest.get("state_dependent_std", False),

@@ -15,6 +15,7 @@ from surefoot.common.fields import Interval, at_least, nonnegative, number, vali
 Backend = Literal["host", "envpool", "device"]
 Vectorization = Literal["sync", "thread", "async"]
 Log = Literal["csv", "tensorboard", "wandb"]
+ActionMasks = Literal["auto", "info", "none"]
 #: Steps after which an episode that is played on the host, and does not end, is cut, unless another
 #: number is given.
 MAX_EPISODE_STEPS = 100_000
@@ -48,6 +49,9 @@ class RunSettings:
     """Cut the first episode of each environment at a random step of its time limit, so that they
     are out of phase; not where no limit is known, in vector environments of one's own, nor
     without a critic."""
+    action_masks: ActionMasks = "auto"
+    """Where masks of valid actions come from, beside a Dict observation's "action_mask": auto: the
+    environment's method action_masks(), if there is one; info: info["action_mask"]; none."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)

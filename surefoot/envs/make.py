@@ -17,8 +17,9 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from surefoot.common.errors import UsageError, closest, in_short
-from surefoot.common.settings import Backend, RunSettings, Vectorization
+from surefoot.common.settings import ActionMasks, Backend, RunSettings, Vectorization
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.action_masks import MakeWithMasks
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
@@ -38,6 +39,7 @@ def make_host(
     vectorization: Vectorization = "sync",
     max_steps: int | None = None,
     stagger: bool = False,
+    masks: ActionMasks = "none",
 ) -> HostEnv:
     """A `HostEnv` of `num_envs` copies, from a Gymnasium id or a callable that makes one; a vector
     environment is taken as it is, and must have `num_envs` copies.
@@ -47,7 +49,8 @@ def make_host(
     limit, where that is known.
 
     "sync" steps the copies when the step is fetched, "thread" in a thread beside it, "async" in one
-    worker process each, which `make_groups` has more to say about.
+    worker process each, which `make_groups` has more to say about. `masks` says which masks of
+    valid actions become a part of the observations.
     """
     if isinstance(source, VectorEnv):
         if source.num_envs != num_envs:
@@ -60,9 +63,15 @@ def make_host(
         restarts = Restarts(RunSettings.max_env_restarts)
         timeout = RunSettings.env_timeout
         return _in_workers(
-            source, num_envs, timeout=timeout, restarts=restarts, first=0, stagger=stagger
+            source,
+            num_envs,
+            timeout=timeout,
+            restarts=restarts,
+            first=0,
+            stagger=stagger,
+            masks=masks,
         )
-    make = _maker(source)
+    make = _maker(source, masks)
     try:
         serial = Serial([make] * num_envs, max_steps=max_steps, stagger=stagger)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
@@ -82,22 +91,26 @@ def _in_workers(
     restarts: Restarts,
     first: int,
     stagger: bool,
+    masks: ActionMasks,
 ) -> HostEnv:
+    make = _maker(source, masks)
     workers = Workers(
-        _maker(source), num_envs, timeout=timeout, restarts=restarts, first=first, stagger=stagger
+        make, num_envs, timeout=timeout, restarts=restarts, first=first, stagger=stagger
     )
     return _owned(workers, workers.made, num_envs)
 
 
-def _maker(source: Any) -> EnvMaker:
+def _maker(source: Any, masks: ActionMasks) -> EnvMaker:
+    make: EnvMaker
     if isinstance(source, str):
-        return functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
-    check_source(source)
-    call = MakeCall.of(source)
-    if call is not None:
-        check_env_id(call.env_id)
-    make: EnvMaker = source
-    return make
+        make = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+    else:
+        check_source(source)
+        call = MakeCall.of(source)
+        if call is not None:
+            check_env_id(call.env_id)
+        make = source
+    return make if masks == "none" else MakeWithMasks(make, masks)
 
 
 def check_source(source: Any) -> None:
@@ -120,6 +133,7 @@ def make_groups(
     env_timeout: float = RunSettings.env_timeout,
     max_env_restarts: int = RunSettings.max_env_restarts,
     stagger: bool = False,
+    masks: ActionMasks = "none",
 ) -> list[HostEnv]:
     """`num_envs` environments in one group, or in `most` that step beside the policy.
 
@@ -143,7 +157,7 @@ def make_groups(
         # One pool: on its own threads, two that take turns only make twice as many calls.
         return [make_pool(source, num_envs, threads=env_threads, stagger=stagger)]
     if vectorization == "sync":
-        return [make_host(source, num_envs, stagger=stagger)]
+        return [make_host(source, num_envs, stagger=stagger, masks=masks)]
     if isinstance(source, VectorEnv):
         raise UsageError(
             f"vectorization {vectorization!r} with a vector environment, which steps as it was "
@@ -161,9 +175,12 @@ def make_groups(
                     restarts=restarts,
                     first=first,
                     stagger=stagger,
+                    masks=masks,
                 )
             else:
-                group = make_host(source, share, vectorization=vectorization, stagger=stagger)
+                group = make_host(
+                    source, share, vectorization=vectorization, stagger=stagger, masks=masks
+                )
             groups.append(group)
             first += share
             on_error.callback(group.close)

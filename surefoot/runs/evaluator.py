@@ -77,6 +77,7 @@ class Evaluator:
                 spec.action_space,
                 episodes=self._episodes,
                 max_steps=MAX_EPISODE_STEPS,
+                masks=spec.action_masks,
             )
         )
         assert isinstance(env, HostEnv)

@@ -127,6 +127,7 @@ class Run:
                 state_dependent_std=settings.state_dependent_std,
                 action_map=settings.action_map,
                 normalize_observations=settings.normalize_observations,
+                action_masks=settings.action_masks,
                 policy_keys=settings.policy_keys,
             )
             self._seeds = seeds = Seeds.of(settings.seed)

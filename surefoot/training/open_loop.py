@@ -118,6 +118,7 @@ def _groups(
         env_timeout=settings.env_timeout,
         max_env_restarts=settings.max_env_restarts,
         stagger=stagger,
+        masks=settings.action_masks,
     )
 
 

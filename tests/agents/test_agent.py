@@ -30,7 +30,7 @@ from surefoot.core.data.normalization import NoNormalizer, initial_moments, merg
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.encoding import Encoding
-from surefoot.envs.spaces.observations import read_observations
+from surefoot.envs.spaces.reading import read_observations
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 BOX = np.array([[0.0, -2.0], [10.0, 2.0]], np.float32)

@@ -22,11 +22,8 @@ from surefoot.core.networks import (
 )
 from surefoot.envs.spaces.actions import action_head, action_map
 from surefoot.envs.spaces.encoding import Encoding
-from surefoot.envs.spaces.observations import (
-    alike,
-    check_observation_space,
-    read_observations,
-)
+from surefoot.envs.spaces.observations import alike, check_observation_space
+from surefoot.envs.spaces.reading import read_observations
 from surefoot.envs.spaces.space_json import check_restorable, space_from_json, space_to_json
 
 INF = np.inf

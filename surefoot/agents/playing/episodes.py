@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from surefoot.common.errors import UsageError
-from surefoot.common.settings import MAX_EPISODE_STEPS
+from surefoot.common.settings import MAX_EPISODE_STEPS, ActionMasks
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.checking.check_device import check_device_env
@@ -78,13 +78,24 @@ def act(
     return to_env(dist.mode() if deterministic else dist.sample(key)), memory
 
 
+def as_actions(space: spaces.Space, drawn: Any) -> Any:
+    """Actions [N, …] as the environment takes them, in the types of its action space."""
+    match space:
+        case spaces.Dict():
+            return {key: as_actions(part, drawn[key]) for key, part in space.items()}
+        case spaces.Tuple():
+            return tuple(as_actions(*pair) for pair in zip(space, drawn, strict=True))
+        case _:
+            return np.asarray(drawn).astype(space.dtype)
+
+
 class HostStep(NamedTuple):
     """What one step of `N` environments on the host was."""
 
-    obs: Float[np.ndarray, "N obs"]
-    """Encoded observation that the action answers to, float32."""
-    action: Shaped[np.ndarray, "N ..."]
-    """What the environments received, in the action space's dtype."""
+    obs: Any
+    """Encoded observation that the action answers to, leaves [N, …]."""
+    action: Any
+    """What the environments received, leaves [N, …] in the action space's dtypes."""
     reward: Float[np.ndarray, " N"]
     terminated: Bool[np.ndarray, " N"]
     truncated: Bool[np.ndarray, " N"]
@@ -105,11 +116,11 @@ def play_on_host(
     starts, memory = np.ones(n, bool), actor.initial(n)
     while (played < share).any():
         # A vector environment may write its next observations where these lie.
-        obs = obs.copy()
+        obs = jax.tree.map(np.copy, obs)
         drawn, memory = actor.act(obs, starts, memory, jax.random.fold_in(root, t))
-        action = np.asarray(drawn).astype(env.action_space.dtype)
+        action = as_actions(env.action_space, drawn)
         # A copy, since an environment may write to what it is given.
-        step = env.step(action.copy())
+        step = env.step(jax.tree.map(np.copy, action))
         counts = step.valid & (played < share)
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
         ended = counts & (step.terminated | step.truncated)
@@ -197,6 +208,7 @@ def opened(
     episodes: int,
     max_steps: int | None,
     offset: np.ndarray | None = None,
+    masks: ActionMasks = "none",
 ) -> Iterator[HostEnv | DeviceEnv]:
     """What `episodes` episodes are played on, for an agent that knows these spaces and, on the
     host, observations less this offset. Environments are made anew and closed, and their episodes
@@ -209,7 +221,7 @@ def opened(
         return
     given = isinstance(source, VectorEnv)
     copies = source.num_envs if isinstance(source, VectorEnv) else min(episodes, 16)
-    host = make_host(source, copies, max_steps=max_steps)
+    host = make_host(source, copies, max_steps=max_steps, masks=masks)
     host.offset = offset
     try:
         check_spaces(host, observation_space, action_space, _TRAINED)

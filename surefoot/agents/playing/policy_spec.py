@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from jaxtyping import PRNGKeyArray
 
+from surefoot.common.errors import UsageError
+from surefoot.common.settings import ActionMasks
 from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
 from surefoot.core.networks import Critic, Network, Policy
 from surefoot.core.networks.architecture import Architecture
@@ -19,7 +22,14 @@ from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMapName, action_head
 from surefoot.envs.spaces.encoding import Encoding
-from surefoot.envs.spaces.observations import check_observation_space
+from surefoot.envs.spaces.masks import (
+    ACTION_MASK,
+    OBSERVATION,
+    check_mask,
+    mask_size,
+    with_mask,
+)
+from surefoot.envs.spaces.observations import check_observation_space, leading_dimensions
 from surefoot.envs.spaces.space_json import check_restorable
 
 #: What an agent can be evaluated on: a Gymnasium id, a callable that makes an environment, a vector
@@ -39,14 +49,53 @@ class PolicySpec:
     state_dependent_std: bool
     action_map: ActionMapName
     normalize_observations: bool
+    action_masks: ActionMasks = "none"
+    """Which masks of valid actions the environment's observations were given."""
     policy_keys: tuple[str, ...] = ()
     """Parts of a Dict observation that the policy sees; of none, all."""
 
     def __post_init__(self) -> None:
         check_observation_space(self.observation_space)
         action_head(self.action_space)
+        check_mask(self.observation_space, self.action_space)
         check_restorable(self.observation_space, "observation")
         check_restorable(self.action_space, "action")
+
+    @property
+    def masked_outside(self) -> bool:
+        """Whether the environment gives its masks beside its observations."""
+        space = self.observation_space
+        return (
+            self.action_masks != "none" and isinstance(space, spaces.Dict) and ACTION_MASK in space
+        )
+
+    def with_masks(self, observation: Any, masks: Any) -> Any:
+        """An observation, or a batch of them, as the environment gives it, with a mask for each;
+        without, every action is valid. One that has its mask stays as it is. Raises `UsageError`
+        where actions have no masks, or these do not fit."""
+        size = mask_size(self.action_space)
+        space = self.observation_space
+        if size is None or not isinstance(space, spaces.Dict) or ACTION_MASK not in space:
+            raise UsageError(
+                "action_masks was given; accepted by this agent is None: it was trained without"
+            )
+        own = isinstance(observation, dict) and ACTION_MASK in observation
+        if own and masks is None:
+            return observation
+        inner = dict(observation) if isinstance(observation, dict) else {OBSERVATION: observation}
+        inner.pop(ACTION_MASK, None)
+        seen = spaces.Dict({k: v for k, v in space.items() if k != ACTION_MASK})
+        leading = leading_dimensions(seen, inner)
+        if leading is None:
+            return with_mask(inner, np.ones(size, np.int8))
+        given = np.ones((*leading, size), bool) if masks is None else np.asarray(masks)
+        if given.size != np.prod((*leading, size)):
+            raise UsageError(
+                f"action_masks has the shape {given.shape}; accepted is {(*leading, size)}: a flag "
+                "for each value of each choice"
+            )
+        shape = (*leading, *(space[ACTION_MASK].shape or ()))
+        return with_mask(inner, given.reshape(shape).astype(bool).astype(np.int8))
 
     def policy(self, key: PRNGKeyArray) -> Policy:
         """A policy with initial weights."""

@@ -27,6 +27,7 @@ from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.stepper import Blocking, Resimulated, Stepper
 from surefoot.envs.spaces.encoding import Encoding
+from surefoot.envs.spaces.masks import any_valid
 from surefoot.envs.spaces.observations import check_observation_space
 
 
@@ -97,17 +98,31 @@ class HostEnv:
     def reset(self, seed: int | None = None) -> Any:
         """Start an episode everywhere; sub-environment i is seeded with seed + i."""
         self._resetting = np.zeros(self.num_envs, bool)
-        return self._encoded(self.stepper.reset(seed))
+        return self._asked(self._encoded(self.stepper.reset(seed)))
 
     def reset_with_offset(self, seed: int | None = None) -> Any:
         """`reset`, with an offset that makes the first environment's observation zero."""
         self._resetting = np.zeros(self.num_envs, bool)
         raw = self.stepper.reset(seed)
         self.offset = self.encoding.offset_of_first(raw)
-        return self._encoded(raw)
+        return self._asked(self._encoded(raw))
 
     def _encoded(self, raw: Any) -> Any:
         return self.encoding(raw, offset=self.offset)
+
+    def _asked(self, obs: Any) -> Any:
+        """The observations that actions answer to. Raises `UsageError` where none is valid; where
+        no action counts, in a row of NEXT_STEP's resets, all are."""
+        if self.encoding.mask is None:
+            return obs
+        mask = obs.action_mask | self._resetting[:, None]
+        some = any_valid(mask, self.action_space)
+        if not some.all():
+            raise UsageError(
+                f"{self.name}: no action is valid in environment {int(np.argmin(some))}; accepted "
+                "is an action mask with one valid value of each choice, or more"
+            )
+        return obs._replace(action_mask=mask)
 
     def send(self, action: np.ndarray) -> None:
         """Ask every environment for a step. What it is given can be written: many environments
@@ -138,6 +153,7 @@ class HostEnv:
         if stepped is not None:
             valid &= stepped
             lost = self.num_envs - int(stepped.sum())
+        obs = self._asked(obs)
         return HostTransition(
             obs, next_obs, reward, terminated, truncated, valid, staggered, lost, notices
         )

@@ -24,10 +24,10 @@ from gymnasium import spaces
 from surefoot.common.errors import UsageError, closest
 from surefoot.core.networks.selecting import Selection
 from surefoot.core.observation import VECTOR, Observation
+from surefoot.envs.spaces.masks import ACTION_MASK
 
 #: Pixels that an image has a side, at least; what is smaller is a table of numbers.
 SMALLEST_IMAGE = 8
-ACTION_MASK = "action_mask"
 
 
 class Leaf(NamedTuple):

@@ -1,16 +1,14 @@
-"""Which observations are accepted: spaces, and what is handed to an agent as one of them."""
+"""Which observations are accepted. No JAX is imported, so that a worker process can use it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 from gymnasium import spaces
 
 from surefoot.common.errors import UsageError, in_short
-from surefoot.envs.spaces.encoding import Encoding
 
 _OBSERVATIONS = "Box, Discrete, MultiDiscrete, MultiBinary, or Dict or Tuple of these"
 
@@ -39,65 +37,30 @@ def check_observation_space(space: spaces.Space) -> None:
         check_observation_space(part)
 
 
-class ReadObservations(NamedTuple):
-    """Observations that were handed in."""
-
-    obs: Any
-    """Encoded, [N, …]."""
-    number: int
-    """N."""
-    batched: bool
-    """Whether they were a batch, and not one."""
-
-
-def read_observations(
-    space: spaces.Space, obs: Any, *, offset: np.ndarray | None = None
-) -> ReadObservations:
-    """One observation of the space, or a batch of them, encoded less an offset. Raises `UsageError`
-    for what is neither."""
-    if _is_reset(space, obs):
-        raise UsageError(
-            "the observation is what reset returned, the pair of an observation and an info; "
-            "accepted is the observation alone: obs, info = env.reset()"
-        )
-    arrays, leading = _as_arrays(space, obs, "the observation", space)
-    if len(leading) > 1:
-        raise _unfit("the observation", f"has {len(leading)} leading dimensions", space)
-    encoded = Encoding(space)(arrays, offset=offset)
-    if leading:
-        return ReadObservations(encoded, leading[0], batched=True)
-    return ReadObservations(jax.tree.map(lambda x: x[None], encoded), 1, batched=False)
-
-
-def _is_reset(space: spaces.Space, obs: Any) -> bool:
-    """Whether it is (observation, info), where no observation of the space looks so."""
-    pair = isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict)
-    return pair and not (isinstance(space, spaces.Tuple) and isinstance(space[-1], spaces.Dict))
-
-
-def _as_arrays(
+def as_arrays(
     space: spaces.Space, obs: Any, name: str, whole: spaces.Space
 ) -> tuple[Any, tuple[int, ...]]:
-    """The observation with arrays for its parts, and the leading dimensions that all have."""
+    """An observation with arrays for its parts, and the leading dimensions that all have. Raises
+    `UsageError`, with its `name`, for what is none of the space, a part of the `whole`."""
     parts: dict[Any, spaces.Space]
     match space:
         case spaces.Dict():
             if not isinstance(obs, Mapping):
-                raise _unfit(name, f"is {in_short(obs)} and no dict", whole)
+                raise unfit(name, f"is {in_short(obs)} and no dict", whole)
             missing = [key for key in space if key not in obs]
             if missing:
-                raise _unfit(name, f"lacks {', '.join(map(repr, missing))}", whole)
+                raise unfit(name, f"lacks {', '.join(map(repr, missing))}", whole)
             parts = dict(space.items())
         case spaces.Tuple():
             if not isinstance(obs, tuple | list) or len(obs) != len(space):
-                raise _unfit(name, f"is {in_short(obs)} and no tuple of {len(space)}", whole)
+                raise unfit(name, f"is {in_short(obs)} and no tuple of {len(space)}", whole)
             parts = dict(enumerate(space))
         case _:
             return _as_array(space, obs, name, whole)
-    read = {k: _as_arrays(part, obs[k], f"{name}[{k!r}]", whole) for k, part in parts.items()}
+    read = {k: as_arrays(part, obs[k], f"{name}[{k!r}]", whole) for k, part in parts.items()}
     if len({leading for _, leading in read.values()}) > 1:
         sizes = ", ".join(f"{key!r} {list(leading)}" for key, (_, leading) in read.items())
-        raise _unfit(name, f"has parts of several batches ({sizes})", whole)
+        raise unfit(name, f"has parts of several batches ({sizes})", whole)
     arrays = {key: array for key, (array, _) in read.items()}
     leading = next((leading for _, leading in read.values()), ())
     return (arrays if isinstance(space, spaces.Dict) else tuple(arrays.values())), leading
@@ -109,15 +72,15 @@ def _as_array(
     try:
         array = np.asarray(obs)
     except (TypeError, ValueError, RuntimeError):
-        raise _unfit(name, f"is {in_short(obs)}, of which NumPy makes no array", whole) from None
+        raise unfit(name, f"is {in_short(obs)}, of which NumPy makes no array", whole) from None
     if not np.can_cast(array.dtype, np.float32, "same_kind"):
-        raise _unfit(name, f"is {in_short(obs)}, of {array.dtype}", whole)
+        raise unfit(name, f"is {in_short(obs)}, of {array.dtype}", whole)
     shape = space.shape or ()
     own = array.ndim - len(shape)
     if own < 0 or array.shape[own:] != shape:
-        raise _unfit(name, f"has the shape {array.shape}", whole)
+        raise unfit(name, f"has the shape {array.shape}", whole)
     if _unencodable(space, array):
-        raise _unfit(name, f"is {in_short(obs)}, outside of {_one_line(space)}", whole)
+        raise unfit(name, f"is {in_short(obs)}, outside of {_one_line(space)}", whole)
     return array, array.shape[:own]
 
 
@@ -125,7 +88,7 @@ def leading_dimensions(space: spaces.Space, obs: Any) -> tuple[int, ...] | None:
     """Those that all parts of `obs` have before the dimensions of the space; `None` for what holds
     no observations of the space. Bounds and dtypes of boxes play no part."""
     try:
-        return _as_arrays(space, obs, "", space)[1]
+        return as_arrays(space, obs, "", space)[1]
     except UsageError:
         return None
 
@@ -140,7 +103,8 @@ def _unencodable(space: spaces.Space, array: np.ndarray) -> bool:
     return not bool(((value >= 0) & (value < count) & (value == np.floor(value))).all())
 
 
-def _unfit(name: str, what: str, space: spaces.Space) -> UsageError:
+def unfit(name: str, what: str, space: spaces.Space) -> UsageError:
+    """What is wrong with observations that were handed in."""
     return UsageError(
         f"{name} {what}; accepted is one observation of {_one_line(space)}, or a batch of them"
     )

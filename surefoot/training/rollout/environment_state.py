@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
@@ -19,22 +20,12 @@ from surefoot.envs.host.host_env import HostEnv
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
 
 
-def _group_state(
-    arrays: Mapping[str, np.ndarray], prefix: str, initial: Callable[[int], Any]
-) -> GroupState:
-    obs, earned, played = (arrays[prefix + name] for name in GroupState._fields[:3])
-    named = {
-        k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix + "memory")
-    }
-    return GroupState(obs, earned, played, **from_named_arrays(named, memory=initial(len(obs))))
-
-
 def mark_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Callable[[], Snapshot]:
     """Remember where these groups stand, at next to no cost: what is returned makes a snapshot of
     it, until the next mark. Its metadata say how each running episode began, "episodes", or `None`
     where that is not known, "too_long" because one was not kept to its end."""
     # A vector environment may overwrite its observations in place.
-    states = [state._replace(obs=state.obs.copy()) for state in states]
+    states = [state._replace(obs=jax.tree.map(np.copy, state.obs)) for state in states]
     marks = [group.mark() for group in groups]
     return lambda: _snapshot(states, marks)
 
@@ -62,6 +53,40 @@ def _snapshot(
     return Snapshot(arrays, {"episodes": None, "too_long": too_long})
 
 
+def _group_state(
+    group: HostEnv,
+    arrays: Mapping[str, np.ndarray],
+    prefix: str,
+    initial: Callable[[int], Any],
+) -> GroupState:
+    earned, played = (arrays[prefix + name] for name in ("episode_return", "episode_length"))
+    count = len(played)
+    if count != group.num_envs:
+        raise UsageError(
+            f"the checkpoint is of {count} environments and these are {group.num_envs}: pass those "
+            "of the run"
+        )
+    named = {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith((prefix + "obs", prefix + "memory"))
+    }
+    obs = jax.eval_shape(lambda: group.encoding.blank((count,)))
+    trees = from_named_arrays(named, obs=obs, memory=initial(count))
+    return GroupState(jax.tree.map(np.asarray, trees["obs"]), earned, played, trees["memory"])
+
+
+def _equal(obs: Any, other: Any) -> np.ndarray:
+    """Which observations are the same, [N]; a NaN is one that is a NaN."""
+
+    def same(x: np.ndarray, y: np.ndarray) -> bool:
+        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+
+    pairs = zip(jax.tree.leaves(obs), jax.tree.leaves(other), strict=True)
+    each = [[same(x, y) for x, y in zip(a, b, strict=True)] for a, b in pairs]
+    return np.all(np.array(each), axis=0)
+
+
 def restore_groups(
     groups: Sequence[HostEnv], saved: Snapshot, initial: Callable[[int], Any], *, seed: int
 ) -> tuple[list[GroupState], str | None]:
@@ -69,13 +94,9 @@ def restore_groups(
     or, all of them, at the start of episodes of this seed. `initial` makes the memory of so many
     environments. Raises `UsageError` where what was saved is of other environments."""
     arrays, episodes = saved.arrays, saved.metadata["episodes"]
-    states = [_group_state(arrays, f"groups[{g}].", initial) for g in range(len(groups))]
-    for group, state in zip(groups, states, strict=True):
-        if {len(x) for x in state[:3]} != {group.num_envs}:
-            raise UsageError(
-                f"the checkpoint is of {len(state.obs)} environments and these are "
-                f"{group.num_envs}: pass those of the run"
-            )
+    states = [
+        _group_state(group, arrays, f"groups[{g}].", initial) for g, group in enumerate(groups)
+    ]
     if episodes is None:
         why = "its environments cannot be put back where they were"
         if saved.metadata.get("too_long"):
@@ -90,7 +111,7 @@ def restore_groups(
     for group, state in zip(groups, states, strict=True):
         its, histories = histories[: group.num_envs], histories[group.num_envs :]
         obs, earned, same = group.resimulate(its)
-        seen = np.all((obs == state.obs) | (np.isnan(obs) & np.isnan(state.obs)), axis=-1)
+        seen = _equal(obs, state.obs)
         # The sum was rounded elsewhere, by batches.
         paid = np.isclose(earned, state.episode_return, rtol=1e-9, atol=1e-9, equal_nan=True)
         same = same & seen & paid

@@ -30,8 +30,8 @@ from surefoot.training.rollout.transitions import Episodes, Transitions, running
 class GroupState(NamedTuple):
     """Where a group of environments stands between two trajectories."""
 
-    obs: np.ndarray
-    """Encoded observations that the next actions answer to, [N, obs]."""
+    obs: Any
+    """Encoded observations that the next actions answer to, leaves [N, …]."""
     episode_return: np.ndarray
     """Raw reward since each episode began, [N]."""
     episode_length: np.ndarray
@@ -58,9 +58,9 @@ class RolloutInfo(NamedTuple):
 class _Rows(NamedTuple):
     """What is written into while a trajectory is collected, [T, N, …]."""
 
-    obs: np.ndarray
-    next_obs: np.ndarray
-    action: np.ndarray
+    obs: Any
+    next_obs: Any
+    action: Any
     reward: np.ndarray
     """As it comes, float64."""
     terminated: np.ndarray
@@ -91,6 +91,15 @@ def fresh_episodes(
         states.append(GroupState(obs, np.zeros(n), np.zeros(n), initial(n)))
         before += n
     return states
+
+
+def _put(rows: Any, at: Any, values: Any) -> None:
+    """Write values into rows, trees of arrays."""
+    if isinstance(rows, np.ndarray):
+        rows[at] = values
+        return
+    for row, value in zip(jax.tree.leaves(rows), jax.tree.leaves(values), strict=True):
+        row[at] = value
 
 
 def _none(count: int) -> None:
@@ -143,7 +152,6 @@ class HostRollout:
         parts = self._to_env, policy, normalizer
         arrays, static = eqx.partition(parts, eqx.is_array)
         leaves, structure = jax.tree.flatten(arrays)
-        num_envs = sum(group.num_envs for group in self.groups)
 
         def rebuilt(leaves: list[Array]) -> Any:
             return eqx.combine(jax.tree.unflatten(structure, leaves), static)
@@ -181,10 +189,11 @@ class HostRollout:
         fixed = structure, constants(static)
         for state, noise, before in zip(states, jax.eval_shape(draw, key), befores, strict=True):
             args = leaves, state.obs, noise, np.int32(0), *before
-            if len(state.obs) not in self._act:
-                self._act[len(state.obs)] = compile_cached(act, *args, closed_over=fixed, **plain)
+            count = len(state.episode_length)
+            if count not in self._act:
+                self._act[count] = compile_cached(act, *args, closed_over=fixed, **plain)
         _, raw, _ = jax.eval_shape(act, *args)
-        self._raw = jax.ShapeDtypeStruct((self.horizon, num_envs, *raw.shape[1:]), raw.dtype)
+        self._raw = raw
 
     def __call__(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
@@ -192,7 +201,7 @@ class HostRollout:
         """The next `horizon` rows."""
         parts = self._to_env, policy, normalizer
         leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
-        rows = self._empty(states[0].obs.shape[-1])
+        rows = self._empty(states[0].obs)
         current = [state.obs for state in states]
         starts = [state.episode_length == 0 for state in states]
         memory = [state.memory for state in states]
@@ -211,7 +220,8 @@ class HostRollout:
             step = self.groups[i].recv()
             environment += clock() - begin
             at = t, self._columns[i]
-            rows.next_obs[at], rows.reward[at] = step.next_obs, step.reward
+            _put(rows.next_obs, at, step.next_obs)
+            rows.reward[at] = step.reward
             rows.terminated[at], rows.truncated[at] = step.terminated, step.truncated
             rows.valid[at], rows.staggered[at] = step.valid, step.staggered
             lost += step.lost
@@ -223,14 +233,15 @@ class HostRollout:
             nonlocal acting
             obs = current[i]
             # Before the step: a vector environment may overwrite its observations in place.
-            rows.obs[t, self._columns[i]] = obs
+            at = t, self._columns[i]
+            _put(rows.obs, at, obs)
             begin = clock()
             before = _remembered(starts[i], memory[i])
             action, raw, memory[i] = self._act[len(obs)](
                 leaves, obs, noise[i], np.int32(t), *before
             )
-            action = np.asarray(action)
-            rows.action[t, self._columns[i]] = raw
+            action = jax.tree.map(np.asarray, action)
+            _put(rows.action, at, raw)
             acting += clock() - begin
             self.groups[i].send(action)
 
@@ -249,12 +260,15 @@ class HostRollout:
         episodes = Episodes.of(transitions, rows.staggered)
         return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
 
-    def _empty(self, width: int) -> _Rows:
-        shape = self._raw.shape[:2]
-        obs, next_obs = (np.empty((*shape, width), np.float32) for _ in "ab")
+    def _empty(self, obs: Any) -> _Rows:
+        shape = self.horizon, sum(group.num_envs for group in self.groups)
+
+        def empty(tree: Any) -> Any:
+            return jax.tree.map(lambda x: np.empty((*shape, *x.shape[1:]), x.dtype), tree)
+
         terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
-        raw = np.empty(self._raw.shape, self._raw.dtype)
-        return _Rows(obs, next_obs, raw, np.empty(shape), terminated, truncated, valid, staggered)
+        flags = terminated, truncated, valid, staggered
+        return _Rows(empty(obs), empty(obs), empty(self._raw), np.empty(shape), *flags)
 
     def _totals(
         self, states: list[GroupState], current: list[np.ndarray], rows: _Rows

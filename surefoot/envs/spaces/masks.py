@@ -1,0 +1,75 @@
+"""Masks of valid actions as a part of an observation. No JAX is imported, so that a worker process
+can use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from surefoot.common.errors import UsageError
+
+#: The key of the mask in a Dict observation.
+ACTION_MASK = "action_mask"
+#: Where an observation lies that is no Dict, beside its mask.
+OBSERVATION = "observation"
+
+
+def mask_size(space: spaces.Space) -> int | None:
+    """Entries of a mask: one for each value of each choice, in their order; `None` for actions
+    that have no masks."""
+    match space:
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.MultiDiscrete():
+            return int(space.nvec.sum())
+        case spaces.MultiBinary():
+            return 2 * int(np.prod(space.shape))
+        case _:
+            return None
+
+
+def any_valid(mask: np.ndarray, action_space: spaces.Space) -> np.ndarray:
+    """Whether a value of each choice is valid, [*batch]; of a mask [*batch, M]."""
+    match action_space:
+        case spaces.MultiDiscrete():
+            ends = np.cumsum(action_space.nvec.reshape(-1))[:-1]
+            each = [part.any(axis=-1) for part in np.split(mask, ends, axis=-1)]
+        case spaces.MultiBinary():
+            pairs = np.moveaxis(mask.reshape(*mask.shape[:-1], -1, 2), -2, 0)
+            each = [pair.any(axis=-1) for pair in pairs]
+        case _:
+            each = [mask.any(axis=-1)]
+    return np.asarray(np.logical_and.reduce(each))
+
+
+def check_mask(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Raise `UsageError` where a Dict observation has a mask that does not fit the actions."""
+    mask = getattr(observation_space, "spaces", {}).get(ACTION_MASK)
+    if not isinstance(observation_space, spaces.Dict) or mask is None:
+        return
+    size, entries = mask_size(action_space), int(np.prod(mask.shape or ()))
+    if size is None or size != entries:
+        wanted = "actions that are choices" if size is None else f"{size} flags"
+        raise UsageError(
+            f"the observation's {ACTION_MASK!r} has {entries} entries and the action space is "
+            f"{' '.join(str(action_space).split())}; accepted with it are {wanted}: rename the "
+            "part of the observation, or mend its space"
+        )
+
+
+def with_mask(obs: Any, mask: Any) -> dict[str, Any]:
+    """An observation, or a batch of them, with its mask."""
+    seen = obs if isinstance(obs, dict) else {OBSERVATION: obs}
+    return {ACTION_MASK: mask, **seen}
+
+
+def with_mask_space(observation_space: spaces.Space, size: int) -> spaces.Dict:
+    """The space of such observations."""
+    match observation_space:
+        case spaces.Dict():
+            seen = dict(observation_space.spaces)
+        case _:
+            seen = {OBSERVATION: observation_space}
+    return spaces.Dict({ACTION_MASK: spaces.MultiBinary(size), **seen})
