@@ -30,6 +30,7 @@ from surefoot.common.parameters import check_flag, check_integer, check_path, ch
 from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import Normalizer, offset_of
 from surefoot.core.networks import Policy
+from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import check_source
@@ -285,10 +286,11 @@ class Agent:
         agent_file.write(self, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Agent:
-        """Read an agent that `save` wrote. Raises `UsageError` if the folder holds none."""
+    def load(cls, path: str | Path, *, network: MakeNetwork | None = None) -> Agent:
+        """Read an agent that `save` wrote; `network` makes its network, if that is one of the
+        user's own. Raises `UsageError` if the folder holds none."""
         jax_setup.check_backend()
         policy, normalizer, spec, environment, provenance = agent_file.read(
-            check_path("path", path)
+            check_path("path", path), network
         )
         return cls(policy, normalizer, spec, environment=environment, provenance=provenance)

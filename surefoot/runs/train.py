@@ -12,6 +12,7 @@ from surefoot.common import jax_setup
 from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files import array_folder
 from surefoot.common.parameters import check_integer, check_path
+from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, choose_display
@@ -100,8 +101,9 @@ def check_seeds(seeds: Any) -> list[int]:
     return plain
 
 
-def load(path: str | Path) -> Agent:
-    """The agent in a folder that `Agent.save` wrote, or in a run's folder."""
+def load(path: str | Path, *, network: MakeNetwork | None = None) -> Agent:
+    """The agent in a folder that `Agent.save` wrote, or in a run's folder. `network` makes the
+    policy's, if that is one of the user's own, of which no file holds more than a name."""
     jax_setup.configure_before_compute()
     path = check_path("path", path)
     try:
@@ -110,7 +112,7 @@ def load(path: str | Path) -> Agent:
         raise UsageError(f"{path} is no saved agent: {error.strerror}") from None
     if inner == path and not array_folder.is_one(path) and (inside := runs_inside(path)):
         raise UsageError(f"{path} is no run and no saved agent: pass one of its runs{inside}")
-    agent = Agent.load(inner)
+    agent = Agent.load(inner, network=network)
     # That of the run, or the best of its evaluations.
     folder = inner.parent
     if is_run(folder):

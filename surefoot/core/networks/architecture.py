@@ -63,9 +63,12 @@ class Architecture:
     """Makes the module of a network of one's own."""
 
     def __post_init__(self) -> None:
+        if self.name.startswith(OWN) != (self.make is not None):
+            accepted = "no network=" if self.make else "network=, what made it"
+            raise UsageError(f"the network is {self.name!r}; accepted with it is {accepted}")
         encoder, memory = self._named
         for part, known in ((encoder, ("", *ENCODERS)), (memory, ("", *MEMORIES))):
-            if self.make is None and part not in known:
+            if part not in known:
                 every = (*ENCODERS, *MEMORIES)
                 raise UsageError(
                     f"network is {self.name!r}; accepted are auto, {', '.join(every)}, and "
@@ -90,11 +93,6 @@ class Architecture:
     def from_json(cls, told: Any, make: MakeNetwork | None = None) -> Architecture:
         """Back; `make` makes the network, if that is one of the user's own. Raises `UsageError`
         where it is needed and not given, and others where this is no architecture."""
-        if told["name"].startswith(OWN) != (make is not None):
-            raise UsageError(
-                f"the network is {told['name']!r}; accepted with it is "
-                + ("no network=" if make else "network=, what made it")
-            )
         if told["activation"] not in ACTIVATIONS:
             raise ValueError(f"its activation is {told['activation']!r}")
         hidden = tuple(int(width) for width in told["hidden"])

@@ -23,6 +23,7 @@ from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
 from surefoot.core.data.normalization import Normalizer
+from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.core.objectives import Clipped
 from surefoot.core.updates import KeepLastBatch, blank_batch
 from surefoot.envs.spaces.encoding import Encoding
@@ -41,7 +42,7 @@ from surefoot.runs.earlier.rebuild import (
 from surefoot.runs.earlier.reproduced_update import ReproducedUpdate
 from surefoot.runs.folder import checkpoints, compare_rows, config_file
 from surefoot.runs.folder.checkpoints import Checkpoint
-from surefoot.runs.run import Run
+from surefoot.runs.run import Makes, Run
 
 
 def reproduce(
@@ -50,6 +51,8 @@ def reproduce(
     *,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    network: MakeNetwork | None = None,
+    critic_network: MakeNetwork | None = None,
     display: Callable[[int], Display] | None = None,
 ) -> ReproducedUpdate:
     """Play an iteration of a run again and keep what its update did.
@@ -59,6 +62,8 @@ def reproduce(
         iteration: counts from 0, as in `metrics.jsonl`; the run's last one if it is not given.
         env: what the run was trained on, if that was no Gymnasium id.
         algorithm: the recipe or the learner, if the run was started with an object of one's own.
+        network: what made the policy's network, if that was one's own.
+        critic_network: what made the critic's.
         display: makes what shows the progress, from the number of steps; nothing is shown without.
 
     Raises:
@@ -72,13 +77,14 @@ def reproduce(
     method = rebuild_method(config, folder, algorithm)
     learner = _with_advantages(method.build(), config["algorithm"], folder)
     source = rebuild_environment(config, folder, env)
+    makes = Makes(network, critic_network)
     # Without time between checkpoints, every state on the way is told, on the device too.
     settings = dataclasses.replace(rebuild_settings(config, folder), checkpoint_every=0.0)
 
     with contextlib.ExitStack() as closing:
 
         def built() -> Run:
-            run = Run(config["algorithm"], method, source, settings)
+            run = Run(config["algorithm"], method, source, settings, makes)
             closing.callback(run.close)
             return run
 

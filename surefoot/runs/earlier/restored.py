@@ -29,7 +29,7 @@ from surefoot.runs.earlier.schedule_end import schedule_end
 from surefoot.runs.folder import checkpoints
 from surefoot.runs.folder.checkpoints import Checkpoint
 from surefoot.runs.folder.own_files import check_own
-from surefoot.runs.run import Run
+from surefoot.runs.run import DEFAULT_MAKES, Makes, Run
 
 
 class Restored(NamedTuple):
@@ -76,6 +76,7 @@ def restored(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    makes: Makes = DEFAULT_MAKES,
     stretch_schedule: bool = False,
 ) -> Iterator[list[Restored]]:
     """The runs in a folder as they were: one, or all that were trained side by side. Nobody else
@@ -91,7 +92,7 @@ def restored(
         found = _found(folders)
         match_cores(found[0][0].config, folders[0])
         for path, (checkpoint, warnings) in zip(folders, found, strict=True):
-            run = _rebuilt(path, checkpoint.config, env, algorithm)
+            run = _rebuilt(path, checkpoint.config, env, algorithm, makes)
             closing.callback(run.close)
             budget = _budget(checkpoint, run, path, steps)
             runs.append(
@@ -101,14 +102,18 @@ def restored(
 
 
 def _rebuilt(
-    path: Path, config: dict[str, Any], env: EnvLike | None, algorithm: Recipe | Learner | None
+    path: Path,
+    config: dict[str, Any],
+    env: EnvLike | None,
+    algorithm: Recipe | Learner | None,
+    makes: Makes,
 ) -> Run:
     """The run that a configuration describes."""
     recipe = rebuild_method(config, path, algorithm)
     source = rebuild_environment(config, path, env)
     settings = rebuild_settings(config, path)
     loggers.check(settings.log)
-    run = Run(config["algorithm"], recipe, source, settings)
+    run = Run(config["algorithm"], recipe, source, settings, makes)
     if run.env_name != config["environment"]:
         run.close()
         raise UsageError(

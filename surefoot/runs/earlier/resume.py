@@ -9,6 +9,7 @@ from surefoot.agents.agent import Agent
 from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
+from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
@@ -18,6 +19,7 @@ from surefoot.runs.earlier.rebuild import (
 from surefoot.runs.earlier.restored import Restored, restored
 from surefoot.runs.execute import OnIteration, check_callables, execute
 from surefoot.runs.recorder import Result
+from surefoot.runs.run import Makes
 
 
 def resume(
@@ -26,6 +28,8 @@ def resume(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    network: MakeNetwork | None = None,
+    critic_network: MakeNetwork | None = None,
     stretch_schedule: bool = False,
     progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
@@ -46,6 +50,8 @@ def resume(
         steps: the run's new number of environment steps, larger than the old.
         env: what the run was trained on, if that was no Gymnasium id.
         algorithm: the recipe or the learner, if the run was started with an object of one's own.
+        network: what made the policy's network, if that was one's own.
+        critic_network: what made the critic's.
         stretch_schedule: whether schedules are spread over all of the run's steps from here on,
             and not only over those that it was planned with: a rate that falls to 0 does so at
             the new end.
@@ -64,6 +70,8 @@ def resume(
         steps=steps,
         env=env,
         algorithm=algorithm,
+        network=network,
+        critic_network=critic_network,
         stretch_schedule=stretch_schedule,
         progress=progress,
         display=display,
@@ -78,6 +86,8 @@ def resume_seeds(
     steps: int | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    network: MakeNetwork | None = None,
+    critic_network: MakeNetwork | None = None,
     stretch_schedule: bool = False,
     progress: bool | None = None,
     display: Callable[[int], Display] | None = None,
@@ -90,7 +100,12 @@ def resume_seeds(
     check_callables(display, on_iteration)
     steps = None if steps is None else check_integer("steps", steps, 1)
     with restored(
-        folder, steps=steps, env=env, algorithm=algorithm, stretch_schedule=stretch_schedule
+        folder,
+        steps=steps,
+        env=env,
+        algorithm=algorithm,
+        makes=Makes(network, critic_network),
+        stretch_schedule=stretch_schedule,
     ) as runs:
         shown = make(sum(one.total for one in runs))
         return [result.agent for result in continue_runs(runs, shown, on_iteration=on_iteration)]
