@@ -21,8 +21,9 @@ from surefoot.core.distributions import (
     DiagGaussian,
     Distribution,
 )
+from surefoot.core.networks.activations import Activation
 from surefoot.core.networks.heads import Head
-from surefoot.core.networks.mlp import MLP, Activation, Layers
+from surefoot.core.networks.mlp import MLP, Layers
 
 
 class Policy(eqx.Module):
