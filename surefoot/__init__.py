@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from surefoot.core.geometry import Geometry as Geometry
     from surefoot.core.geometry import Optax as Optax
     from surefoot.core.local_model import LocalModel as LocalModel
+    from surefoot.core.networks import CNN as CNN
+    from surefoot.core.networks import GRU as GRU
+    from surefoot.core.networks import LSTM as LSTM
     from surefoot.core.networks import Critic as Critic
+    from surefoot.core.networks import Impala as Impala
     from surefoot.core.networks import Policy as Policy
     from surefoot.core.networks import mlp_critic as mlp_critic
     from surefoot.core.networks import mlp_policy as mlp_policy
@@ -136,7 +140,16 @@ _WHERE = {
         "Bernoulli",
         "Distribution",
     ),
-    "surefoot.core.networks": ("Policy", "Critic", "mlp_policy", "mlp_critic"),
+    "surefoot.core.networks": (
+        "Policy",
+        "Critic",
+        "mlp_policy",
+        "mlp_critic",
+        "CNN",
+        "Impala",
+        "GRU",
+        "LSTM",
+    ),
     "surefoot.envs.device.device_env": ("DeviceEnv",),
     "surefoot.core.data.types": ("Trajectory", "Batch"),
     "surefoot.common.errors": ("UsageError", "TrainingError"),

@@ -19,13 +19,20 @@ import surefoot as sf
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common.fields import Interval
 from surefoot.common.parameters import check_flag, check_integer, check_number, check_path
+from surefoot.core.networks.architecture import Architecture
 from surefoot.methods.recipes import RECIPES
 from surefoot.reporting import write
 from surefoot.theory import estimate
 
 CARTPOLE = gymnasium.make("CartPole-v1")
 SPEC = PolicySpec(
-    CARTPOLE.observation_space, CARTPOLE.action_space, (8,), -0.5, False, "affine", False
+    CARTPOLE.observation_space,
+    CARTPOLE.action_space,
+    Architecture(hidden=(8,)),
+    -0.5,
+    False,
+    "affine",
+    False,
 )
 AGENT = sf.Agent(SPEC.policy(jax.random.key(0)), SPEC.normalizer(), SPEC, environment="CartPole-v1")
 

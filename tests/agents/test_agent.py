@@ -27,6 +27,7 @@ import surefoot as sf
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import NoNormalizer, initial_moments, merge
+from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.encoding import Encoding
@@ -50,7 +51,9 @@ OBSERVATIONS = {
 
 def make_agent(observation_space, action_space, *, normalize=True, seed=0, **options):
     """An agent whose actions depend on the observation, and whose normalizer has seen things."""
-    shape = PolicySpec(observation_space, action_space, (8,), -0.5, False, "affine", normalize)
+    shape = PolicySpec(
+        observation_space, action_space, Architecture(hidden=(8,)), -0.5, False, "affine", normalize
+    )
     policy = shape.policy(jax.random.key(seed))
     policy = eqx.tree_at(lambda p: p.network.weights[-1], policy, replace_fn=lambda w: 200 * w)
     normalizer = shape.normalizer()

@@ -21,6 +21,7 @@ from surefoot.agents import demonstrations
 from surefoot.agents.demonstrations import Demonstrations
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.cli.main import main
+from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.spaces.encoding import Encoding
 
@@ -40,7 +41,7 @@ def make_agent(observation_space, action_space, **options):
     shape = PolicySpec(
         observation_space=observation_space,
         action_space=action_space,
-        hidden=(8,),
+        network=Architecture(hidden=(8,)),
         log_std=-0.5,
         state_dependent_std=False,
         action_map="affine",

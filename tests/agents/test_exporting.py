@@ -37,6 +37,7 @@ from surefoot.common.files.atomic import beside
 from surefoot.common.statistics import t_interval
 from surefoot.core.data.count import Count
 from surefoot.core.networks import mlp_policy
+from surefoot.core.networks.architecture import Architecture
 from surefoot.runs.export import origin_of
 from surefoot.runs.options import prepare
 
@@ -92,7 +93,7 @@ def make_agent(observation_space, action_space, options=PLAIN, **more):
     shape = PolicySpec(
         observation_space,
         action_space,
-        options["hidden"],
+        Architecture(hidden=options["hidden"]),
         -0.5,
         options["std"],
         options["action_map"],

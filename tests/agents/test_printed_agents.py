@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import surefoot as sf
 from surefoot.agents.demonstrations import Demonstrations
 from surefoot.agents.playing.policy_spec import PolicySpec
+from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.spaces.space_text import space_text
 from surefoot.theory.inspection import Inspection
 
@@ -17,7 +18,15 @@ BOX = spaces.Box(-np.arange(1.0, 4.0, dtype=np.float32), np.arange(1.0, 4.0, dty
 
 
 def agent_of(observation_space, provenance):
-    spec = PolicySpec(observation_space, spaces.Discrete(2), (8,), -0.5, False, "affine", False)
+    spec = PolicySpec(
+        observation_space,
+        spaces.Discrete(2),
+        Architecture(hidden=(8,)),
+        -0.5,
+        False,
+        "affine",
+        False,
+    )
     return sf.Agent(spec.policy(jax.random.key(0)), spec.normalizer(), spec, provenance=provenance)
 
 

@@ -18,12 +18,21 @@ from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.agents.video import opengl, video_recorder
 from surefoot.agents.video.encoder import Encoder, find_ffmpeg
 from surefoot.cli.main import main
+from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.device.classic import DEVICE_ENVS, CartPole
 
 
 def make_agent(env_id, **options):
     env = gymnasium.make(env_id)
-    shape = PolicySpec(env.observation_space, env.action_space, (8,), -0.5, False, "affine", False)
+    shape = PolicySpec(
+        env.observation_space,
+        env.action_space,
+        Architecture(hidden=(8,)),
+        -0.5,
+        False,
+        "affine",
+        False,
+    )
     env.close()
     return sf.Agent(shape.policy(jax.random.key(0)), shape.normalizer(), shape, **options)
 

@@ -11,12 +11,21 @@ from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.agents.video import window
 from surefoot.cli.main import main
 from surefoot.common.errors import UsageError
+from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.device.classic import DEVICE_ENVS
 
 
 def make_agent(env_id):
     env = gymnasium.make(env_id)
-    shape = PolicySpec(env.observation_space, env.action_space, (8,), -0.5, False, "affine", False)
+    shape = PolicySpec(
+        env.observation_space,
+        env.action_space,
+        Architecture(hidden=(8,)),
+        -0.5,
+        False,
+        "affine",
+        False,
+    )
     env.close()
     policy = shape.policy(jax.random.key(0))
     return sf.Agent(policy, shape.normalizer(), shape, environment=env_id)

@@ -16,6 +16,7 @@ import surefoot as sf
 from support.suites import cases
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common import jax_setup
+from surefoot.core.networks.architecture import Architecture
 
 PROBE = """
 import json, os, sys
@@ -262,7 +263,13 @@ def said(call):
 
 
 SPEC = PolicySpec(
-    gymnasium.spaces.Box(-1, 1, (4,)), gymnasium.spaces.Discrete(2), (8,), 0.0, False, "clip", False
+    gymnasium.spaces.Box(-1, 1, (4,)),
+    gymnasium.spaces.Discrete(2),
+    Architecture(hidden=(8,)),
+    0.0,
+    False,
+    "clip",
+    False,
 )
 POLICY = SPEC.policy(jax.random.key(0)), SPEC.normalizer(), SPEC
 

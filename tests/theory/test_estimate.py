@@ -4,7 +4,6 @@ import dataclasses
 import subprocess
 import sys
 
-import equinox as eqx
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,8 @@ from gymnasium import spaces
 import surefoot as sf
 from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.core.data.normalization import NoNormalizer, observation_normalizer
+from surefoot.core.networks import Memoryless
+from surefoot.core.networks.architecture import Architecture
 from surefoot.theory.sampled import estimate
 from surefoot.theory.sampled.play import acting
 
@@ -72,7 +73,7 @@ class Bandit(Chain):
         return state
 
 
-class Table(eqx.Module):
+class Table(Memoryless):
     logits: jax.Array
 
     def __call__(self, obs):
@@ -80,7 +81,15 @@ class Table(eqx.Module):
 
 
 def agent(logits, environment=None):
-    shape = PolicySpec(Chain.observation_space, Chain.action_space, (), 0.0, False, "affine", False)
+    shape = PolicySpec(
+        Chain.observation_space,
+        Chain.action_space,
+        Architecture(hidden=()),
+        0.0,
+        False,
+        "affine",
+        False,
+    )
     policy = Table(jnp.asarray(logits, jnp.float32))
     return sf.Agent(policy, NoNormalizer(), shape, environment=environment)
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 from surefoot.core.data.types import Params, Scalar
 from surefoot.core.geometry.kfac import layer_leaves, layer_statistics
 from surefoot.core.local_model import LocalModel, dot
+from surefoot.core.networks import Patches
 
 #: The exponent of the preconditioner: between none and the diagonal itself.
 EXPONENT = 0.75
@@ -137,16 +138,16 @@ def fisher_diagonal(local: LocalModel, key: PRNGKeyArray) -> Params:
 
     For the layers' parameters, E[(∂ log π(a|s)/∂θ)²] over the batch's states with an action a ~ π
     for each: a layer's gradient is x ∂ᵀ, its square (x∘x)(∂∘∂)ᵀ, and no row's gradient is ever
-    formed. It costs about as much as one product with F, and takes nothing as independent, as
-    diag(A) ⊗ diag(S) does. Parameters outside the layers have v∘(F v) with random signs v, one
-    product more, negative numbers as 0: exact for a log σ that does not depend on the state, whose
-    block is diagonal.
+    formed. That of a convolution is a sum over positions, squared one row after the other. It costs
+    about as much as one product with F, and takes nothing as independent, as diag(A) ⊗ diag(S)
+    does. Parameters outside the layers have v∘(F v) with random signs v, one product more, negative
+    numbers as 0: exact for a log σ that does not depend on the state, whose block is diagonal.
     """
     action_key, sign_key = jax.random.split(key)
     layers = layer_statistics(local, action_key)
     squares: list[Array] = []
     for x, s in zip(layers.inputs, layers.cotangents, strict=True):
-        squares += [jnp.square(x).T @ jnp.square(s), jnp.sum(jnp.square(s), axis=0)]
+        squares += _squared_gradients(x, s)
 
     leaves, structure = jax.tree.flatten(local.grad)
     diagonal = optax.tree.zeros_like(local.grad)
@@ -161,3 +162,19 @@ def fisher_diagonal(local: LocalModel, key: PRNGKeyArray) -> Params:
         )
         diagonal = jax.tree.map(lambda v, image: jnp.maximum(v * image, 0.0), v, local.fvp(v))
     return eqx.tree_at(layer_leaves, diagonal, squares)
+
+
+def _squared_gradients(
+    x: Float[Array, "B in"] | Patches, s: Float[Array, "B out"] | Float[Array, "B P out"]
+) -> tuple[Float[Array, "in out"], Float[Array, " out"]]:
+    """The squares of the rows' gradients with respect to W and b of a layer, summed over rows."""
+    if not isinstance(x, Patches):
+        return jnp.square(x).T @ jnp.square(s), jnp.sum(jnp.square(s), axis=0)
+
+    def add(total: tuple[Array, Array], row: tuple[Patches, Array]) -> tuple[Any, None]:
+        x, s = row
+        of_row = x.array().T @ s, jnp.sum(s, axis=0)
+        return jax.tree.map(lambda sum_, g: sum_ + jnp.square(g), total, of_row), None
+
+    zeros = jnp.zeros((x.shape[-1], s.shape[-1]), s.dtype), jnp.zeros(s.shape[-1], s.dtype)
+    return jax.lax.scan(add, zeros, (x, s))[0]

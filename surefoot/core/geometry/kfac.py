@@ -8,6 +8,10 @@ for policies). The actions behind ∂ are sampled from the policy: the batch's o
 empirical Fisher matrix, which is another one. Parameters outside the layers, such as a log σ that
 does not depend on the state, keep their exact block.
 
+A convolution has a patch x̄ and a derivative ∂ at each of its P positions. With derivatives that are
+uncorrelated between positions, and statistics that are the same at all, its block is Ω ⊗ Γ with
+Ω = E[Σ_p x̄x̄ᵀ] and Γ = E[(1/P) Σ_p ∂∂ᵀ] in the places of A and S (Grosse & Martens 2016).
+
 A and S are exponential averages over batches. The damping λ is split between the factors as
 (A + π√λ I) ⊗ (S + √λ/π I), π² the ratio of their mean eigenvalues.
 """
@@ -28,16 +32,17 @@ from surefoot.core.data.types import Params, Scalar
 from surefoot.core.distributions import Distribution
 from surefoot.core.geometry.base import Geometry
 from surefoot.core.local_model import LocalModel, dot
+from surefoot.core.networks import Patches
 
 
 class LayerStatistics(NamedTuple):
     """For each layer x ↦ x W + b of the network, one entry a row of the batch: the gradient of
     √p·log π(a|s) with respect to W, p the row's share of the batch's weight, is the outer product
-    of the two."""
+    of the two, and the sum of P such products where the layer is a convolution of P positions."""
 
-    inputs: tuple[Float[Array, "B _"], ...]
-    """The layer's input x."""
-    cotangents: tuple[Float[Array, "B _"], ...]
+    inputs: tuple[Float[Array, "B _"] | Patches, ...]
+    """The layer's input x; of a convolution, the patches [B, P, …]."""
+    cotangents: tuple[Float[Array, "B _"] | Float[Array, "B _ _"], ...]
     """Derivative of √p·log π(a|s) with respect to x W + b, for a ~ π(·|s), not the batch's a."""
 
 
@@ -45,9 +50,9 @@ class KFACState(NamedTuple):
     """Averaged factors, one of each a layer."""
 
     inputs: tuple[Float[Array, "_ _"], ...]
-    """A = E[x̄x̄ᵀ], [in + 1, in + 1]."""
+    """A = E[x̄x̄ᵀ], [in + 1, in + 1]; Ω of a convolution."""
     cotangents: tuple[Float[Array, "_ _"], ...]
-    """S = E[∂∂ᵀ], [out, out]."""
+    """S = E[∂∂ᵀ], [out, out]; Γ of a convolution."""
     batches: Int[Array, ""]
     """Batches averaged so far."""
 
@@ -105,10 +110,8 @@ class KFAC(Geometry):
         total = jnp.sum(weight)
         share = weight / jnp.maximum(total, 1e-30)
         new = state._replace(
-            inputs=tuple(
-                _with_bias(_gram(x, x * share[:, None]), share @ x) for x in layers.inputs
-            ),
-            cotangents=tuple(_gram(x, x) for x in layers.cotangents),
+            inputs=tuple(_input_factor(x, share) for x in layers.inputs),
+            cotangents=tuple(map(_cotangent_factor, layers.cotangents)),
         )
         # What enters an average stays in it: a batch with a NaN must not. Nothing cancels one in a
         # sum of squares.
@@ -141,8 +144,15 @@ class KFAC(Geometry):
 
 def layer_statistics(local: LocalModel, key: PRNGKeyArray) -> LayerStatistics:
     """Inputs and cotangents of every layer of the network, with actions sampled from π_θ."""
-    rows = local.batch.obs.shape[0]
-    zeros = tuple(jnp.zeros((rows, b.shape[-1]), b.dtype) for _, b in local.params.layers)
+    layers = local.params.layers
+
+    def unperturbed() -> tuple[Any, ...]:
+        return local.params.with_layer_perturbations(local.batch.obs, (0.0,) * len(layers))[1]
+
+    zeros = tuple(
+        jnp.zeros((*x.shape[:-1], b.shape[-1]), b.dtype)
+        for x, (_, b) in zip(jax.eval_shape(unperturbed), layers, strict=True)
+    )
 
     def log_prob(perturbations: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
         dist, inputs = local.params.with_layer_perturbations(local.batch.obs, perturbations)
@@ -170,6 +180,36 @@ def fisher_block(local: LocalModel, chosen: Params) -> Float[Array, "n n"]:
         lambda v: vjp(local.weighted(dist.metric(jvp(v))))[0],
         jnp.eye(vector.size, dtype=vector.dtype),
     )
+
+
+def _input_factor(
+    x: Float[Array, "B in"] | Patches, share: Float[Array, " B"]
+) -> Float[Array, "_ _"]:
+    """A or Ω of one batch."""
+    if isinstance(x, Patches):
+        return _sum_over_positions(x, share)
+    return _with_bias(_gram(x, x * share[:, None]), share @ x)
+
+
+def _sum_over_positions(x: Patches, share: Float[Array, " B"]) -> Float[Array, "_ _"]:
+    """Ω. The patches of a batch may not fit into memory, and those of a row fit into a cache: one
+    row after the other."""
+    size = x.shape[-1] + 1
+
+    def add(total: Float[Array, "_ _"], row: tuple[Patches, Array]) -> tuple[Array, None]:
+        x, share = row
+        with_one = jnp.pad(x.array(), ((0, 0), (0, 1)), constant_values=1)
+        return total + with_one.T @ (with_one * share), None
+
+    return jax.lax.scan(add, jnp.zeros((size, size), share.dtype), (x, share))[0]
+
+
+def _cotangent_factor(x: Float[Array, "B out"] | Float[Array, "B P out"]) -> Float[Array, "_ _"]:
+    """S or Γ of one batch."""
+    if x.ndim == 2:
+        return _gram(x, x)
+    at_positions = x.reshape(-1, x.shape[-1])
+    return _gram(at_positions, at_positions) / x.shape[1]
 
 
 def _gram(x: Float[Array, "B n"], y: Float[Array, "B n"]) -> Float[Array, "n n"]:

@@ -1,6 +1,8 @@
 """Networks that map a batch of observations to a distribution."""
 
+from surefoot.core.networks.activations import ACTIVATIONS, Activation
 from surefoot.core.networks.base import Layers, Memoryless, Network
+from surefoot.core.networks.cnn import CNN
 from surefoot.core.networks.heads import (
     BernoulliHead,
     CategoricalHead,
@@ -9,21 +11,31 @@ from surefoot.core.networks.heads import (
     MultiCategoricalHead,
     StateGaussianHead,
 )
-from surefoot.core.networks.mlp import MLP, Activation
+from surefoot.core.networks.impala import Impala
+from surefoot.core.networks.mlp import MLP
+from surefoot.core.networks.patches import Patches
 from surefoot.core.networks.policy_and_critic import Critic, Policy, mlp_critic, mlp_policy
+from surefoot.core.networks.recurrent import GRU, LSTM, Memory
 
 __all__ = [
+    "ACTIVATIONS",
     "Activation",
     "BernoulliHead",
+    "CNN",
     "CategoricalHead",
     "Critic",
+    "GRU",
     "GaussianHead",
     "Head",
+    "Impala",
+    "LSTM",
     "Layers",
     "MLP",
+    "Memory",
     "Memoryless",
-    "Network",
     "MultiCategoricalHead",
+    "Network",
+    "Patches",
     "Policy",
     "StateGaussianHead",
     "mlp_critic",

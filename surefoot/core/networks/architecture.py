@@ -17,7 +17,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.common.errors import UsageError, closest, in_short
+from surefoot.core.networks.activations import ACTIVATIONS
 from surefoot.core.networks.base import Network
+from surefoot.core.networks.cnn import CNN
 from surefoot.core.networks.composed import (
     Encoded,
     Joined,
@@ -26,14 +28,13 @@ from surefoot.core.networks.composed import (
     Single,
     vector_encoder,
 )
+from surefoot.core.networks.impala import Impala
 from surefoot.core.networks.mlp import MLP
 from surefoot.core.networks.recurrent import GRU, LSTM
 
-IMAGE_ENCODERS: Mapping[str, Callable[..., Any]] = {}
+IMAGE_ENCODERS: Mapping[str, Callable[..., Any]] = {"cnn": CNN, "impala": Impala}
 ENCODERS = ("mlp", *IMAGE_ENCODERS)
 MEMORIES: Mapping[str, Callable[..., Any]] = {"gru": GRU, "lstm": LSTM}
-
-ACTIVATIONS: dict[str, Any] = {"tanh": jnp.tanh}
 
 #: What the name of a network of one's own begins with.
 OWN = "own "
@@ -116,7 +117,10 @@ class Architecture:
     def build(self, key: PRNGKeyArray, spec: Spec, outputs: int, *, gain: float) -> Network:
         """A network with initial weights, from observations like `spec` to so many outputs."""
         encoder, memory = self._named
-        options: dict[str, Any] = {"activation": ACTIVATIONS[self.activation]}
+        options: dict[str, Any] = {
+            "activation": ACTIVATIONS[self.activation],
+            "layer_norm": self.layer_norm,
+        }
         plain = self.make is None and not memory and encoder in ("", "mlp") and _is_vector(spec)
         if plain:
             sizes = (spec.shape[0], *self.hidden, outputs)

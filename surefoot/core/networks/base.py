@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from surefoot.common.errors import UsageError
 
-#: (W [in, out], b [out]) of each layer x ↦ x W + b of a network; of a gradient or another tree of
-#: the network's structure, what stands in their places.
+#: (W [in, out], b [out]) of each layer x ↦ x W + b of a network, x the patches of an image where it
+#: is a convolution; of a gradient or another tree of the network's structure, what stands in their
+#: places.
 Layers = tuple[tuple[Any, Any], ...]
 
 
@@ -30,6 +31,26 @@ class Unlayered(eqx.Module):
     def with_layer_perturbations(self, obs: Any, perturbations: Any) -> NoReturn:
         _ = self.layers
         raise AssertionError
+
+
+class Memoryless(eqx.Module):
+    """What answers to the observation alone, a network or a policy: the same by `step` and `unroll`
+    as when it is called."""
+
+    @abc.abstractmethod
+    def __call__(self, obs: PyTree[Array]) -> Any:
+        """The answer to observations, leaves [*batch, …]."""
+
+    def initial(self, count: int) -> None:
+        return None
+
+    def step(self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: None) -> tuple[Any, None]:
+        return self(obs), None
+
+    def unroll(
+        self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: None
+    ) -> tuple[Any, None]:
+        return self(obs), None
 
 
 class Network(eqx.Module):
@@ -74,20 +95,3 @@ class Network(eqx.Module):
     ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
         """(output, every layer's input) with a perturbation added to every layer's output, for
         K-FAC; of a network that has `layers`."""
-
-
-class Memoryless(Network):
-    """A network whose outputs depend on the observation alone."""
-
-    def initial(self, count: int) -> None:
-        return None
-
-    def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: None
-    ) -> tuple[Float[Array, "N out"], None]:
-        return self(obs), None
-
-    def unroll(
-        self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: None
-    ) -> tuple[Float[Array, "S L out"], None]:
-        return self(obs), None

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from surefoot.common.errors import UsageError
+from surefoot.core.networks.activations import Activation
 from surefoot.core.networks.base import Layers, Memoryless, Network, Unlayered
-from surefoot.core.networks.mlp import MLP, Activation
+from surefoot.core.networks.mlp import MLP
 from surefoot.core.networks.recurrent import Memory
 
 
@@ -34,7 +35,7 @@ class Linear(eqx.Module):
         return x @ self.weight + self.bias
 
 
-class Activated(Unlayered):
+class VectorEncoder(Unlayered):
     """Layers with the activation after the last one, too: an encoder of vectors."""
 
     mlp: MLP
@@ -76,7 +77,7 @@ class Single(Unlayered):
         return features
 
 
-class Encoded(Memoryless):
+class Encoded(Memoryless, Network):
     """An encoder and an output layer."""
 
     encoder: Any
@@ -128,10 +129,10 @@ class Recurrent(Unlayered, Network):
 
 def vector_encoder(
     key: PRNGKeyArray, size: int, hidden: Sequence[int], activation: Activation, **options: Any
-) -> Activated | Unchanged:
+) -> VectorEncoder | Unchanged:
     """Fully connected layers of these widths, each with its activation; of none, nothing."""
     if not hidden:
         return Unchanged()
-    return Activated(
+    return VectorEncoder(
         MLP(key, (size, *hidden), output_gain=2.0**0.5, activation=activation, **options)
     )

@@ -2,52 +2,34 @@
 
 Weights are orthogonal with gain √2 in the hidden layers and a chosen gain at the output; biases are
 zero.
+
+Layer normalization (Ba et al. 2016), where it is asked for, stands before the activation of every
+hidden layer, without the scale and the shift that can be learned: W and b of the layers stay all
+parameters that there are, and K-FAC knows them all.
 """
 
 from __future__ import annotations
 
 import itertools
-import pkgutil
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from surefoot.core.networks.base import Layers, Memoryless
+from surefoot.core.networks.activations import Activated, Activation
+from surefoot.core.networks.base import Layers, Memoryless, Network
 from surefoot.core.networks.matmul import matmul_with_transpose
 
-Activation = Callable[[Array], Array]
 
-
-class _Named:
-    """A function that is pickled by the name under which its module has it."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    @classmethod
-    def of(cls, function: Activation) -> Any:
-        """It, or the function itself where its module has no such name."""
-        name = f"{function.__module__}:{getattr(function, '__qualname__', '')}"
-        try:
-            found = pkgutil.resolve_name(name)
-        except (AttributeError, ImportError, ValueError):
-            return function
-        return cls(name) if found is function else function
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pkgutil.resolve_name, (self._name,)
-
-
-class MLP(Memoryless):
-    """Fully connected layers, x ↦ act(x W + b), the last one linear."""
+class MLP(Activated, Memoryless, Network):
+    """Fully connected layers, x ↦ act(x W + b), or act(norm(x W + b)), the last one linear."""
 
     weights: tuple[Float[Array, "in out"], ...]
     biases: tuple[Float[Array, " out"], ...]
     activation: Activation = eqx.field(static=True)
+    layer_norm: bool = eqx.field(static=True, default=False)
 
     def __init__(
         self,
@@ -56,6 +38,7 @@ class MLP(Memoryless):
         *,
         output_gain: float,
         activation: Activation = jnp.tanh,
+        layer_norm: bool = False,
     ) -> None:
         gains = [2.0**0.5] * (len(sizes) - 2) + [output_gain]
         keys = jax.random.split(key, len(gains))
@@ -66,6 +49,7 @@ class MLP(Memoryless):
         )
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
         self.activation = activation
+        self.layer_norm = layer_norm
 
     @property
     def layers(self) -> Layers:
@@ -82,19 +66,17 @@ class MLP(Memoryless):
         inputs = []
         for i, ((w, b), perturbation) in enumerate(zip(self.layers, perturbations, strict=True)):
             if i > 0:
-                x = self.activation(x)
+                x = self.activation(_normalized(x) if self.layer_norm else x)
             inputs.append(x)
             product = matmul_with_transpose(x, w) if x.ndim == 2 else x @ w
             x = product + jnp.expand_dims(b, range(x.ndim - 1)) + perturbation
         return x, tuple(inputs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # JAX's functions can be pickled by their public names only, and not by their own.
-        return {**vars(self), "activation": _Named.of(self.activation)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
         return self.with_layer_perturbations(x, (0.0,) * len(self.weights))[0]
+
+
+def _normalized(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+    """(x − mean)/√(variance + 10⁻⁵) over the units of the layer."""
+    centered = x - jnp.mean(x, axis=-1, keepdims=True)
+    return centered * jax.lax.rsqrt(jnp.mean(centered**2, axis=-1, keepdims=True) + 1e-5)

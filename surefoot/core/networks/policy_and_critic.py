@@ -19,9 +19,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from surefoot.core.distributions import DiagGaussian, Distribution
+from surefoot.core.networks.activations import Activation
 from surefoot.core.networks.base import Layers, Network
 from surefoot.core.networks.heads import Head
-from surefoot.core.networks.mlp import MLP, Activation
+from surefoot.core.networks.mlp import MLP
 from surefoot.core.observation import Observation, seen
 
 #: Output gains.
