@@ -83,6 +83,7 @@ def test_predict_has_the_signature_that_other_tools_call():
         ("state", None),
         ("episode_start", None),
         ("deterministic", True),
+        ("action_masks", None),
     ]
 
 

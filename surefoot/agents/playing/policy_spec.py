@@ -26,6 +26,7 @@ from surefoot.envs.spaces.masks import (
     ACTION_MASK,
     OBSERVATION,
     check_mask,
+    has_mask,
     mask_size,
     with_mask,
 )
@@ -64,10 +65,7 @@ class PolicySpec:
     @property
     def masked_outside(self) -> bool:
         """Whether the environment gives its masks beside its observations."""
-        space = self.observation_space
-        return (
-            self.action_masks != "none" and isinstance(space, spaces.Dict) and ACTION_MASK in space
-        )
+        return self.action_masks != "none" and has_mask(self.observation_space)
 
     def with_masks(self, observation: Any, masks: Any) -> Any:
         """An observation, or a batch of them, as the environment gives it, with a mask for each;
@@ -75,7 +73,7 @@ class PolicySpec:
         where actions have no masks, or these do not fit."""
         size = mask_size(self.action_space)
         space = self.observation_space
-        if size is None or not isinstance(space, spaces.Dict) or ACTION_MASK not in space:
+        if size is None or not isinstance(space, spaces.Dict) or not has_mask(space):
             raise UsageError(
                 "action_masks was given; accepted by this agent is None: it was trained without"
             )

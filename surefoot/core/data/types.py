@@ -38,7 +38,7 @@ class Behavior(Protocol):
         """The memory of so many environments at the start of an episode."""
 
     def step(
-        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"], memory: Any
+        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Distribution, Any]:
         """(the action distributions, the memory afterwards). Where `starts`, the observation is
         the first of an episode, and the memory counts for nothing."""

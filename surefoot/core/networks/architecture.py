@@ -23,7 +23,6 @@ from surefoot.core.networks.cnn import CNN
 from surefoot.core.networks.composed import (
     Encoded,
     Joined,
-    Linear,
     Recurrent,
     Single,
     vector_encoder,
@@ -134,9 +133,10 @@ class Architecture:
             module = _encoder(encoder_key, spec, encoder, widths, options)
         size = _features(module, spec)
         if not memory:
-            return Encoded(module, Linear(output_key, size, outputs, gain=gain))
+            return Encoded(module, MLP(output_key, (size, outputs), output_gain=gain))
         cell = MEMORIES[memory](memory_key, size, self.hidden[-1])
-        return Recurrent(module, cell, Linear(output_key, self.hidden[-1], outputs, gain=gain))
+        last = MLP(output_key, (self.hidden[-1], outputs), output_gain=gain)
+        return Recurrent(module, cell, last)
 
 
 def _is_vector(part: Any) -> bool:

@@ -44,7 +44,9 @@ class Memoryless(eqx.Module):
     def initial(self, count: int) -> None:
         return None
 
-    def step(self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: None) -> tuple[Any, None]:
+    def step(
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: None
+    ) -> tuple[Any, None]:
         return self(obs), None
 
     def unroll(
@@ -71,7 +73,7 @@ class Network(eqx.Module):
 
     @abc.abstractmethod
     def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Float[Array, "N out"], Any]:
         """(outputs, memory afterwards) for an observation of each environment, leaves [N, …].
         Where `starts`, the observation is an episode's first and `memory` is not looked at."""

@@ -1,7 +1,7 @@
 """Networks put together of an encoder, a memory and an output layer.
 
 An encoder makes a vector of features of an observation; a memory makes another one of it and of
-what it has kept; the output layer is linear. A network of layers alone is an `MLP`.
+what it has kept; the output layer, an `MLP` of one, is linear.
 """
 
 from __future__ import annotations
@@ -19,20 +19,6 @@ from surefoot.core.networks.activations import Activation
 from surefoot.core.networks.base import Layers, Memoryless, Network, Unlayered
 from surefoot.core.networks.mlp import MLP
 from surefoot.core.networks.recurrent import Memory
-
-
-class Linear(eqx.Module):
-    """x ↦ x W + b, orthogonal with a gain, biases zero."""
-
-    weight: Float[Array, "in out"]
-    bias: Float[Array, " out"]
-
-    def __init__(self, key: PRNGKeyArray, inputs: int, outputs: int, *, gain: float) -> None:
-        self.weight = jax.nn.initializers.orthogonal(gain)(key, (inputs, outputs))
-        self.bias = jnp.zeros(outputs)
-
-    def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
-        return x @ self.weight + self.bias
 
 
 class VectorEncoder(Unlayered):
@@ -68,34 +54,34 @@ class Single(Unlayered):
     dimensions: Any = eqx.field(static=True)
     """How many dimensions each part of one observation has: what is before them is the batch."""
 
-    def __call__(self, obs: PyTree[Array]) -> Float[Array, "*batch features"]:
+    def __call__(self, obs: PyTree[Array]) -> Any:
         first, own = jax.tree.leaves(obs)[0], jax.tree.leaves(self.dimensions)[0]
         one = self.module
         for _ in range(first.ndim - own):
             one = jax.vmap(one)
-        features: Array = one(obs)
-        return features
+        return one(obs)
 
 
 class Encoded(Memoryless, Network):
     """An encoder and an output layer."""
 
     encoder: Any
-    output: Linear
+    output: MLP
 
     def __call__(self, obs: PyTree[Array]) -> Float[Array, "*batch out"]:
         return self.output(self.encoder(obs))
 
     @property
     def layers(self) -> Layers:
-        return (*self.encoder.layers, (self.output.weight, self.output.bias))
+        return (*self.encoder.layers, *self.output.layers)
 
     def with_layer_perturbations(
         self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
     ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
         *inner, last = perturbations
         features, inputs = self.encoder.with_layer_perturbations(obs, inner)
-        return self.output(features) + last, (*inputs, features)
+        output, (features,) = self.output.with_layer_perturbations(features, (last,))
+        return output, (*inputs, features)
 
 
 class Recurrent(Unlayered, Network):
@@ -103,7 +89,7 @@ class Recurrent(Unlayered, Network):
 
     encoder: Callable[[Any], Array]
     memory: Memory
-    output: Linear
+    output: MLP
 
     def __call__(self, obs: PyTree[Array]) -> NoReturn:
         raise UsageError(
@@ -115,7 +101,7 @@ class Recurrent(Unlayered, Network):
         return self.memory.initial(count)
 
     def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Float[Array, "N out"], Any]:
         features, memory = self.memory.step(self.encoder(obs), starts, memory)
         return self.output(features), memory

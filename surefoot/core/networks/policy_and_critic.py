@@ -48,7 +48,7 @@ class Policy(eqx.Module):
         return self.network.initial(count)
 
     def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Distribution, Any]:
         """(distributions, memory afterwards) for an observation of each environment."""
         output, memory = self.network.step(seen(obs), starts, memory)
@@ -92,7 +92,7 @@ class Critic(eqx.Module):
         return self.network.initial(count)
 
     def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[DiagGaussian, Any]:
         """(N(V(s), 1), memory afterwards) for an observation of each environment."""
         mean, memory = self.network.step(seen(obs), starts, memory)

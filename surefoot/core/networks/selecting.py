@@ -52,7 +52,7 @@ class Selecting(Network):
         return self.network.initial(count)
 
     def step(
-        self, obs: PyTree[Array], starts: Bool[Array, " N"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Float[Array, "N out"], Any]:
         return self.network.step(self.selection(obs), starts, memory)
 

@@ -16,7 +16,13 @@ import numpy as np
 
 from surefoot.common.errors import UsageError, in_short
 from surefoot.common.settings import ActionMasks
-from surefoot.envs.spaces.masks import ACTION_MASK, mask_size, with_mask, with_mask_space
+from surefoot.envs.spaces.masks import (
+    ACTION_MASK,
+    has_mask,
+    mask_size,
+    with_mask,
+    with_mask_space,
+)
 
 #: The method's name.
 METHOD = "action_masks"
@@ -25,7 +31,7 @@ METHOD = "action_masks"
 def mask_source(env: gymnasium.Env, masks: ActionMasks) -> Literal["method", "info"] | None:
     """Where an environment gives the masks that are wanted, beside its observations; `None` where
     it gives none, or in its observations."""
-    given = ACTION_MASK in getattr(env.observation_space, "spaces", {})
+    given = has_mask(env.observation_space)
     if masks == "none" or given or mask_size(env.action_space) is None:
         return None
     if masks == "info":

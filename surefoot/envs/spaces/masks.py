@@ -16,6 +16,11 @@ ACTION_MASK = "action_mask"
 OBSERVATION = "observation"
 
 
+def has_mask(observation_space: spaces.Space) -> bool:
+    """Whether observations of the space have a mask."""
+    return isinstance(observation_space, spaces.Dict) and ACTION_MASK in observation_space.spaces
+
+
 def mask_size(space: spaces.Space) -> int | None:
     """Entries of a mask: one for each value of each choice, in their order; `None` for actions
     that have no masks."""
@@ -46,9 +51,9 @@ def any_valid(mask: np.ndarray, action_space: spaces.Space) -> np.ndarray:
 
 def check_mask(observation_space: spaces.Space, action_space: spaces.Space) -> None:
     """Raise `UsageError` where a Dict observation has a mask that does not fit the actions."""
-    mask = getattr(observation_space, "spaces", {}).get(ACTION_MASK)
-    if not isinstance(observation_space, spaces.Dict) or mask is None:
+    if not isinstance(observation_space, spaces.Dict) or not has_mask(observation_space):
         return
+    mask = observation_space[ACTION_MASK]
     size, entries = mask_size(action_space), int(np.prod(mask.shape or ()))
     if size is None or size != entries:
         wanted = "actions that are choices" if size is None else f"{size} flags"

@@ -44,7 +44,7 @@ class Population(eqx.Module):
         return self.members.initial(count)
 
     def step(
-        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"], memory: Any
+        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Deterministic, Any]:
         """(what each member does, its memory afterwards)."""
         if memory is None:
