@@ -103,6 +103,7 @@ class Recurrent(Unlayered, Network):
     def step(
         self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Float[Array, "N out"], Any]:
+        assert starts is not None, "a memory has to know where episodes start"
         features, memory = self.memory.step(self.encoder(obs), starts, memory)
         return self.output(features), memory
 
