@@ -58,7 +58,9 @@ class Policy(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
+        self,
+        obs: Float[Array, "*batch obs"],
+        perturbations: Sequence[Float[Array, "*batch _"] | float],
     ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         output, inputs = self.network.with_layer_perturbations(obs, perturbations)
@@ -90,7 +92,9 @@ class Critic(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: Float[Array, "*batch obs"], perturbations: Sequence[Float[Array, "*batch _"]]
+        self,
+        obs: Float[Array, "*batch obs"],
+        perturbations: Sequence[Float[Array, "*batch _"] | float],
     ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         mean, inputs = self.network.with_layer_perturbations(obs, perturbations)
