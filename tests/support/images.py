@@ -50,9 +50,11 @@ class Convolved(eqx.Module):
         return ((self.w, self.b),)
 
     def with_layer_perturbations(self, obs, perturbations):
-        x = convolve(obs, self.w, self.window)
-        x = x.reshape(len(obs), -1, x.shape[-1]) + self.b[None, None] + perturbations[0]
-        return self.head(x.reshape(len(obs), -1)), (Patches(obs, self.window),)
+        batch = obs.shape[:-3]
+        x = convolve(obs.reshape(-1, *obs.shape[-3:]), self.w, self.window)
+        x = x.reshape(*batch, -1, x.shape[-1])
+        x = x + jnp.expand_dims(self.b, range(x.ndim - 1)) + perturbations[0]
+        return self.head(x.reshape(*batch, -1)), (Patches(obs, self.window),)
 
     def __call__(self, obs):
         return self.with_layer_perturbations(obs, (0.0,))[0]

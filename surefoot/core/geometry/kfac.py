@@ -154,7 +154,7 @@ def layer_statistics(local: LocalModel, key: PRNGKeyArray) -> LayerStatistics:
         for x, (_, b) in zip(jax.eval_shape(unperturbed), layers, strict=True)
     )
 
-    def log_prob(perturbations: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+    def log_prob(perturbations: tuple[Array, ...]) -> tuple[Array, tuple[Any, ...]]:
         dist, inputs = local.params.with_layer_perturbations(local.batch.obs, perturbations)
         action = jax.lax.stop_gradient(dist.sample(key))
         return jnp.sum(jnp.sqrt(local.share) * dist.log_prob(action)), inputs

@@ -15,7 +15,7 @@ from surefoot.core.networks.impala import Impala
 from surefoot.core.networks.mlp import MLP
 from surefoot.core.networks.patches import Patches
 from surefoot.core.networks.policy_and_critic import Critic, Policy, mlp_critic, mlp_policy
-from surefoot.core.networks.recurrent import GRU, LSTM, Memory
+from surefoot.core.networks.recurrent import GRU, LSTM, LSTMState, Memory
 
 __all__ = [
     "ACTIVATIONS",
@@ -29,6 +29,7 @@ __all__ = [
     "Head",
     "Impala",
     "LSTM",
+    "LSTMState",
     "Layers",
     "MLP",
     "Memory",

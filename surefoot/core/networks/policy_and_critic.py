@@ -72,7 +72,7 @@ class Policy(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
+        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
     ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         output, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
@@ -111,7 +111,7 @@ class Critic(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"]]
+        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
     ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         mean, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
