@@ -2,11 +2,14 @@
 
 from surefoot.core.networks.heads import (
     BernoulliHead,
+    BetaHead,
     CategoricalHead,
     GaussianHead,
     Head,
     MultiCategoricalHead,
+    ProductHead,
     StateGaussianHead,
+    TanhGaussianHead,
 )
 from surefoot.core.networks.mlp import MLP, Activation, Layers
 from surefoot.core.networks.policy_and_critic import Critic, Policy
@@ -14,6 +17,7 @@ from surefoot.core.networks.policy_and_critic import Critic, Policy
 __all__ = [
     "Activation",
     "BernoulliHead",
+    "BetaHead",
     "CategoricalHead",
     "Critic",
     "GaussianHead",
@@ -22,5 +26,7 @@ __all__ = [
     "MLP",
     "MultiCategoricalHead",
     "Policy",
+    "ProductHead",
     "StateGaussianHead",
+    "TanhGaussianHead",
 ]
