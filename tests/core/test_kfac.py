@@ -25,7 +25,7 @@ from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import Policy, StateGaussianHead
 from surefoot.core.objectives import Surrogate
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 
 
 @eqx.filter_jit

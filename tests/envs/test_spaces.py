@@ -20,7 +20,8 @@ from surefoot.core.networks import (
     GaussianHead,
     MultiCategoricalHead,
 )
-from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.observations import (
     alike,
     check_observation_space,

@@ -14,7 +14,8 @@ from jaxtyping import PRNGKeyArray
 from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
 from surefoot.core.networks import Policy
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.spaces.actions import ActionMapName, action_head
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import ActionMapName
 from surefoot.envs.spaces.observations import check_observation_space, observation_size
 from surefoot.envs.spaces.space_json import check_restorable
 

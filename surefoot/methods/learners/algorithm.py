@@ -131,7 +131,7 @@ class Algorithm(Learner):
             learned = standardize(learned, flat)
         batch = Batch(
             obs=kept_rows(obs, flat),
-            action=kept_rows(data.action, flat),
+            action=jax.tree.map(lambda x: kept_rows(x, flat), data.action),
             old=jax.tree.map(lambda x: kept_rows(x, flat), data.old),
             advantage=learned,
             weight=flat,
