@@ -144,7 +144,8 @@ def test_factors_see_the_policys_actions_and_not_the_batchs(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
     other = batch._replace(
-        action=np.asarray(batch.action)[::-1], advantage=-np.asarray(batch.advantage)
+        action=jax.tree.map(lambda x: np.asarray(x)[::-1], batch.action),
+        advantage=-np.asarray(batch.advantage),
     )
     _, state, _, _ = direct(KFAC(), policy, batch)
     _, same, _, _ = direct(KFAC(), policy, other)

@@ -22,23 +22,20 @@ def log_gamma_divergence(y: Float[Array, "*shape"], x: Float[Array, "*shape"]) -
     """The Bregman divergence of ln Γ, ln Γ(y) − ln Γ(x) − (y − x) ψ(x) ≥ 0, at positive
     arguments."""
     d = y - x
-    steps = x[..., None] + jnp.arange(RAISED, dtype=x.dtype)
-    below = jnp.sum(_less_log(d[..., None], steps), axis=-1)
+    below = sum(_less_log(d, y + i, x + i) for i in range(RAISED))
     x, y = x + RAISED, y + RAISED
-    t = d / x
-    leading = y * _log_ratio(d, x) - d + 0.5 * _less_log(d, x)
+    leading = y * _log_ratio(d, y, x) - d + 0.5 * _less_log(d, y, x)
     rest = jnp.zeros_like(x)
     for k, c in enumerate(_STIRLING):
         n = 2 * k + 1
-        rest += c * (y**-n - x**-n * (1.0 - n * t))
+        rest += c * (y**-n - x**-n * (1.0 - n * d / x))
     return below + leading + rest
 
 
 def trigamma_excess(x: Float[Array, "*shape"]) -> Array:
     """The positive ψ′(x) − 1/x, at positive arguments."""
-    steps = x[..., None] + jnp.arange(RAISED, dtype=x.dtype)
     # 1/x² less the part 1/(x(x + 1)) of 1/x.
-    below = jnp.sum(1.0 / (steps**2 * (steps + 1.0)), axis=-1)
+    below = sum(1.0 / ((x + i) ** 2 * (x + i + 1)) for i in range(RAISED))
     x = x + RAISED
     rest = 0.5 * x**-2
     for k, c in enumerate(_STIRLING):
@@ -47,13 +44,16 @@ def trigamma_excess(x: Float[Array, "*shape"]) -> Array:
     return below + rest
 
 
-def _log_ratio(d: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Array:
-    """ln((x + d)/x)."""
-    near = jnp.abs(d) < 0.5 * x
-    # Far below x, 1 + d/x would be 0 by rounding.
-    return jnp.where(near, jnp.log1p(jnp.where(near, d / x, 0.0)), jnp.log((x + d) / x))
+def _log_ratio(
+    d: Float[Array, "*shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+) -> Array:
+    """The logarithm of y/x with d = y − x, to all of d's digits where it is small."""
+    small = jnp.abs(d) < 0.5 * x
+    return jnp.where(small, jnp.log1p(jnp.where(small, d / x, 0.0)), jnp.log(y / x))
 
 
-def _less_log(d: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Array:
-    """d/x − ln((x + d)/x) ≥ 0."""
-    return d / x - _log_ratio(d, x)
+def _less_log(
+    d: Float[Array, "*shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+) -> Array:
+    """What the logarithm of y/x lacks to its bound y/x − 1."""
+    return d / x - _log_ratio(d, y, x)
