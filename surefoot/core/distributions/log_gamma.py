@@ -22,7 +22,7 @@ def log_gamma_divergence(y: Float[Array, "*shape"], x: Float[Array, "*shape"]) -
     """The Bregman divergence of ln Γ, ln Γ(y) − ln Γ(x) − (y − x) ψ(x) ≥ 0, at positive
     arguments."""
     d = y - x
-    below = sum(_less_log(d, y + i, x + i) for i in range(RAISED))
+    below = jnp.sum(_less_log(d[..., None], _steps(y), _steps(x)), axis=-1)
     x, y = x + RAISED, y + RAISED
     leading = y * _log_ratio(d, y, x) - d + 0.5 * _less_log(d, y, x)
     rest = jnp.zeros_like(x)
@@ -35,7 +35,8 @@ def log_gamma_divergence(y: Float[Array, "*shape"], x: Float[Array, "*shape"]) -
 def trigamma_excess(x: Float[Array, "*shape"]) -> Array:
     """The positive ψ′(x) − 1/x, at positive arguments."""
     # 1/x² less the part 1/(x(x + 1)) of 1/x.
-    below = sum(1.0 / ((x + i) ** 2 * (x + i + 1)) for i in range(RAISED))
+    steps = _steps(x)
+    below = jnp.sum(1.0 / (steps**2 * (steps + 1.0)), axis=-1)
     x = x + RAISED
     rest = 0.5 * x**-2
     for k, c in enumerate(_STIRLING):
@@ -44,8 +45,13 @@ def trigamma_excess(x: Float[Array, "*shape"]) -> Array:
     return below + rest
 
 
+def _steps(x: Float[Array, "*shape"]) -> Float[Array, "*shape n"]:
+    """x, x + 1, …, up to the last one below x + RAISED."""
+    return x[..., None] + jnp.arange(RAISED, dtype=x.dtype).reshape(*(1,) * x.ndim, -1)
+
+
 def _log_ratio(
-    d: Float[Array, "*shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+    d: Float[Array, "*#shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
 ) -> Array:
     """The logarithm of y/x with d = y − x, to all of d's digits where it is small."""
     small = jnp.abs(d) < 0.5 * x
@@ -53,7 +59,7 @@ def _log_ratio(
 
 
 def _less_log(
-    d: Float[Array, "*shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+    d: Float[Array, "*#shape"], y: Float[Array, "*shape"], x: Float[Array, "*shape"]
 ) -> Array:
     """What the logarithm of y/x lacks to its bound y/x − 1."""
     return d / x - _log_ratio(d, y, x)
