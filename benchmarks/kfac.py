@@ -29,7 +29,8 @@ from surefoot.core.objectives import Surrogate
 from surefoot.core.step_size import KLBall
 from surefoot.core.updates import Step
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import action_map
 from surefoot.training.rollout import DeviceStanding, device_rollout
 
 ROWS = 2048

@@ -29,7 +29,7 @@ from surefoot.core.data.types import Batch
 from surefoot.core.distributions import DiagGaussian
 from surefoot.core.local_model import LocalModel
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 from surefoot.runs.options import prepare
 
 #: HalfCheetah-v5's.

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from surefoot.core.data.types import Batch as Batch
     from surefoot.core.data.types import Trajectory as Trajectory
     from surefoot.core.distributions import Bernoulli as Bernoulli
+    from surefoot.core.distributions import Beta as Beta
     from surefoot.core.distributions import Categorical as Categorical
     from surefoot.core.distributions import DiagGaussian as DiagGaussian
     from surefoot.core.distributions import Distribution as Distribution
     from surefoot.core.distributions import MultiCategorical as MultiCategorical
+    from surefoot.core.distributions import Product as Product
+    from surefoot.core.distributions import TanhGaussian as TanhGaussian
     from surefoot.core.geometry import CG as CG
     from surefoot.core.geometry import KFAC as KFAC
     from surefoot.core.geometry import Cholesky as Cholesky
@@ -136,8 +139,11 @@ _WHERE = {
     "surefoot.core.distributions": (
         "Categorical",
         "DiagGaussian",
+        "TanhGaussian",
+        "Beta",
         "MultiCategorical",
         "Bernoulli",
+        "Product",
         "Distribution",
     ),
     "surefoot.core.networks": (

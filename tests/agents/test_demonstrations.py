@@ -344,7 +344,7 @@ FORGERIES = {
     ),
     "an unsupported space": (
         {"action_space": '{"type": "Tuple", "spaces": []}'},
-        "action space .* is not supported",
+        "action space .* has no part",
     ),
 }
 

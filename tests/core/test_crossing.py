@@ -43,6 +43,14 @@ PAIRS = [
     ("cholesky", "categorical", ("ball", "backtrack")),
     ("kfac", "categorical", ("fixed", "penalty")),
     ("kfac", "gaussian", ("ball", "backtrack")),
+    ("euclidean", "beta", ("fixed", "penalty")),
+    ("cg", "beta", ("ball", "backtrack")),
+    ("adam", "tanh_gaussian", ("fixed", "penalty")),
+    ("cholesky", "tanh_gaussian", ("ball", "backtrack")),
+    ("cg", "masked", ("fixed", "penalty")),
+    ("kfac", "masked", ("ball", "backtrack")),
+    ("kfac", "product", ("fixed", "penalty")),
+    ("cholesky", "product", ("ball", "backtrack")),
 ]
 ALL = itertools.product(GEOMETRIES, KINDS, [tuple(STEP_SIZES)])
 

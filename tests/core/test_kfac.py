@@ -25,7 +25,7 @@ from surefoot.core.local_model import LocalModel
 from surefoot.core.networks import StateGaussianHead, mlp_policy
 from surefoot.core.objectives import Surrogate
 from surefoot.envs.device.classic import DEVICE_ENVS
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 
 
 @eqx.filter_jit
@@ -144,7 +144,8 @@ def test_factors_see_the_policys_actions_and_not_the_batchs(kind, x64):
     policy = make_policy(kind)
     batch = make_batch(policy)
     other = batch._replace(
-        action=np.asarray(batch.action)[::-1], advantage=-np.asarray(batch.advantage)
+        action=jax.tree.map(lambda x: np.asarray(x)[::-1], batch.action),
+        advantage=-np.asarray(batch.advantage),
     )
     _, state, _, _ = direct(KFAC(), policy, batch)
     _, same, _, _ = direct(KFAC(), policy, other)

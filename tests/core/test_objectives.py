@@ -101,6 +101,10 @@ FAST = {
     "multicategorical": ("likelihood", "entropy bonus", "KL penalized"),
     "bernoulli": ("surrogate", "ratio penalized", "entropy bonus", "KL penalized"),
     "gaussian": ("clipped", "likelihood", "entropy bonus", "KL penalized"),
+    "tanh_gaussian": ("entropy bonus", "KL penalized"),
+    "beta": ("likelihood", "entropy bonus", "KL penalized"),
+    "masked": ("score", "entropy bonus", "KL penalized"),
+    "product": ("surrogate", "entropy bonus", "KL penalized"),
 }
 
 

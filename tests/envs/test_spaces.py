@@ -16,11 +16,16 @@ from benchmarks.random_spaces import case, sample
 from surefoot.common.errors import UsageError
 from surefoot.core.networks import (
     BernoulliHead,
+    BetaHead,
     CategoricalHead,
     GaussianHead,
     MultiCategoricalHead,
+    ProductHead,
+    StateGaussianHead,
+    TanhGaussianHead,
 )
-from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.observations import alike, check_observation_space
 from surefoot.envs.spaces.reading import read_observations
@@ -169,9 +174,9 @@ def test_integer_maps_add_the_start_and_restore_the_shape():
     assert mapped(coins, np.zeros((4, 5, 6), np.int32)).shape == (4, 5, 2, 3)
 
 
-def raw_samples(space, n):
+def raw_samples(space, n, distribution="gaussian"):
     """What a policy samples: standard normal ones, three times too wide, for a `Box`."""
-    head = action_head(space)
+    head = action_head(space, distribution=distribution)
     output = 3.0 * np.random.default_rng(4).normal(size=(n, head.size)).astype(np.float32)
     return sampled(head, output)
 
@@ -212,6 +217,159 @@ def test_the_inverse_leads_back_to_every_action_of_the_space(name, kind):
     np.testing.assert_allclose(np.stack(singly), raw[:3], rtol=1e-6, atol=1e-6)
     twice = unmapped(to_env, np.stack([actions, actions[::-1]]))
     np.testing.assert_allclose(twice, np.stack([raw, raw[::-1]]), rtol=1e-6, atol=1e-6)
+
+
+#: Of these the keys are not in the order of the alphabet.
+MIXED = {
+    "dict": spaces.Dict(
+        [
+            ("turn", spaces.Box(-2.0, 6.0, (2, 2))),
+            ("gear", spaces.Discrete(3, start=1)),
+            ("lights", spaces.Dict(b=spaces.MultiBinary((2,)), a=spaces.MultiDiscrete([2, 3]))),
+        ]
+    ),
+    "tuple": spaces.Tuple(
+        [
+            spaces.Discrete(2),
+            spaces.Tuple([spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(3)]),
+            spaces.Dict({"only": spaces.Box(0.0, 1.0, (1,))}),
+        ]
+    ),
+}
+for i, space in enumerate(MIXED.values()):
+    space.seed(i)
+DISTRIBUTIONS = ["gaussian", "beta", "tanh_gaussian"]
+
+
+def assert_close(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("name", MIXED)
+def test_mixed_actions_lie_in_their_space_and_are_led_back(name, distribution):
+    space = MIXED[name]
+    to_env = action_map(space, distribution=distribution)
+    raw = raw_samples(space, 100, distribution)
+    actions = mapped(to_env, raw)
+    if distribution == "beta":
+        # Of the others a sample may be clipped, or squashed to the very bound.
+        assert_close(unmapped(to_env, actions), raw)
+    batch = batch_space(space, 100)
+
+    def typed(space, action):
+        if isinstance(space, spaces.Dict):
+            return {k: typed(s, action[k]) for k, s in space.items()}
+        if isinstance(space, spaces.Tuple):
+            return tuple(typed(s, action[i]) for i, s in enumerate(space))
+        return np.asarray(action).astype(space.dtype)
+
+    assert batch.contains(typed(batch, actions))
+    batch.seed(1)
+    taken = batch.sample()
+    back = unmapped(to_env, taken)
+    assert jax.tree.structure(back) == jax.tree.structure(raw)
+    for x, y in zip(jax.tree.leaves(back), jax.tree.leaves(raw), strict=True):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+    assert_close(mapped(to_env, back), jax.tree.map(jnp.asarray, taken))
+
+
+def test_each_part_of_a_mixed_action_has_its_head_and_its_own_outputs():
+    head = action_head(MIXED["dict"], distribution="beta")
+    assert isinstance(head, ProductHead)
+    assert [type(part) for part in head.parts] == [BetaHead, CategoricalHead, ProductHead]
+    assert [type(part) for part in head.parts[2].parts] == [BernoulliHead, MultiCategoricalHead]
+    assert head.size == 2 * 4 + 3 + 2 + 5
+    raw = (
+        jnp.asarray([[0.0, 0.5, -1.0, 1.0]]),
+        jnp.asarray([2]),
+        (jnp.asarray([[0, 1]]), jnp.asarray([[1, 2]])),
+    )
+    action = action_map(MIXED["dict"])(raw)
+    assert list(action) == ["turn", "gear", "lights"]
+    np.testing.assert_array_equal(action["turn"], [[[2.0, 4.0], [-2.0, 6.0]]])
+    np.testing.assert_array_equal(action["gear"], [3])
+    np.testing.assert_array_equal(action["lights"]["b"], [[0, 1]])
+    np.testing.assert_array_equal(action["lights"]["a"], [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"distribution": "beta"}, BetaHead),
+        ({"distribution": "tanh_gaussian"}, TanhGaussianHead),
+        ({"distribution": "tanh_gaussian", "state_dependent_std": True}, TanhGaussianHead),
+        ({"state_dependent_std": True}, StateGaussianHead),
+    ],
+)
+def test_a_box_has_the_distribution_asked_for(options, kind):
+    head = action_head(SPACES["box"], log_std=-0.7, **options)
+    assert type(head) is kind
+    squashed = kind is TanhGaussianHead
+    if squashed:
+        within = StateGaussianHead if "state_dependent_std" in options else GaussianHead
+        assert type(head.gaussian) is within
+    if kind is not BetaHead:
+        dist = head(jnp.zeros((1, head.size)))
+        dist = dist.gaussian if squashed else dist
+        np.testing.assert_allclose(dist.log_std, np.full((1, 3), -0.7), atol=1e-6)
+
+
+def test_a_squashed_gaussian_is_squashed_by_the_map():
+    to_env = action_map(spaces.Box(0.0, 10.0, (2,)), distribution="tanh_gaussian")
+    raw = jnp.asarray([[0.0, 0.5], [-30.0, 30.0]])
+    expected = [[5.0, 5 + 5 * np.tanh(0.5)], [0.0, 10.0]]
+    np.testing.assert_allclose(mapped(to_env, raw), expected, rtol=1e-6)
+    back = np.asarray(unmapped(to_env, expected))
+    np.testing.assert_allclose(back[0], raw[0], atol=1e-6)
+    assert np.isfinite(back).all(), "of the bounds, too"
+    np.testing.assert_allclose(mapped(to_env, back), expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("distribution", ["beta", "tanh_gaussian"])
+@pytest.mark.parametrize(
+    "space",
+    [
+        SPACES["box, half open"],
+        spaces.Dict(a=box([0.0, 0.0], [1.0, INF])),
+        spaces.Box(-1e300, 1e300, (2,), np.float64),
+    ],
+    ids=["half open", "in a dict", "beyond float32"],
+)
+def test_a_distribution_within_bounds_needs_them(distribution, space):
+    for make in (action_head, action_map):
+        with pytest.raises(UsageError, match=r"without two finite bounds; accepted are") as error:
+            make(space, distribution=distribution)
+        assert str(error.value).startswith(f"distribution is '{distribution}' and action space Box")
+        assert "\n" not in str(error.value)
+
+
+def test_options_that_contradict_a_distribution_are_named_in_one_line():
+    with pytest.raises(UsageError, match=r"state_dependent_std is True and .* 'beta'.* is False"):
+        action_head(SPACES["box"], state_dependent_std=True, distribution="beta")
+    for distribution in ("beta", "tanh_gaussian"):
+        with pytest.raises(UsageError, match=f"'clip' and .* '{distribution}'; accepted is 'aff"):
+            action_map(SPACES["box"], "clip", distribution)
+
+
+@pytest.mark.parametrize("space", [spaces.Dict(), spaces.Tuple([])], ids=str)
+def test_an_action_of_no_part_is_refused_however_deep_it_lies(space):
+    for inside in (space, spaces.Tuple([spaces.Discrete(2), spaces.Dict(a=space)])):
+        for make in (action_head, action_map):
+            with pytest.raises(UsageError, match=r"has no part; accepted is .*: leave it out"):
+                make(inside)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_mixed_action_space_comes_back_from_json_in_its_order(name):
+    space = MIXED[name]
+    check_restorable(space, "action")
+    read = reread(space)
+    assert str(read) == str(space)
+    old, new = action_map(space), action_map(read)
+    assert jax.tree.structure(old) == jax.tree.structure(new)
 
 
 def test_the_inverse_takes_bounds_to_the_corners_and_passes_open_dimensions_through():
@@ -427,14 +585,15 @@ def test_an_unsupported_observation_space_is_named_however_deep_it_lies(name):
 
 @pytest.mark.parametrize(
     "space",
-    [*UNSUPPORTED.values(), SPACES["box, pixels"], SPACES["dict"], SPACES["tuple"]],
+    [*UNSUPPORTED.values(), SPACES["box, pixels"]],
     ids=lambda space: type(space).__name__,
 )
 def test_an_unsupported_action_space_is_named(space):
-    with pytest.raises(UsageError) as error:
-        action_head(space)
-    assert str(error.value).startswith(f"action space {space} is not supported")
-    assert "\n" not in str(error.value)
+    for whole in (space, spaces.Dict(fine=spaces.Discrete(2), other=spaces.Tuple([space]))):
+        with pytest.raises(UsageError) as error:
+            action_head(whole)
+        assert str(error.value).startswith(f"action space {space} is not supported")
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))

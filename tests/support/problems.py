@@ -6,26 +6,71 @@ import jax.numpy as jnp
 import numpy as np
 
 from surefoot.core.data.types import Batch
-from surefoot.core.distributions import Bernoulli, Categorical, DiagGaussian, MultiCategorical
+from surefoot.core.distributions import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    DiagGaussian,
+    Masked,
+    MultiCategorical,
+    Product,
+    TanhGaussian,
+)
 from surefoot.core.networks import (
     BernoulliHead,
+    BetaHead,
     CategoricalHead,
     GaussianHead,
+    Head,
     MultiCategoricalHead,
+    ProductHead,
+    TanhGaussianHead,
     mlp_policy,
 )
 
 KEY = jax.random.key(0)
 OBS = 3
-KINDS = ["categorical", "multicategorical", "bernoulli", "gaussian"]
+KINDS = [
+    "categorical",
+    "multicategorical",
+    "bernoulli",
+    "gaussian",
+    "tanh_gaussian",
+    "beta",
+    "masked",
+    "product",
+]
+#: Of the four alternatives of "masked".
+MASK = np.asarray([True, False, True, True])
 #: Those that every run of the tests has where no formula of a distribution is under test: one with
 #: one array of parameters, one with two.
 FEW = ["categorical", "gaussian"]
+
+
+class MaskedHead(Head):
+    """The same alternatives are valid in every state."""
+
+    head: Head
+
+    @property
+    def size(self):
+        return self.head.size
+
+    def __call__(self, output):
+        return self.head(output).masked(jnp.broadcast_to(jnp.asarray(MASK), output.shape))
+
+
 HEADS = {
     "categorical": lambda: CategoricalHead(4),
     "multicategorical": lambda: MultiCategoricalHead((3, 2)),
     "bernoulli": lambda: BernoulliHead(3),
     "gaussian": lambda: GaussianHead(2),
+    "tanh_gaussian": lambda: TanhGaussianHead(GaussianHead(2)),
+    "beta": lambda: BetaHead(2),
+    "masked": lambda: MaskedHead(CategoricalHead(4)),
+    "product": lambda: ProductHead(
+        (CategoricalHead(3), ProductHead((GaussianHead(1), BernoulliHead(1))))
+    ),
 }
 
 
@@ -42,7 +87,16 @@ def make_distribution(kind, seed, batch=(5,)):
         return MultiCategorical((Categorical(normal(3)), Categorical(normal(2))))
     if kind == "bernoulli":
         return Bernoulli(normal(3))
-    return DiagGaussian(normal(2), 0.5 * normal(2))
+    if kind == "beta":
+        excess = np.exp(0.5 * rng.normal(size=(2, *batch, 2)))
+        return Beta(*map(jnp.asarray, 1.5 + excess))
+    if kind == "masked":
+        return Categorical(normal(4)).masked(jnp.asarray(np.broadcast_to(MASK, (*batch, 4))))
+    if kind == "product":
+        mixed = DiagGaussian(normal(1), 0.5 * normal(1)), Bernoulli(normal(1))
+        return Product((Categorical(normal(3)), Product(mixed)))
+    gaussian = DiagGaussian(normal(2), 0.5 * normal(2))
+    return gaussian if kind == "gaussian" else TanhGaussian(gaussian)
 
 
 @jax.jit
@@ -57,6 +111,15 @@ def sample(dist, key):
 
 def drawn(dist, rng):
     """An action of each distribution, by NumPy: JAX compiles a program for every shape."""
+    if isinstance(dist, Masked):
+        return drawn(dist.of, rng)
+    if isinstance(dist, TanhGaussian):
+        return drawn(dist.gaussian, rng)
+    if isinstance(dist, Product):
+        return tuple(drawn(part, rng) for part in dist.parts)
+    if isinstance(dist, Beta):
+        x = rng.beta(np.asarray(dist.alpha), np.asarray(dist.beta))
+        return jnp.asarray(2 * x - 1, dist.alpha.dtype)
     if isinstance(dist, MultiCategorical):
         return jnp.asarray(np.stack([drawn(part, rng) for part in dist.parts], axis=-1))
     if isinstance(dist, DiagGaussian):

@@ -18,7 +18,8 @@ from surefoot.core.networks.architecture import Architecture
 from surefoot.core.updates import KeepLastBatch, blank_batch
 from surefoot.envs.device.classic import Pendulum
 from surefoot.envs.make import make_host
-from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import action_map
 from surefoot.methods.learners.judged import judge
 from surefoot.training.rollout import DeviceStanding, HostRollout, device_rollout, with_old
 

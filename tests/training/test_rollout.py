@@ -15,7 +15,8 @@ import surefoot as sf
 from surefoot.core.data.normalization import initial_moments, merge, observation_normalizer
 from surefoot.envs.device.classic import Pendulum
 from surefoot.envs.make import make_host
-from surefoot.envs.spaces.actions import action_head, action_map
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.training.rollout import (
     DeviceStanding,

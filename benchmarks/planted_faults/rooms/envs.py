@@ -219,7 +219,7 @@ FAULTS = (
     ),
     Fault(
         "actions-beyond-32-bits",
-        "envs/spaces/actions.py",
+        "envs/spaces/action_heads.py",
         "least < -_INT32 - 1 or most > _INT32",
         "least < -_INT32 - 1 and most > _INT32",
         "Actions of a space that starts far from 0 wrap around, and are others.",

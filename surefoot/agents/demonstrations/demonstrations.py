@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Shaped
 
 from surefoot.common.errors import UsageError, in_short
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.observations import check_observation_space
 from surefoot.envs.spaces.space_text import space_text

@@ -12,7 +12,7 @@ import numpy as np
 
 from surefoot.agents.demonstrations.demonstrations import Demonstrations
 from surefoot.common.errors import UsageError
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.observations import check_observation_space
 

@@ -20,7 +20,8 @@ from surefoot.core.networks.architecture import Architecture
 from surefoot.core.networks.policy_and_critic import CRITIC_GAIN, POLICY_GAIN
 from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.spaces.actions import ActionMapName, action_head
+from surefoot.envs.spaces.action_heads import action_head
+from surefoot.envs.spaces.actions import ActionMapName
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.masks import (
     ACTION_MASK,

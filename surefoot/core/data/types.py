@@ -10,9 +10,9 @@ import dataclasses
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from surefoot.core.distributions import Distribution
+from surefoot.core.distributions import Action, Distribution
 
 #: The parameters of a policy or a critic: the module itself (`equinox.Module`), or a pytree of the
 #: same structure that holds a direction. Non-array leaves of a direction are `None`.
@@ -71,8 +71,9 @@ class Trajectory(NamedTuple):
 
     obs: Float[Array, "T N obs"]
     """s_t, flattened and not normalized."""
-    action: Shaped[Array, "T N *action"]
-    """The raw sample of the policy, before it is mapped to the environment's bounds."""
+    action: Action
+    """The raw sample of the policy, before it is mapped to the environment's bounds; leaves are
+    [T, N, …]."""
     old: Distribution
     """π_old(·|s_t), the distribution that the action was drawn from; leaves are [T, N, …]."""
     reward: Float[Array, "T N"]
@@ -103,8 +104,8 @@ class Batch(NamedTuple):
 
     obs: PyTree[Array]
     """Normalized observations."""
-    action: PyTree[Shaped[Array, "..."]]
-    """Raw actions, or value targets [B, 1]."""
+    action: Action
+    """Raw actions, whose leaves are [B, …], or value targets [B, 1]."""
     old: Distribution
     """The distribution before the update; leaves are [B, …]."""
     advantage: Float[Array, "*B"]
@@ -127,8 +128,9 @@ class OfflineData(NamedTuple):
 
     obs: Float[Array, "B obs"]
     """Encoded observations, not normalized."""
-    action: Shaped[Array, "B *action"]
-    """Actions in the policy's own terms, before they are mapped to the environment's bounds."""
+    action: Action
+    """Actions in the policy's own terms, before they are mapped to the environment's bounds; leaves
+    are [B, …]."""
 
 
 def take(batch: Batch, rows: Any) -> Batch:

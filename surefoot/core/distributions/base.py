@@ -3,7 +3,8 @@
 A distribution is a pytree whose leaves are its parameters φ, [*batch, D], with any batch
 dimensions: logits for the discrete ones, mean and log σ for the Gaussian. The old policy of a batch
 is stored as one of these, and KL(old‖new), entropy and the Fisher product are read off it in closed
-form.
+form. Where all leaves are zero, as in rows that a batch does not count, every number must be
+finite.
 
 The metric M(φ) = E_{a~φ}[∇_φ log p(a) ∇_φ log p(a)ᵀ] acts on a tangent of φ, which is a
 distribution object of the same type whose leaves are the tangent's. With the network's Jacobian J
@@ -14,7 +15,7 @@ on the natural gradient method").
 from __future__ import annotations
 
 import abc
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -22,6 +23,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
 Self = TypeVar("Self", bound="Distribution")
+
+#: One raw action a batch entry: an array, or for a mixed action a tuple of its parts' own.
+Action: TypeAlias = PyTree[Shaped[Array, "..."]]
 
 #: KL(old‖new), or KL(new‖old).
 KLDirection = Literal["old_new", "new_old"]
@@ -38,19 +42,19 @@ class Distribution(eqx.Module):
         rollout, that costs more than the network if it is done at every step."""
 
     @abc.abstractmethod
-    def draw(self, noise: PyTree[Shaped[Array, "..."]]) -> Shaped[Array, "..."]:
+    def draw(self, noise: PyTree[Shaped[Array, "..."]]) -> Action:
         """The actions that this noise makes."""
 
-    def sample(self, key: PRNGKeyArray) -> Shaped[Array, "..."]:
+    def sample(self, key: PRNGKeyArray) -> Action:
         """One action a batch entry."""
         return self.draw(self.noise(key))
 
     @abc.abstractmethod
-    def mode(self) -> Shaped[Array, "..."]:
+    def mode(self) -> Action:
         """The most probable action: what a deterministic policy does."""
 
     @abc.abstractmethod
-    def log_prob(self, action: Shaped[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, action: Action) -> Float[Array, "..."]:
         """Log-probability or log-density, nats."""
 
     @abc.abstractmethod
@@ -60,10 +64,6 @@ class Distribution(eqx.Module):
     @abc.abstractmethod
     def kl(self: Self, other: Self) -> Float[Array, "..."]:
         """KL(self‖other), nats."""
-
-    def masked(self: Self, mask: Bool[Array, "*batch M"]) -> Self:
-        """The same, given that the action is one of the valid ones."""
-        raise TypeError(f"{type(self).__name__} has no masks")
 
     @abc.abstractmethod
     def diagnostics(self) -> dict[str, Float[Array, "*batch D"]]:
@@ -80,10 +80,28 @@ class Distribution(eqx.Module):
         probabilities, has no part in M's null space. Probabilities are taken to be 10⁻⁸ at least.
         """
 
+    @property
+    @abc.abstractmethod
+    def mask_size(self) -> int:
+        """How many entries the mask of one action has: one for each alternative of each choice, and
+        0 where nothing can be masked."""
+
+    @abc.abstractmethod
+    def masked(self, mask: Bool[Array, "*batch M"]) -> Distribution:
+        """The distribution given that the action is valid, with the mask true where an alternative
+        is. Every choice must have a valid one. Raises `TypeError` where nothing can be masked."""
+
     def inner(self: Self, other: Self) -> Float[Array, "*batch"]:
         """Inner product of the parameters, or of tangents."""
         pairs = zip(jax.tree.leaves(self), jax.tree.leaves(other), strict=True)
         return jnp.asarray(sum(jnp.sum(a * b, axis=-1) for a, b in pairs))
+
+
+def no_mask(dist: Distribution) -> TypeError:
+    """What `masked` raises where nothing can be masked."""
+    return TypeError(
+        f"{type(dist).__name__} cannot be masked; accepted are distributions over discrete actions"
+    )
 
 
 def kl_between(old: Self, new: Self, direction: KLDirection) -> Float[Array, "..."]:

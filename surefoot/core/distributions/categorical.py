@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from surefoot.core.distributions.base import Distribution
+from surefoot.core.distributions.masked import INVALID, Masked, masked_logits
 
 #: Smaller probabilities are divided by as if they were this.
 SMALLEST = 1e-8
@@ -53,9 +56,17 @@ class Categorical(Distribution):
         scaled = cotangent.logits / jnp.maximum(jax.nn.softmax(self.logits), SMALLEST)
         return Categorical(scaled - jnp.mean(scaled, axis=-1, keepdims=True))
 
+    @property
+    def mask_size(self) -> int:
+        return self.logits.shape[-1]
+
+    def masked(self, mask: Bool[Array, "*batch K"]) -> Masked:
+        return Masked(Categorical(masked_logits(self.logits, mask)))
+
 
 class MultiCategorical(Distribution):
-    """Independent categoricals, one for each entry of a `MultiDiscrete` action [*batch, parts]."""
+    """Independent categoricals, one for each entry of a `MultiDiscrete` action [*batch, parts]. A
+    mask is the concatenation of the parts'."""
 
     parts: tuple[Categorical, ...]
 
@@ -89,9 +100,22 @@ class MultiCategorical(Distribution):
         pairs = zip(self.parts, cotangent.parts, strict=True)
         return MultiCategorical(tuple(p.metric_inverse(v) for p, v in pairs))
 
+    @property
+    def mask_size(self) -> int:
+        return sum(p.mask_size for p in self.parts)
+
+    def masked(self, mask: Bool[Array, "*batch M"]) -> Masked:
+        ends = list(itertools.accumulate(p.mask_size for p in self.parts))
+        masks = jnp.split(mask, ends[:-1], axis=-1)
+        pairs = zip(self.parts, masks, strict=True)
+        return Masked(
+            MultiCategorical(tuple(Categorical(masked_logits(p.logits, m)) for p, m in pairs))
+        )
+
 
 class Bernoulli(Distribution):
-    """Independent coins, for `MultiBinary` actions in {0, 1}. M = p(1 − p) per coin."""
+    """Independent coins, for `MultiBinary` actions in {0, 1}. M = p(1 − p) per coin. A mask
+    [*batch, 2K] says of coin after coin whether 0 and whether 1 is valid."""
 
     logits: Float[Array, "*batch K"]
 
@@ -129,3 +153,12 @@ class Bernoulli(Distribution):
     def metric_inverse(self, cotangent: Bernoulli) -> Bernoulli:
         p = jax.nn.sigmoid(self.logits)
         return Bernoulli(cotangent.logits / jnp.maximum(p * (1.0 - p), SMALLEST))
+
+    @property
+    def mask_size(self) -> int:
+        return 2 * self.logits.shape[-1]
+
+    def masked(self, mask: Bool[Array, "*batch M"]) -> Bernoulli:
+        zero, one = mask[..., ::2], mask[..., 1::2]
+        forced = jnp.where(one, -INVALID, INVALID)
+        return Bernoulli(jnp.where(zero & one, self.logits, forced.astype(self.logits.dtype)))

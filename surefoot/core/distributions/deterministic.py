@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from surefoot.core.distributions.base import Distribution
+from surefoot.core.distributions.base import Action, Distribution
 
 
 class Deterministic(Distribution):
@@ -16,13 +16,13 @@ class Deterministic(Distribution):
     def noise(self, key: PRNGKeyArray) -> None:
         return None
 
-    def draw(self, noise: None) -> Shaped[Array, "..."]:
+    def draw(self, noise: None) -> Action:
         return self.mode()
 
-    def mode(self) -> Shaped[Array, "..."]:
+    def mode(self) -> Action:
         return self.of.mode()
 
-    def log_prob(self, action: Shaped[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, action: Action) -> Float[Array, "..."]:
         return self.of.log_prob(action)
 
     def entropy(self) -> Float[Array, "..."]:
@@ -39,3 +39,10 @@ class Deterministic(Distribution):
 
     def metric_inverse(self, cotangent: Deterministic) -> Deterministic:
         return Deterministic(self.of.metric_inverse(cotangent.of))
+
+    @property
+    def mask_size(self) -> int:
+        return self.of.mask_size
+
+    def masked(self, mask: Bool[Array, "*batch M"]) -> Deterministic:
+        return Deterministic(self.of.masked(mask))

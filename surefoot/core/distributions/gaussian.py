@@ -6,9 +6,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from surefoot.core.distributions.base import Distribution
+from surefoot.core.distributions.base import Distribution, no_mask
 
 
 class DiagGaussian(Distribution):
@@ -48,3 +48,10 @@ class DiagGaussian(Distribution):
 
     def metric_inverse(self, cotangent: DiagGaussian) -> DiagGaussian:
         return DiagGaussian(cotangent.mean * jnp.exp(2.0 * self.log_std), 0.5 * cotangent.log_std)
+
+    @property
+    def mask_size(self) -> int:
+        return 0
+
+    def masked(self, mask: Bool[Array, "*batch M"]) -> Distribution:
+        raise no_mask(self)

@@ -5,11 +5,14 @@ from surefoot.core.networks.base import Layers, Memoryless, Network
 from surefoot.core.networks.cnn import CNN
 from surefoot.core.networks.heads import (
     BernoulliHead,
+    BetaHead,
     CategoricalHead,
     GaussianHead,
     Head,
     MultiCategoricalHead,
+    ProductHead,
     StateGaussianHead,
+    TanhGaussianHead,
 )
 from surefoot.core.networks.impala import Impala
 from surefoot.core.networks.mlp import MLP
@@ -22,6 +25,7 @@ __all__ = [
     "Activation",
     "BernoulliHead",
     "CNN",
+    "BetaHead",
     "CategoricalHead",
     "Critic",
     "GRU",
@@ -38,7 +42,9 @@ __all__ = [
     "Network",
     "Patches",
     "Policy",
+    "ProductHead",
     "StateGaussianHead",
     "mlp_critic",
     "mlp_policy",
+    "TanhGaussianHead",
 ]

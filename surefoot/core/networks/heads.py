@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from surefoot.core.distributions import (
     Bernoulli,
+    Beta,
     Categorical,
     DiagGaussian,
     Distribution,
     MultiCategorical,
+    Product,
+    TanhGaussian,
 )
 
 
@@ -104,6 +109,50 @@ class StateGaussianHead(Head):
     def __call__(self, output: Float[Array, "*batch out"]) -> DiagGaussian:
         mean, raw = jnp.split(output, 2, axis=-1)
         return DiagGaussian(mean, _bounded(raw + _unbounded(self.log_std)))
+
+
+class TanhGaussianHead(Head):
+    """What a head of a Gaussian reads is squashed by tanh."""
+
+    gaussian: GaussianHead | StateGaussianHead
+
+    @property
+    def size(self) -> int:
+        return self.gaussian.size
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> TanhGaussian:
+        return TanhGaussian(self.gaussian(output))
+
+
+class BetaHead(Head):
+    """Outputs are, by 1 + softplus, the α and then the β: both depend on the state, and every
+    distribution has one mode. Outputs of zero are α = β = 1 + ln 2 ≈ 1.69, of mean 0 and standard
+    deviation 0.478 in (−1, 1)."""
+
+    dimensions: int = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        return 2 * self.dimensions
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> Beta:
+        alpha, beta = jnp.split(1.0 + jax.nn.softplus(output), 2, axis=-1)
+        return Beta(alpha, beta)
+
+
+class ProductHead(Head):
+    """Outputs are those of the parts, one after the other."""
+
+    parts: tuple[Head, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    def __call__(self, output: Float[Array, "*batch out"]) -> Product:
+        ends = list(itertools.accumulate(part.size for part in self.parts))
+        outputs = jnp.split(output, ends[:-1], axis=-1)
+        return Product(tuple(part(x) for part, x in zip(self.parts, outputs, strict=True)))
 
 
 def _bounded(raw: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:

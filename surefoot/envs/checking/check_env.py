@@ -29,7 +29,7 @@ from surefoot.envs.checking.faults import (
     space_fault,
     step_fault,
 )
-from surefoot.envs.spaces.actions import action_head
+from surefoot.envs.spaces.action_heads import action_head
 from surefoot.envs.spaces.observations import check_observation_space
 
 #: Steps of each of the three plays.

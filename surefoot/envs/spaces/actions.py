@@ -1,13 +1,13 @@
-"""How a policy acts in an action space.
+"""What the environment receives for a policy's raw sample.
 
-Which distribution fits it, and what the environment receives for a raw sample. That lives in the
-policy's coordinates: for a `Box`, [−1, 1] is mapped affinely to the bounds where both are finite.
+That lives in the policy's coordinates: for a `Box`, [−1, 1] is mapped affinely to the bounds where
+both are finite. A squashed Gaussian is squashed here: its raw sample is what tanh is taken of.
 """
 
 from __future__ import annotations
 
 import abc
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,30 +16,26 @@ from gymnasium import spaces
 from jaxtyping import Array
 
 from surefoot.common.errors import UsageError
-from surefoot.core.networks import (
-    BernoulliHead,
-    CategoricalHead,
-    GaussianHead,
-    Head,
-    MultiCategoricalHead,
-    StateGaussianHead,
-)
+from surefoot.core.distributions import Action
 
 ActionMapName = Literal["affine", "clip"]
+#: That of a `Box` action.
+DistributionName = Literal["gaussian", "beta", "tanh_gaussian"]
 
-_FLOAT32, _INT32 = np.finfo(np.float32).max, int(np.iinfo(np.int32).max)
-_ACTIONS = "Box, Discrete, MultiDiscrete or MultiBinary"
+_FLOAT32 = np.finfo(np.float32).max
+_ACTIONS = "Discrete, MultiDiscrete, MultiBinary, a Box of floats, and a Dict or Tuple of these"
 
 
 class ActionMap(eqx.Module):
     """From the policy's raw sample to what the environment receives, and back."""
 
     @abc.abstractmethod
-    def __call__(self, raw: Array) -> Array:
-        """Environment actions [*batch, *space.shape] for raw samples with the same batch."""
+    def __call__(self, raw: Action) -> Any:
+        """Environment actions [*batch, *space.shape] for raw samples with the same batch: for a
+        `Dict` or `Tuple`, a dictionary or tuple of them."""
 
     @abc.abstractmethod
-    def inverse(self, action: Array | np.ndarray) -> Array:
+    def inverse(self, action: Any) -> Action:
         """Raw samples, as the policy's distribution has them, for environment actions
         [*batch, *space.shape]: the map takes them back to the actions that lie in the space."""
 
@@ -69,6 +65,22 @@ class BoxMap(ActionMap):
         return jnp.where(single, 0.0, (flat - offset) / jnp.where(single, 1.0, scale))
 
 
+class TanhMap(ActionMap):
+    """tanh(raw), and then as a raw sample of `box`."""
+
+    box: BoxMap
+
+    def __call__(self, raw: Array) -> Array:
+        return self.box(jnp.tanh(raw))
+
+    def inverse(self, action: Array | np.ndarray) -> Array:
+        """The artanh [*batch, D], float32; at a bound, where that is infinite, that of the number
+        next to it."""
+        squashed = self.box.inverse(action)
+        end = 1.0 - float(jnp.finfo(squashed.dtype).eps)
+        return jnp.arctanh(jnp.clip(squashed, -end, end))
+
+
 class IntegerMap(ActionMap):
     """raw + start, for the discrete spaces."""
 
@@ -88,30 +100,51 @@ class IntegerMap(ActionMap):
         return raw - _for_batch(self.start, raw)
 
 
+class ProductMap(ActionMap):
+    """A map for each part of a `Dict`, in the order of its keys, or of a `Tuple`."""
+
+    parts: tuple[ActionMap, ...]
+    keys: tuple[str, ...] | None = eqx.field(static=True)
+    """Those of a `Dict`, `None` for a `Tuple`."""
+
+    def __call__(self, raw: tuple[Action, ...]) -> dict[str, Any] | tuple[Any, ...]:
+        actions = tuple(part(x) for part, x in zip(self.parts, raw, strict=True))
+        return actions if self.keys is None else dict(zip(self.keys, actions, strict=True))
+
+    def inverse(self, action: Any) -> tuple[Action, ...]:
+        """The tuple of the parts' raw samples."""
+        actions = action if self.keys is None else [action[key] for key in self.keys]
+        return tuple(part.inverse(x) for part, x in zip(self.parts, actions, strict=True))
+
+
 def _for_batch(entry: Array, batch: Array) -> Array:
     """What every entry of a batch has, with a dimension of size one for each of the batch's; a
     scalar as it is."""
     return entry if entry.ndim == 0 else jnp.expand_dims(entry, range(batch.ndim - entry.ndim))
 
 
-def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap:
+def action_map(
+    space: spaces.Space,
+    kind: ActionMapName = "affine",
+    distribution: DistributionName = "gaussian",
+) -> ActionMap:
     """The map for an action space. `kind` matters for `Box` only: "affine" maps [−1, 1] to the
     bounds of every dimension where both are finite and passes others through, "clip" passes all
-    through; both clip to the bounds."""
+    through; both clip to the bounds. A `distribution` within bounds takes "affine"; that of a
+    `Box` is the one that `action_head` was given."""
+    if kind == "clip" and distribution != "gaussian":
+        raise UsageError(
+            f"action_map is 'clip' and distribution is {distribution!r}; accepted is 'affine', "
+            "which takes the distribution's bounds to the action's: leave it out"
+        )
     match space:
+        case spaces.Dict() | spaces.Tuple():
+            maps = tuple(action_map(part, kind, distribution) for part in parts_of(space))
+            return ProductMap(maps, tuple(space) if isinstance(space, spaces.Dict) else None)
         case spaces.Box():
-            low, high = space.low.reshape(-1), space.high.reshape(-1)
-            # What float32 cannot hold bounds nothing.
-            bounded = (np.abs(low) <= _FLOAT32) & (np.abs(high) <= _FLOAT32) & (kind == "affine")
-            bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-            scale, offset = top / 2 - bottom / 2, top / 2 + bottom / 2
-            return BoxMap(
-                low=-_float32_below(-low),
-                high=_float32_below(high),
-                scale=jnp.asarray(scale, jnp.float32),
-                offset=jnp.asarray(offset, jnp.float32),
-                shape=space.shape,
-            )
+            check_bounded(space, distribution)
+            box = _box_map(space, kind)
+            return TanhMap(box) if distribution == "tanh_gaussian" else box
         case spaces.Discrete():
             return IntegerMap(jnp.asarray(int(space.start)), (), flat=False)
         case spaces.MultiDiscrete():
@@ -121,7 +154,27 @@ def action_map(space: spaces.Space, kind: ActionMapName = "affine") -> ActionMap
         case spaces.MultiBinary():
             return IntegerMap(jnp.asarray(0), space.shape, flat=True)
         case _:
-            raise _unsupported_action(space)
+            raise unsupported_action(space)
+
+
+def _box_map(space: spaces.Box, kind: ActionMapName) -> BoxMap:
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    bounded = _bounded(space) & (kind == "affine")
+    bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    scale, offset = top / 2 - bottom / 2, top / 2 + bottom / 2
+    return BoxMap(
+        low=-_float32_below(-low),
+        high=_float32_below(high),
+        scale=jnp.asarray(scale, jnp.float32),
+        offset=jnp.asarray(offset, jnp.float32),
+        shape=space.shape,
+    )
+
+
+def _bounded(space: spaces.Box) -> np.ndarray:
+    """Which dimensions have two bounds [D]. What float32 cannot hold bounds nothing."""
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    return (np.abs(low) <= _FLOAT32) & (np.abs(high) <= _FLOAT32)
 
 
 def _float32_below(x: np.ndarray) -> Array:
@@ -131,53 +184,29 @@ def _float32_below(x: np.ndarray) -> Array:
     return jnp.asarray(np.where(rounded > x, np.nextafter(rounded, np.float32(-np.inf)), rounded))
 
 
-def action_head(
-    space: spaces.Space, *, log_std: float = 0.0, state_dependent_std: bool = False
-) -> Head:
-    """The distribution family that fits an action space: Gaussian for `Box` (with this initial
-    log σ, which may depend on the state), categorical for `Discrete`, their products for
-    `MultiDiscrete` and `MultiBinary`. Raises `UsageError` for a space that has none."""
-    _check_entries(space)
-    match space:
-        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
-            head = StateGaussianHead if state_dependent_std else GaussianHead
-            return head(int(np.prod(space.shape)), log_std=log_std)
-        case spaces.Discrete():
-            return CategoricalHead(int(space.n))
-        case spaces.MultiDiscrete():
-            return MultiCategoricalHead(tuple(int(n) for n in space.nvec.reshape(-1)))
-        case spaces.MultiBinary():
-            return BernoulliHead(int(np.prod(space.shape)))
-        case _:
-            raise _unsupported_action(space)
-
-
-def _check_entries(space: spaces.Space) -> None:
-    """Raise `UsageError` for an action of no entry, or of integers that JAX's own cannot hold."""
-    if 0 in (getattr(space, "shape", None) or ()):
+def check_bounded(space: spaces.Box, distribution: DistributionName) -> None:
+    """Raise `UsageError` where the distribution needs bounds that the space lacks."""
+    if distribution != "gaussian" and not _bounded(space).all():
         raise UsageError(
-            f"action space {space} has no entry; accepted is one with an entry or more: wrap the "
-            "environment so that it takes one"
-        )
-    match space:
-        case spaces.Discrete():
-            start, count = np.array(space.start), np.array(space.n)
-        case spaces.MultiDiscrete():
-            start, count = space.start, space.nvec
-        case _:
-            return
-    least = min(map(int, start.reshape(-1)))
-    most = max(int(s) + int(n) - 1 for s, n in zip(start.flat, count.flat, strict=True))
-    if least < -_INT32 - 1 or most > _INT32:
-        raise UsageError(
-            f"action space {' '.join(str(space).split())} has actions from {least:,} to {most:,}; "
-            f"accepted are integers of 32 bits, {-_INT32 - 1:,} to {_INT32:,}: wrap the "
-            "environment so that they start at 0"
+            f"distribution is {distribution!r} and action space {' '.join(str(space).split())} has "
+            "entries without two finite bounds; accepted are finite bounds of every entry: take "
+            "'gaussian', or wrap the environment so that it has them"
         )
 
 
-def _unsupported_action(space: spaces.Space) -> UsageError:
+def parts_of(space: spaces.Dict | spaces.Tuple) -> tuple[spaces.Space, ...]:
+    """The spaces within, in their order. Raises `UsageError` if there are none."""
+    parts = tuple(space.values()) if isinstance(space, spaces.Dict) else tuple(space)
+    if not parts:
+        raise UsageError(
+            f"action space {space} has no part; accepted is one with a part or more: leave it out"
+        )
+    return parts
+
+
+def unsupported_action(space: spaces.Space) -> UsageError:
+    """For a space that no policy acts in."""
     return UsageError(
-        f"action space {space} is not supported; accepted are {_ACTIONS} (a Box of floats): "
-        "wrap the environment so that it takes one of these"
+        f"action space {space} is not supported; accepted are {_ACTIONS}: wrap the environment so "
+        "that it takes one of them"
     )

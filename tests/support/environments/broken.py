@@ -261,9 +261,9 @@ class TextSpace(Sound):
     observation_space = spaces.Text(5)
 
 
-@broken("spaces", "action space Dict", "not supported", "wrap the environment")
-class DictOfActions(Sound):
-    action_space = spaces.Dict({"a": spaces.Discrete(2)})
+@broken("spaces", "action space Sequence", "not supported", "wrap the environment")
+class SequenceOfActions(Sound):
+    action_space = spaces.Sequence(spaces.Discrete(2))
 
 
 @broken("spaces", "action space Box(0, 3", "a Box of floats")
