@@ -34,7 +34,6 @@ from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import check_source
-from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.reading import read_observations
 from surefoot.envs.spaces.space_text import space_text
 
@@ -64,7 +63,7 @@ class Agent:
         #: The folder of the run that made the agent, if there is one.
         self.run: Path | None = None
         self._history: History | Callable[[], History] | None = None
-        self._to_env = action_map(spec.action_space, spec.action_map)
+        self._to_env = spec.to_environment()
         self._act = eqx.filter_jit(act)
         self._samples = 0
         # What is compiled: a forked process can use it, and cannot compile.
@@ -77,7 +76,7 @@ class Agent:
     def __setstate__(self, state: dict[str, Any]) -> None:
         jax_setup.configure_before_compute()
         vars(self).update(state)
-        self._to_env = action_map(self.spec.action_space, self.spec.action_map)
+        self._to_env = self.spec.to_environment()
         self._act = eqx.filter_jit(act)
         self._acted = set()
 

@@ -18,7 +18,7 @@ from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.registered import MakeCall
-from surefoot.envs.spaces.actions import ActionMapName
+from surefoot.envs.spaces.actions import ActionMapName, DistributionName
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def write(agent: Agent, path: Path) -> None:
         "action_space": space_to_json(spec.action_space),
         "network": spec.network.to_json(),
         "policy_keys": list(spec.policy_keys),
+        "action_distribution": spec.action_distribution,
         "action_masks": spec.action_masks,
         "log_std": spec.log_std,
         "state_dependent_std": spec.state_dependent_std,
@@ -86,6 +87,7 @@ def read(
             action_space=space_from_json(manifest["action_space"]),
             network=_network(manifest, make),
             policy_keys=tuple(manifest.get("policy_keys", ())),
+            action_distribution=manifest.get("action_distribution", "gaussian"),
             action_masks=manifest.get("action_masks", "none"),
             log_std=manifest["log_std"],
             # Agents of before there was this option lack it.
@@ -95,6 +97,8 @@ def read(
         )
         if spec.action_map not in typing.get_args(ActionMapName):
             raise ValueError(f"its action map is {spec.action_map!r}")
+        if spec.action_distribution not in typing.get_args(DistributionName):
+            raise ValueError(f"its distribution is {spec.action_distribution!r}")
         # Never computed, so that sizes are checked before anything is allocated.
         template = eqx.filter_eval_shape(
             lambda: (spec.policy(jax.random.key(0)), spec.normalizer())

@@ -86,6 +86,8 @@ class RunSettings:
     """The same of the critic."""
     log_std: float = number(-0.5, -5.0, 5.0)
     """Initial log standard deviation of Gaussian policies; bounds are at ±1 by the action map."""
+    action_distribution: Literal["gaussian", "beta", "tanh_gaussian"] = "gaussian"
+    """That of Box actions; beta and tanh_gaussian lie within the bounds, which must be finite."""
     state_dependent_std: bool = False
     """Let the log standard deviation of Gaussian policies depend on the state."""
     normalize_observations: bool = True

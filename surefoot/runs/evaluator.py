@@ -30,7 +30,6 @@ from surefoot.common.settings import MAX_EPISODE_STEPS
 from surefoot.core.data.normalization import offset_of
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
-from surefoot.envs.spaces.actions import action_map
 from surefoot.runs.run import Run
 from surefoot.training.iteration import Iteration
 from surefoot.training.open_loop import device_env
@@ -81,7 +80,7 @@ class Evaluator:
             )
         )
         assert isinstance(env, HostEnv)
-        to_env = action_map(spec.action_space, spec.action_map)
+        to_env = spec.to_environment()
 
         def play(run: Run) -> Evaluation:
             policy, normalizer = run.state.policy, run.state.normalizer
@@ -100,7 +99,7 @@ class Evaluator:
     def _on_device(self, env: DeviceEnv) -> Callable[[Run], Evaluation]:
         check_time_limit(env)
         spec = self._runs[0].spec
-        to_env = action_map(spec.action_space, spec.action_map)
+        to_env = spec.to_environment()
 
         @eqx.filter_jit
         def episodes(policy: Any, normalizer: Any, to_env: Any, key: PRNGKeyArray) -> Any:

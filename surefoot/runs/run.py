@@ -30,7 +30,6 @@ from surefoot.core.data.normalization import NoScaler, reward_scaler
 from surefoot.core.networks import Critic
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.registered import MakeCall
-from surefoot.envs.spaces.actions import action_map
 from surefoot.methods.learners.finite_guard import FiniteGuard
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.methods.recipes import Recipe
@@ -127,6 +126,7 @@ class Run:
                 state_dependent_std=settings.state_dependent_std,
                 action_map=settings.action_map,
                 normalize_observations=settings.normalize_observations,
+                action_distribution=settings.action_distribution,
                 action_masks=settings.action_masks,
                 policy_keys=settings.policy_keys,
             )
@@ -141,7 +141,7 @@ class Run:
                 total_steps=self.steps,
                 num_envs=loop.num_envs,
             )
-            self._to_env = action_map(loop.action_space, settings.action_map)
+            self._to_env = self.spec.to_environment()
             self._start = FRESH
             #: Environment steps that `state` has behind it.
             self.trained = 0

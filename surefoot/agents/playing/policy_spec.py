@@ -15,13 +15,18 @@ from jaxtyping import PRNGKeyArray
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import ActionMasks
 from surefoot.core.data.normalization import NoNormalizer, Normalizer, observation_normalizer
-from surefoot.core.networks import Critic, Network, Policy
+from surefoot.core.networks import Critic, Head, Network, Policy
 from surefoot.core.networks.architecture import Architecture
 from surefoot.core.networks.policy_and_critic import CRITIC_GAIN, POLICY_GAIN
 from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.action_heads import action_head
-from surefoot.envs.spaces.actions import ActionMapName
+from surefoot.envs.spaces.actions import (
+    ActionMap,
+    ActionMapName,
+    DistributionName,
+    action_map,
+)
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.masks import (
     ACTION_MASK,
@@ -51,6 +56,8 @@ class PolicySpec:
     state_dependent_std: bool
     action_map: ActionMapName
     normalize_observations: bool
+    action_distribution: DistributionName = "gaussian"
+    """That of Box actions."""
     action_masks: ActionMasks = "none"
     """Which masks of valid actions the environment's observations were given."""
     policy_keys: tuple[str, ...] = ()
@@ -58,7 +65,8 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         check_observation_space(self.observation_space)
-        action_head(self.action_space)
+        self.head()
+        self.to_environment()
         check_mask(self.observation_space, self.action_space)
         check_restorable(self.observation_space, "observation")
         check_restorable(self.action_space, "action")
@@ -98,12 +106,21 @@ class PolicySpec:
 
     def policy(self, key: PRNGKeyArray) -> Policy:
         """A policy with initial weights."""
-        head = action_head(
+        head = self.head()
+        return Policy(self._network(key, self.policy_keys, head.size, POLICY_GAIN), head)
+
+    def head(self) -> Head:
+        """What reads the network's output as a distribution."""
+        return action_head(
             self.action_space,
             log_std=self.log_std,
             state_dependent_std=self.state_dependent_std,
+            distribution=self.action_distribution,
         )
-        return Policy(self._network(key, self.policy_keys, head.size, POLICY_GAIN), head)
+
+    def to_environment(self) -> ActionMap:
+        """What makes the environment's actions of raw ones."""
+        return action_map(self.action_space, self.action_map, self.action_distribution)
 
     def critic(self, key: PRNGKeyArray, network: Architecture, keys: tuple[str, ...]) -> Critic:
         """A critic of that architecture with initial weights, which sees these parts."""

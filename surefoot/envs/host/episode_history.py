@@ -22,6 +22,7 @@ from surefoot.envs.checking.first_steps import (
     checked_step,
 )
 from surefoot.envs.host.stagger import first_limit, time_limit
+from surefoot.envs.spaces.trees import empty_of, length_of, map_arrays
 
 #: Steps of an episode that are kept, at most: more than those of an episode of Atari.
 MAX_KEPT = 2**15
@@ -34,9 +35,9 @@ class History(NamedTuple):
     """The seed that its reset was called with."""
     generator: dict[str, Any] | None
     """State of the environment's generator before a reset without a seed; plain numbers."""
-    actions: np.ndarray | None
-    """Those taken since the reset, [L, *action], as the environment received them; `None` where
-    they are more than `MAX_KEPT`."""
+    actions: Any
+    """Those taken since the reset, [L, *action], as the environment received them, or a tree of
+    such arrays; `None` where they are more than `MAX_KEPT`."""
     now: dict[str, Any] | None
     """The generator's state after the last one."""
 
@@ -50,7 +51,7 @@ class Piece(NamedTuple):
     generator: Any
     start: int
     """Steps of it that were known."""
-    actions: np.ndarray | None
+    actions: Any
     """Those after them; `None` where the episode is too long to be kept."""
     now: Any
 
@@ -61,13 +62,13 @@ class Kept(NamedTuple):
     episode: Any = None
     seed: int | None = None
     generator: Any = None
-    chunks: tuple[np.ndarray, ...] | None = ()
+    chunks: tuple[Any, ...] | None = ()
     now: Any = None
 
     @property
     def length(self) -> int:
         """Steps that are known."""
-        return sum(map(len, self.chunks or ()))
+        return sum(map(length_of, self.chunks or ()))
 
     def with_piece(self, piece: Piece) -> Kept:
         """What is known with the piece."""
@@ -78,8 +79,19 @@ class Kept(NamedTuple):
 
     def history(self) -> History:
         """The episode."""
-        actions = None if self.chunks is None else np.concatenate(self.chunks)
+        actions = None
+        if self.chunks is not None:
+            actions = map_arrays(lambda *chunks: np.concatenate(chunks), *self.chunks)
         return History(self.seed, plain(self.generator), actions, plain(self.now))
+
+
+def _room(action: Any) -> np.ndarray:
+    first = np.asarray(action)
+    return np.empty((64, *first.shape), first.dtype)
+
+
+def _doubled(rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows, np.empty_like(rows)])
 
 
 class EpisodeHistoryWrapper(gymnasium.Wrapper):
@@ -102,7 +114,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         self._first_limit: int | None = None
         self._seed: int | None = None
         self._generator: Any = None
-        self._actions: np.ndarray | None = None
+        self._actions: Any = None
         self._length = 0
         self._episode = 0
         self._max_steps = max_steps
@@ -143,11 +155,13 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         """Copy the action: whoever steps many environments may hand out views of one array."""
         kept, length = self._actions, self._length
         if kept is None:
-            first = np.asarray(action)
-            kept = self._actions = np.empty((64, *first.shape), first.dtype)
-        elif length == len(kept):
-            kept = self._actions = np.concatenate([kept, np.empty_like(kept)])
-        kept[length] = action
+            kept = self._actions = map_arrays(_room, action)
+        elif length == length_of(kept):
+            kept = self._actions = map_arrays(_doubled, kept)
+        if isinstance(kept, np.ndarray):
+            kept[length] = action
+        else:
+            map_arrays(lambda rows, one: rows.__setitem__(length, one), kept, action)
 
     def mark(self) -> Callable[[], History]:
         """Remember where the running episode stands, at next to no cost: what is returned tells it,
@@ -156,13 +170,12 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         now = self._raw_state()
 
         def history() -> History:
-            actions: np.ndarray | None = None
+            actions: Any = None
             if length == 0:
-                space = self.action_space
-                actions = np.empty((0, *(space.shape or ())), space.dtype)
+                actions = empty_of(self.action_space)
             elif length <= MAX_KEPT:
                 assert kept is not None
-                actions = kept[:length].copy()
+                actions = map_arrays(lambda rows: rows[:length].copy(), kept)
             return History(seed, plain(generator), actions, plain(now))
 
         return history
@@ -171,11 +184,9 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         """What of the running episode whoever knows the first `length` steps of `episode` lacks."""
         which = os.getpid(), self._episode
         start = length if episode == which else 0
-        actions: np.ndarray | None = None
+        actions: Any = None
         if self._length <= MAX_KEPT:
-            actions = self.mark()().actions
-            assert actions is not None
-            actions = actions[start:]
+            actions = map_arrays(lambda rows: rows[start:], self.mark()().actions)
         return Piece(which, self._seed, self._generator, start, actions, self._raw_state())
 
     def resimulate(self, history: History) -> tuple[Any, float, bool]:
@@ -186,12 +197,13 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             self.unwrapped.np_random.bit_generator.state = history.generator
         obs, _ = self.reset(seed=history.seed)
         earned, ended = 0.0, False
-        for action in history.actions:
+        for i in range(length_of(history.actions)):
             if ended:
                 return obs, earned, False
             # Discrete actions go in as they came: as a NumPy scalar. Of others a copy: the history
             # may not be writable, and an environment may write to what it is given.
-            obs, reward, terminated, truncated, _ = self.step(action.copy())
+            action = map_arrays(lambda rows, i=i: rows[i].copy(), history.actions)
+            obs, reward, terminated, truncated, _ = self.step(action)
             earned, ended = earned + float(reward), bool(terminated or truncated)
         return obs, earned, not ended and plain(self._raw_state()) == history.now
 

@@ -124,12 +124,12 @@ class HostEnv:
             )
         return obs._replace(action_mask=mask)
 
-    def send(self, action: np.ndarray) -> None:
-        """Ask every environment for a step. What it is given can be written: many environments
-        scale an action in place."""
-        if isinstance(action, np.ndarray) and not action.flags.writeable:
-            action = action.copy()
-        self.stepper.send(action)
+    def send(self, action: Any) -> None:
+        """Ask every environment for a step, with an array of actions, or for a `Dict` or `Tuple` a
+        dict or tuple of them. What is given can be written: many environments scale an action in
+        place."""
+        plain = isinstance(action, np.ndarray)
+        self.stepper.send(_writable(action) if plain else jax.tree.map(_writable, action))
 
     def recv(self) -> HostTransition:
         """The step asked for."""
@@ -158,7 +158,7 @@ class HostEnv:
             obs, next_obs, reward, terminated, truncated, valid, staggered, lost, notices
         )
 
-    def step(self, action: np.ndarray) -> HostTransition:
+    def step(self, action: Any) -> HostTransition:
         """Step every environment once."""
         self.send(action)
         return self.recv()
@@ -199,3 +199,9 @@ class HostEnv:
     def close(self) -> None:
         """Close the environments; threads and processes end."""
         self.stepper.close()
+
+
+def _writable(action: Any) -> Any:
+    if isinstance(action, np.ndarray) and not action.flags.writeable:
+        return action.copy()
+    return action

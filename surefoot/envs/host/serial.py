@@ -16,7 +16,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.envs.checking.first_steps import make_checked
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper, History
-from surefoot.envs.host.stepper import Resimulated, Stepped
+from surefoot.envs.host.stepper import Resimulated, Stepped, one_by_one
 
 
 class Serial:
@@ -43,8 +43,8 @@ class Serial:
         ]
         return self._together(starts)
 
-    def send(self, action: np.ndarray) -> None:
-        self._action = action
+    def send(self, action: Any) -> None:
+        self._action = one_by_one(action, len(self.envs))
 
     def recv(self) -> Stepped:
         n = len(self.envs)

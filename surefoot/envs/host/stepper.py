@@ -47,6 +47,18 @@ class Resimulated(NamedTuple):
     """Whether each came to its last action, and its generator to where it was, [N]."""
 
 
+def one_by_one(action: Any, count: int) -> Any:
+    """What each environment is given of the actions of all, by its number."""
+    match action:
+        case dict():
+            parts = {key: one_by_one(part, count) for key, part in action.items()}
+            return [{key: part[i] for key, part in parts.items()} for i in range(count)]
+        case tuple():
+            return list(zip(*(one_by_one(part, count) for part in action), strict=True))
+        case _:
+            return action
+
+
 class Stepper(Protocol):
     """A vector environment in two calls a step."""
 
@@ -54,8 +66,8 @@ class Stepper(Protocol):
         """Start an episode everywhere and return the observations; sub-environment i is seeded with
         seed + i, and without a seed the generators go on."""
 
-    def send(self, action: np.ndarray) -> None:
-        """Ask for a step."""
+    def send(self, action: Any) -> None:
+        """Ask for a step, of arrays, or trees of them as `one_by_one` takes them."""
 
     def recv(self) -> Stepped:
         """The step asked for."""
@@ -82,7 +94,7 @@ class Blocking:
     def reset(self, seed: int | None) -> Any:
         return checked_vector_reset(self.envs, seed)[0]
 
-    def send(self, action: np.ndarray) -> None:
+    def send(self, action: Any) -> None:
         self._action = action
 
     def recv(self) -> Stepped:
@@ -114,7 +126,7 @@ class Threaded:
     def reset(self, seed: int | None) -> Any:
         return self.inner.reset(seed)
 
-    def send(self, action: np.ndarray) -> None:
+    def send(self, action: Any) -> None:
         self.inner.send(action)
         self._step = self._thread.submit(self.inner.recv)
 

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import History, Kept
-from surefoot.envs.host.stepper import Resimulated, Stepped
+from surefoot.envs.host.stepper import Resimulated, Stepped, one_by_one
 from surefoot.envs.module_finder import pickled
 from surefoot.envs.workers.process import Deadline
 from surefoot.envs.workers.supervised import Restarts, Supervised
@@ -67,8 +67,8 @@ class Workers:
             env.ask_reset(None if seed is None else seed + i)
         return self._batch([env.reset() for env in self._envs])
 
-    def send(self, action: np.ndarray) -> None:
-        for env, one in zip(self._envs, action, strict=True):
+    def send(self, action: Any) -> None:
+        for env, one in zip(self._envs, one_by_one(action, len(self._envs)), strict=True):
             env.ask_step(one)
 
     def recv(self) -> Stepped:

@@ -20,7 +20,7 @@ from surefoot.common.parameters import check_integer, check_seed
 from surefoot.core.data.types import Acting, Trajectory
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
-from surefoot.envs.spaces.actions import ActionMap, action_map
+from surefoot.envs.spaces.actions import ActionMap
 from surefoot.envs.spaces.space_json import space_to_json
 from surefoot.training.rollout import (
     DeviceStanding,
@@ -56,7 +56,7 @@ def play(
         raise UsageError(f"agent is {in_short(agent)}; accepted is an Agent: sf.load(path)")
     horizon = check_integer("horizon", horizon, 1)
     episodes, seed = check_integer("episodes", episodes, 1), check_seed(seed)
-    to_env = action_map(agent.action_space, agent.spec.action_map)
+    to_env = agent.spec.to_environment()
     key = jax.random.key(seed)
     with agent.opened(env, episodes) as where:
         if isinstance(where, DeviceEnv):

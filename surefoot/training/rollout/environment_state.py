@@ -17,6 +17,7 @@ from surefoot.common.arrays import Snapshot, from_named_arrays, to_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import MAX_KEPT, History
 from surefoot.envs.host.host_env import HostEnv
+from surefoot.envs.spaces.trees import empty_of
 from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
 
 
@@ -43,7 +44,7 @@ def _snapshot(
             if history.actions is None:
                 known, too_long = False, True
                 continue
-            arrays[f"actions[{len(episodes)}]"] = history.actions
+            arrays |= to_named_arrays(**{f"actions[{len(episodes)}]": history.actions})
             episodes.append(
                 {"seed": history.seed, "generator": history.generator, "now": history.now}
             )
@@ -76,6 +77,14 @@ def _group_state(
     return GroupState(jax.tree.map(np.asarray, trees["obs"]), earned, played, trees["memory"])
 
 
+def _actions(group: HostEnv, arrays: Mapping[str, np.ndarray], number: int) -> Any:
+    """Those of an episode, as `to_named_arrays` named them."""
+    blank = empty_of(group.action_space)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(blank)
+    names = [f"actions[{number}]{jax.tree_util.keystr(path)}" for path, _ in leaves]
+    return jax.tree.unflatten(structure, [arrays[name] for name in names])
+
+
 def _equal(obs: Any, other: Any) -> np.ndarray:
     """Which observations are the same, [N]; a NaN is one that is a NaN."""
 
@@ -103,7 +112,7 @@ def restore_groups(
             why = f"an episode was longer than {MAX_KEPT:,} steps"
         return fresh_episodes(groups, initial, seed), why
     histories = [
-        History(begun["seed"], begun["generator"], arrays[f"actions[{i}]"], begun["now"])
+        History(begun["seed"], begun["generator"], _actions(groups[0], arrays, i), begun["now"])
         for i, begun in enumerate(episodes)
     ]
     # A seeded reset before, as every run has one: some environments build themselves in it.

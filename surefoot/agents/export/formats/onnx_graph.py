@@ -35,7 +35,7 @@ from surefoot.core.networks import (
     Policy,
     StateGaussianHead,
 )
-from surefoot.envs.spaces.actions import BoxMap, action_map
+from surefoot.envs.spaces.actions import BoxMap
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -60,7 +60,7 @@ def to_onnx(agent: Agent, origin: Origin) -> bytes:
     x = _encoded(graph, observation, offset_of(agent.normalizer))
     x = _normalized(graph, agent.normalizer, x)
     x = _mode(graph, agent.policy, x)
-    _to_environment(graph, action_map(agent.action_space, agent.spec.action_map), action, x)
+    _to_environment(graph, agent.spec.to_environment(), action, x)
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,

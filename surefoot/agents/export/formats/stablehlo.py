@@ -13,7 +13,6 @@ from surefoot.agents.export.formats.ports import BATCH, inputs
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.playing.episodes import act
 from surefoot.core.data.normalization import offset_of
-from surefoot.envs.spaces.actions import action_map
 from surefoot.envs.spaces.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
     or a dict or tuple of arrays."""
     inputs(agent.observation_space)
     space, dtype = agent.observation_space, agent.action_space.dtype
-    to_env = action_map(agent.action_space, agent.spec.action_map)
+    to_env = agent.spec.to_environment()
 
     def policy(observation: Any) -> Any:
         action, _ = act(
