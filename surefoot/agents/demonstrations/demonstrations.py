@@ -52,6 +52,7 @@ class Demonstrations:
         check_observation_space(self.observation_space)
         action_head(self.action_space)
         encoding = Encoding(self.observation_space)
+        _check_recordable(encoding, self.action_space)
         flags = {name: _cast(self, name, bool) for name in ("terminated", "truncated")}
         wide = encoding.wide.any() and np.asarray(self.obs).dtype == np.float64
         arrays = {
@@ -93,6 +94,19 @@ class Demonstrations:
             return np.zeros(0)
         starts = np.concatenate([[0], ends[:-1] + 1])
         return np.add.reduceat(self.reward[: ends[-1] + 1], starts)
+
+
+def _check_recordable(encoding: Encoding, action_space: spaces.Space) -> None:
+    what = None
+    if encoding.images or encoding.mask is not None:
+        what = "observations with images or masks"
+    elif isinstance(action_space, spaces.Dict | spaces.Tuple):
+        what = f"actions of {' '.join(str(action_space).split())}"
+    if what is not None:
+        raise UsageError(
+            f"demonstrations of {what}; accepted are observations that are numbers and actions of "
+            "one kind: flatten them by a wrapper"
+        )
 
 
 def _cast(demonstrations: Demonstrations, name: str, dtype: Any) -> np.ndarray:

@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnasium import spaces
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.spaces.trees import empty_of, map_arrays
 
 
 def check_device_env(env: DeviceEnv) -> None:
@@ -19,9 +21,7 @@ def check_device_env(env: DeviceEnv) -> None:
     no scalars. What a function itself raises passes through."""
     functions, key = env.env, jax.eval_shape(jax.random.key, 0)
     state = jax.eval_shape(functions.initial, key)
-    action = jax.ShapeDtypeStruct(
-        env.action_space.shape or (), jax.dtypes.canonicalize_dtype(env.action_space.dtype)
-    )
+    action = map_arrays(_one, empty_of(env.action_space))
     after = jax.eval_shape(functions.transition, state, action, key)
     if _shapes(after) != _shapes(state):
         wanted = f"a state as initial's, {_text(state)}"
@@ -32,6 +32,10 @@ def check_device_env(env: DeviceEnv) -> None:
     for name, value in (("reward", reward), ("terminal", terminal)):
         if getattr(value, "shape", None) != ():
             raise _unfit(env, f"{name} gives {_text(value)}", "a scalar of each environment")
+
+
+def _one(rows: np.ndarray) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(rows.shape[1:], jax.dtypes.canonicalize_dtype(rows.dtype))
 
 
 def _check(env: DeviceEnv, space: spaces.Space, obs: Any, name: str = "observation") -> None:
