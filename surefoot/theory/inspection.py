@@ -12,6 +12,7 @@ from surefoot.common.errors import UsageError
 from surefoot.common.files.atomic import beside
 from surefoot.common.parameters import check_path
 from surefoot.common.printable import one_line
+from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
@@ -98,6 +99,8 @@ def inspect(
     beta: float | None = None,
     env: EnvLike | None = None,
     algorithm: Recipe | Learner | None = None,
+    network: MakeNetwork | None = None,
+    critic_network: MakeNetwork | None = None,
     display: Callable[[int], Display] | None = None,
 ) -> Inspection:
     """Replay an iteration of a run, its last one if none is given, and look at its update.
@@ -110,7 +113,15 @@ def inspect(
         if value is not None:
             check_nonnegative(name, value)
     check_callables(display, None)
-    update = reproduce(folder, iteration, env=env, algorithm=algorithm, display=display)
+    update = reproduce(
+        folder,
+        iteration,
+        env=env,
+        algorithm=algorithm,
+        network=network,
+        critic_network=critic_network,
+        display=display,
+    )
     curves = interpolate(
         update.old,
         update.new,

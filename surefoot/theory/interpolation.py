@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import Interval
 from surefoot.common.parameters import check_number
+from surefoot.core.data.segments import distribution
 from surefoot.core.data.types import Batch, Params
 from surefoot.core.distributions import Distribution
 from surefoot.core.local_model import weighted_mean
@@ -91,7 +92,7 @@ def interpolate(
             eqx.filter(before, eqx.is_inexact_array),
             eqx.filter(after, eqx.is_inexact_array),
         )
-        ends = before, delta, batch.obs
+        ends = before, delta, batch
         batch = batch._replace(old=_distribution(jnp.zeros(()), *ends), average=None)
         interval = jnp.asarray(clip, float)
         points = [_point(_distribution(a, *ends), batch, interval) for a in jnp.asarray(alphas)]
@@ -120,11 +121,10 @@ def interpolate(
 
 
 @eqx.filter_jit
-def _distribution(alpha: Array, start: Params, delta: Params, obs: Array) -> Distribution:
+def _distribution(alpha: Array, start: Params, delta: Params, batch: Batch) -> Distribution:
     theta, static = eqx.partition(start, eqx.is_inexact_array)
     at = jax.tree.map(lambda p, d: p + alpha * d, theta, delta)
-    dist: Distribution = eqx.combine(at, static)(obs)
-    return dist
+    return distribution(eqx.combine(at, static), batch)
 
 
 @eqx.filter_jit
