@@ -695,17 +695,23 @@ FORGERIES = {
     "no hash": lambda m: {**m, "sha256": {}},
     "another format": lambda m: {**m, "format": "surefoot checkpoint"},
     "a newer version": lambda m: {**m, "format_version": 99},
-    "another width": lambda m: {**m, "hidden": [9]},
-    "another depth": lambda m: {**m, "hidden": [8, 8]},
-    "widths that no memory holds": lambda m: {**m, "hidden": [2**20, 2**20]},
-    "no widths": lambda m: {**m, "hidden": "wide"},
+    "another width": lambda m: {**m, "network": {**m["network"], "hidden": [9]}},
+    "another depth": lambda m: {**m, "network": {**m["network"], "hidden": [8, 8]}},
+    "widths that no memory holds": lambda m: {
+        **m,
+        "network": {**m["network"], "hidden": [2**20, 2**20]},
+    },
+    "no widths": lambda m: {**m, "network": {**m["network"], "hidden": "wide"}},
     "another space": lambda m: {**m, "action_space": {"type": "Discrete", "n": 7, "start": 0}},
     "an unknown space": lambda m: {**m, "action_space": {"type": "os.system"}},
     "an unsupported space": lambda m: {**m, "action_space": m["observation_space"] | {"shape": []}},
     "no normalizer": lambda m: {**m, "normalize_observations": False},
     "a missing field": lambda m: {k: v for k, v in m.items() if k != "log_std"},
     "an unknown action map": lambda m: {**m, "action_map": "affinf"},
-    "a width beyond 32 bits": lambda m: {**m, "hidden": [2**40, 2**40]},
+    "a width beyond 32 bits": lambda m: {
+        **m,
+        "network": {**m["network"], "hidden": [2**40, 2**40]},
+    },
     "a space beyond 64 bits": lambda m: {**m, "action_space": {**m["action_space"], "n": 2**70}},
 }
 

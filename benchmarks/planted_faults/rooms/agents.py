@@ -8,19 +8,19 @@ FAULTS = (
         "agents/playing/episodes.py",
         """while (played < share).any():
         # A vector environment may write its next observations where these lie.
-        obs = obs.copy()
-        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
-        action = action.astype(env.action_space.dtype)
+        obs = jax.tree.map(np.copy, obs)
+        drawn, memory = actor.act(obs, starts, memory, jax.random.fold_in(root, t))
+        action = as_actions(env.action_space, drawn)
         # A copy, since an environment may write to what it is given.
-        step = env.step(action.copy())
+        step = env.step(jax.tree.map(np.copy, action))
         counts = step.valid & (played < share)
 """,
         """while played.sum() < episodes:
         # A vector environment may write its next observations where these lie.
-        obs = obs.copy()
-        action = np.asarray(actor(obs, jax.random.fold_in(root, t)))
-        action = action.astype(env.action_space.dtype)
-        step = env.step(action.copy())
+        obs = jax.tree.map(np.copy, obs)
+        drawn, memory = actor.act(obs, starts, memory, jax.random.fold_in(root, t))
+        action = as_actions(env.action_space, drawn)
+        step = env.step(jax.tree.map(np.copy, action))
         counts = step.valid
 """,
         "An evaluation takes the first episodes that end: short ones count more.",
@@ -29,8 +29,8 @@ FAULTS = (
     Fault(
         "observations-played-without-a-copy",
         "agents/playing/episodes.py",
-        "obs = obs.copy()",
-        "obs = np.asarray(obs)",
+        "obs = jax.tree.map(np.copy, obs)",
+        "obs = jax.tree.map(np.asarray, obs)",
         "A vector environment that reuses its array changes what is recorded of the step before.",
         ("test_demonstrations.py", "test_agent.py"),
     ),
@@ -53,16 +53,18 @@ FAULTS = (
     Fault(
         "agents-act-on-raw-observations",
         "agents/playing/episodes.py",
-        "dist = policy(normalizer(obs))",
-        "dist = policy(obs)",
+        "policy.step(normalizer(obs), starts, memory)",
+        "policy.step(obs, starts, memory)",
         "A trained agent sees observations that it was not trained on.",
         ("test_agent.py",),
     ),
     Fault(
         "normalizer-moves-while-playing",
         "agents/playing/episodes.py",
-        "dist = policy(normalizer(obs))",
-        "dist = policy(normalizer.update(obs[None], jnp.ones((1, len(obs)), bool))(obs))",
+        "policy.step(normalizer(obs), starts, memory)",
+        "policy.step(\n"
+        "        normalizer.update(obs[None], jnp.ones((1, len(obs)), bool))(obs), starts, memory\n"
+        "    )",
         "The normalizer is not frozen in evaluation: what an agent does depends on its neighbors.",
         ("test_agent.py", "test_evaluation_during.py"),
     ),
@@ -173,9 +175,25 @@ FAULTS = (
     Fault(
         "recorded-as-the-environment-left-it",
         "agents/playing/episodes.py",
-        "step = env.step(action.copy())",
+        "step = env.step(jax.tree.map(np.copy, action))",
         "step = env.step(action)",
         "Demonstrations hold actions that the environment has scaled in place.",
         ("test_agent.py::test_what_is_recorded_is_the_action_that_the_agent_chose",),
+    ),
+    Fault(
+        "memory-of-the-episode-before",
+        "agents/playing/episodes.py",
+        "starts = step.terminated | step.truncated | ~step.valid",
+        "starts = np.zeros_like(step.terminated)",
+        "A policy remembers the episode before the one that it plays.",
+        ("test_memory.py", "test_recurrent_agents.py"),
+    ),
+    Fault(
+        "state-of-another-batch",
+        "agents/agent.py",
+        "if shapes[0] != shapes[1]:",
+        "if shapes[0] is None:",
+        "A memory of other observations is taken.",
+        ("test_recurrent_agents.py",),
     ),
 )

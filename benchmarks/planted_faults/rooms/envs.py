@@ -65,8 +65,9 @@ FAULTS = (
     Fault(
         "reset-in-the-middle-leaves-a-dummy",
         "envs/host/host_env.py",
-        "self._resetting = np.zeros(self.num_envs, bool)\n        return self._encoded(self",
-        "return self._encoded(self",
+        "self._resetting = np.zeros(self.num_envs, bool)\n"
+        "        return self._asked(self._encoded(self",
+        "return self._asked(self._encoded(self",
         "After a reset in the middle the first row of some episodes counts for nothing.",
         ("test_host.py",),
     ),
@@ -115,9 +116,9 @@ FAULTS = (
     ),
     Fault(
         "dict-flattened-backwards",
-        "envs/spaces/observations.py",
-        "[_flat(s, obs[k], xp, dtype) for k, s in space.items()]",
-        "[_flat(s, obs[k], xp, dtype) for k, s in reversed(list(space.items()))]",
+        "envs/spaces/encoding.py",
+        "for key, part in space.items():",
+        "for key, part in reversed(list(space.items())):",
         "A Dict is flattened in another order than Gymnasium's: saved agents see other entries.",
         ("test_spaces.py",),
     ),
@@ -227,7 +228,7 @@ FAULTS = (
     ),
     Fault(
         "offset-of-more-digits-than-are-kept",
-        "envs/spaces/observations.py",
+        "envs/spaces/encoding.py",
         "return high.astype(np.float64) + (offset - high).astype(np.float32)",
         "return offset",
         "A resumed run subtracts another number from its observations, and begins episodes anew.",
@@ -363,5 +364,25 @@ FAULTS = (
         "self.chunks",
         "The actions of an episode in a worker process are kept behind those of the one before.",
         ("test_host.py",),
+    ),
+    Fault(
+        "mask-of-the-observation-before",
+        "envs/host/action_masks.py",
+        "        obs, reward, terminated, truncated, info = self.env.step(action)\n        if terminated:",
+        "        mask = self.get_wrapper_attr(METHOD)() if self._source == 'method' else None\n"
+        "        obs, reward, terminated, truncated, info = self.env.step(action)\n"
+        "        if mask is not None and not terminated:\n"
+        "            return with_mask(obs, mask), reward, terminated, truncated, info\n"
+        "        if terminated:",
+        "A mask is that of the row before.",
+        ("test_action_masks.py",),
+    ),
+    Fault(
+        "mask-of-a-reset-that-is-skipped",
+        "envs/host/host_env.py",
+        "obs.action_mask | self._resetting[:, None]",
+        "obs.action_mask",
+        "The mask at an episode's end, where nothing is valid, ends the run.",
+        ("test_action_masks.py",),
     ),
 )

@@ -115,8 +115,8 @@ FAULTS = (
     Fault(
         "next-observation-of-the-reset",
         "training/rollout/host_rollout.py",
-        "rows.next_obs[at], rows.reward[at] = step.next_obs, step.reward",
-        "rows.next_obs[at], rows.reward[at] = step.obs, step.reward",
+        "_put(rows.next_obs, at, step.next_obs)",
+        "_put(rows.next_obs, at, step.obs)",
         "A truncated episode bootstraps from the start of the next one.",
         ("test_host.py", "test_probes.py"),
     ),
@@ -149,8 +149,8 @@ FAULTS = (
     Fault(
         "old-policy-of-raw-observations",
         "training/rollout/transitions.py",
-        "old=policy(normalizer(transitions.obs))",
-        "old=policy(transitions.obs)",
+        "old = along_trajectory(policy, normalizer(transitions.obs), transitions)",
+        "old = along_trajectory(policy, transitions.obs, transitions)",
         "The old policy's distribution is not the one that acted: ratios begin anywhere.",
         ("test_rollout.py",),
     ),
@@ -185,5 +185,22 @@ FAULTS = (
         "",
         "The members of a first generation are judged by episodes that were cut.",
         ("test_stagger.py",),
+    ),
+    Fault(
+        "memory-outlives-an-episode",
+        "training/rollout/host_rollout.py",
+        "starts[i] = step.terminated | step.truncated | ~step.valid",
+        "starts[i] = step.terminated & step.truncated",
+        "While acting, the memory goes on where an episode ends.",
+        ("test_memory.py",),
+    ),
+    Fault(
+        "memory-of-a-checkpoint-lost",
+        "training/rollout/host_rollout.py",
+        "after = [state._replace(memory=m) for state, m in zip(after, memory, strict=True)]",
+        "after = [s._replace(memory=self.groups[i].num_envs and jax.tree.map(lambda x: 0 * x, m)) "
+        "for i, (s, m) in enumerate(zip(after, memory, strict=True))]",
+        "Each batch begins without the memory that the one before ended with.",
+        ("test_memory.py",),
     ),
 )

@@ -31,20 +31,20 @@ class Behavior(Protocol):
     """What collects, a pytree: a policy, or one for each environment. Observations are encoded and
     normalized. The memory is a pytree of arrays [N, …]; `None` where there is none."""
 
-    def __call__(self, obs: Float[Array, "*batch N obs"]) -> Distribution:
+    def __call__(self, obs: PyTree[Array]) -> Distribution:
         """The action distributions, of a behavior without memory."""
 
     def initial(self, count: int) -> Any:
         """The memory of so many environments at the start of an episode."""
 
     def step(
-        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"] | None, memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Distribution, Any]:
         """(the action distributions, the memory afterwards). Where `starts`, the observation is
         the first of an episode, and the memory counts for nothing."""
 
     def unroll(
-        self, obs: Float[Array, "S L obs"], starts: Bool[Array, "S L"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, "S L"], memory: Any
     ) -> tuple[Distribution, Any]:
         """The same of L steps one after the other, from a memory [S, …] on: (the distributions, the
         memory after each step, leaves [S, L, …])."""
@@ -69,8 +69,8 @@ class Trajectory(NamedTuple):
     step in which the environment was lost and began another episode.
     """
 
-    obs: Float[Array, "T N obs"]
-    """s_t, flattened and not normalized."""
+    obs: PyTree[Array]
+    """s_t, encoded and not normalized, leaves [T, N, …]."""
     action: Action
     """The raw sample of the policy, before it is mapped to the environment's bounds; leaves are
     [T, N, …]."""
@@ -78,7 +78,7 @@ class Trajectory(NamedTuple):
     """π_old(·|s_t), the distribution that the action was drawn from; leaves are [T, N, …]."""
     reward: Float[Array, "T N"]
     """r_t as the environment gave it."""
-    next_obs: Float[Array, "T N obs"]
+    next_obs: PyTree[Array]
     """The true s_{t+1}, also where the environment was reset afterwards."""
     terminated: Bool[Array, "T N"]
     """The task ended: nothing is earned after this row. Wins over `truncated`."""
@@ -126,7 +126,7 @@ class Batch(NamedTuple):
 class OfflineData(NamedTuple):
     """What was seen and done, a row a transition."""
 
-    obs: Float[Array, "B obs"]
+    obs: PyTree[Array]
     """Encoded observations, not normalized."""
     action: Action
     """Actions in the policy's own terms, before they are mapped to the environment's bounds; leaves

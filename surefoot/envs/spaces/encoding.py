@@ -83,7 +83,8 @@ class Encoding:
             return seen
         mask = xp.asarray(_at(obs, self.mask.path)).astype(bool)
         own = len(self.mask.space.shape or ())
-        return Observation(seen, mask.reshape(*mask.shape[: mask.ndim - own], -1))
+        size = size_of(self.mask.space)
+        return Observation(seen, mask.reshape(*mask.shape[: mask.ndim - own], size))
 
     def _vector(self, obs: Any, xp: Any, offset: np.ndarray | None) -> Any:
         if offset is None:
@@ -229,12 +230,14 @@ def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
             return one_hot(xp.asarray(obs) - space.start, int(space.n))
         case spaces.MultiDiscrete():
             values = xp.asarray(obs) - space.start
-            values = values.reshape(*values.shape[: values.ndim - space.nvec.ndim], -1)
+            own = values.shape[: values.ndim - space.nvec.ndim]
+            values = values.reshape(*own, space.nvec.size)
             hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
             return xp.concatenate(hot, axis=-1)
         case _:
             values = xp.asarray(obs, dtype=dtype)
-            return values.reshape(*values.shape[: values.ndim - len(space.shape or ())], -1)
+            own = len(space.shape or ())
+            return values.reshape(*values.shape[: values.ndim - own], size_of(space))
 
 
 def _one_line(space: spaces.Space) -> str:

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from surefoot.common.errors import UsageError
 from surefoot.core.data.segments import along_trajectory
@@ -31,9 +31,11 @@ class Population(eqx.Module):
 
     members: Policy
 
-    def __call__(self, obs: Float[Array, "*batch obs"]) -> Deterministic:
-        self._check(obs.shape[-2])
-        axis = obs.ndim - 2
+    def __call__(self, obs: PyTree[Array]) -> Deterministic:
+        leaf = jax.tree.leaves(obs)[0]
+        # A vector's batch ends before its one dimension.
+        axis = leaf.ndim - 2
+        self._check(leaf.shape[axis])
         dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
             self.members, obs
         )
@@ -44,12 +46,12 @@ class Population(eqx.Module):
         return self.members.initial(count)
 
     def step(
-        self, obs: Float[Array, "N obs"], starts: Bool[Array, " N"] | None, memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any
     ) -> tuple[Deterministic, Any]:
         """(what each member does, its memory afterwards)."""
         if memory is None:
             return self(obs), None
-        self._check(obs.shape[0])
+        self._check(jax.tree.leaves(obs)[0].shape[0])
 
         def one(policy: Policy, *seen: Any) -> Any:
             answer = policy.step(*jax.tree.map(lambda x: x[None], seen))
@@ -59,7 +61,7 @@ class Population(eqx.Module):
         return Deterministic(dist), memory
 
     def unroll(
-        self, obs: Float[Array, "N L obs"], starts: Bool[Array, "N L"], memory: Any
+        self, obs: PyTree[Array], starts: Bool[Array, "N L"], memory: Any
     ) -> tuple[Deterministic, Any]:
         """The same of L steps, one segment a member."""
 

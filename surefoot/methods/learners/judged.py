@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.segments import along_time, first_rows, in_batch
@@ -44,7 +44,7 @@ def segment_length(data: Trajectory, critic_memory: Any) -> int | None:
 def judge(
     critic: Critic,
     memory: Any,
-    obs: Float[Array, "T N obs"],
+    obs: PyTree[Array],
     normalizer: Normalizer,
     data: Trajectory,
     length: int | None,

@@ -18,7 +18,7 @@ from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import MAX_KEPT, History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.trees import empty_of
-from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes
+from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes, no_memory
 
 
 def mark_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Callable[[], Snapshot]:
@@ -97,7 +97,11 @@ def _equal(obs: Any, other: Any) -> np.ndarray:
 
 
 def restore_groups(
-    groups: Sequence[HostEnv], saved: Snapshot, initial: Callable[[int], Any], *, seed: int
+    groups: Sequence[HostEnv],
+    saved: Snapshot,
+    initial: Callable[[int], Any] = no_memory,
+    *,
+    seed: int,
 ) -> tuple[list[GroupState], str | None]:
     """(where the groups stand now, why that is not where they stood). They stand where they stood
     or, all of them, at the start of episodes of this seed. `initial` makes the memory of so many
@@ -110,13 +114,13 @@ def restore_groups(
         why = "its environments cannot be put back where they were"
         if saved.metadata.get("too_long"):
             why = f"an episode was longer than {MAX_KEPT:,} steps"
-        return fresh_episodes(groups, initial, seed), why
+        return fresh_episodes(groups, seed, initial), why
     histories = [
         History(begun["seed"], begun["generator"], _actions(groups[0], arrays, i), begun["now"])
         for i, begun in enumerate(episodes)
     ]
     # A seeded reset before, as every run has one: some environments build themselves in it.
-    fresh_episodes(groups, initial, seed)
+    fresh_episodes(groups, seed, initial)
     for group, state in zip(groups, states, strict=True):
         its, histories = histories[: group.num_envs], histories[group.num_envs :]
         obs, earned, same = group.resimulate(its)
@@ -129,5 +133,5 @@ def restore_groups(
                 f"environment {int(np.argmin(same))} of {group.name} did not come back to where it "
                 "was: it does not depend on np_random and its episode's actions alone"
             )
-            return fresh_episodes(groups, initial, seed), reason
+            return fresh_episodes(groups, seed, initial), reason
     return states, None

@@ -69,10 +69,15 @@ class _Rows(NamedTuple):
     staggered: np.ndarray
 
 
+def no_memory(count: int) -> None:
+    """The memory of policies without one."""
+    return
+
+
 def fresh_episodes(
     groups: Sequence[HostEnv],
-    initial: Callable[[int], Any],
     seed: int | None,
+    initial: Callable[[int], Any] = no_memory,
     *,
     new_offset: bool = False,
 ) -> list[GroupState]:
@@ -100,10 +105,6 @@ def _put(rows: Any, at: Any, values: Any) -> None:
         return
     for row, value in zip(jax.tree.leaves(rows), jax.tree.leaves(values), strict=True):
         row[at] = value
-
-
-def _none(count: int) -> None:
-    return None
 
 
 def _remembered(starts: np.ndarray, memory: Any) -> tuple[Any, ...]:
@@ -140,10 +141,14 @@ class HostRollout:
         self._raw: Any = None
 
     def init(
-        self, seed: int | None, initial: Callable[[int], Any] = _none, *, new_offset: bool = False
+        self,
+        seed: int | None,
+        initial: Callable[[int], Any] = no_memory,
+        *,
+        new_offset: bool = False,
     ) -> list[GroupState]:
-        """`fresh_episodes`; without `initial`, of a policy without memory."""
-        return fresh_episodes(self.groups, initial, seed, new_offset=new_offset)
+        """`fresh_episodes`."""
+        return fresh_episodes(self.groups, seed, initial, new_offset=new_offset)
 
     def compile(
         self, states: list[GroupState], policy: Behavior, normalizer: Normalizer, key: PRNGKeyArray
@@ -156,15 +161,15 @@ class HostRollout:
         def rebuilt(leaves: list[Array]) -> Any:
             return eqx.combine(jax.tree.unflatten(structure, leaves), static)
 
-        def distribution(leaves: list[Array], obs: Array, starts: Any, memory: Any) -> Any:
+        def distribution(leaves: list[Array], obs: Any, starts: Any, memory: Any) -> Any:
             _, policy, normalizer = rebuilt(leaves)
             return policy.step(normalizer(obs), starts, memory)
 
         # Flat lists cross the boundary at every step: flattening modules costs more than the
         # network at these sizes, and so does every further output.
         def act(
-            leaves: list[Array], obs: Array, noise: Any, number: Array, *before: Any
-        ) -> tuple[Array, Array, Any]:
+            leaves: list[Array], obs: Any, noise: Any, number: Array, *before: Any
+        ) -> tuple[Any, Any, Any]:
             now = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, number, 0, False), noise)
             dist, memory = distribution(leaves, obs, *(before or (None, None)))
             raw = dist.draw(now)
@@ -271,7 +276,7 @@ class HostRollout:
         return _Rows(empty(obs), empty(obs), empty(self._raw), np.empty(shape), *flags)
 
     def _totals(
-        self, states: list[GroupState], current: list[np.ndarray], rows: _Rows
+        self, states: list[GroupState], current: list[Any], rows: _Rows
     ) -> tuple[list[GroupState], Transitions]:
         """(where the groups stand, the transitions), with the totals of the episodes."""
         ends = (rows.terminated | rows.truncated) & rows.valid

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.segments import along_trajectory
@@ -17,10 +17,10 @@ from surefoot.core.data.types import Behavior, Trajectory
 class Transitions(NamedTuple):
     """A `Trajectory` without the distributions, NumPy arrays: what the host has to hand over."""
 
-    obs: Float[np.ndarray, "T N obs"]
-    action: Shaped[np.ndarray, "T N *action"]
+    obs: PyTree[Any]
+    action: PyTree[Any]
     reward: Float[np.ndarray, "T N"]
-    next_obs: Float[np.ndarray, "T N obs"]
+    next_obs: PyTree[Any]
     terminated: Bool[np.ndarray, "T N"]
     truncated: Bool[np.ndarray, "T N"]
     valid: Bool[np.ndarray, "T N"]
