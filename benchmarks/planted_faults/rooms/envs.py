@@ -368,7 +368,8 @@ FAULTS = (
     Fault(
         "mask-of-the-observation-before",
         "envs/host/action_masks.py",
-        "        obs, reward, terminated, truncated, info = self.env.step(action)\n        if terminated:",
+        "        obs, reward, terminated, truncated, info = self.env.step(action)\n"
+        "        if terminated:",
         "        mask = self.get_wrapper_attr(METHOD)() if self._source == 'method' else None\n"
         "        obs, reward, terminated, truncated, info = self.env.step(action)\n"
         "        if mask is not None and not terminated:\n"

@@ -36,7 +36,8 @@ def kept_in_batch(
 
     def kept(x: Array) -> Array:
         flat = in_batch(x, length)
-        return jnp.where(weight.reshape(*weight.shape, *(1,) * (x.ndim - 2)) > 0, flat, 0)
+        counts = weight.reshape(*weight.shape, *(1,) * (x.ndim - 2)) > 0
+        return jnp.where(counts, flat, jnp.zeros((), flat.dtype))
 
     return jax.tree.map(kept, tree)
 
