@@ -242,7 +242,7 @@ class HostRollout:
             _put(rows.obs, at, obs)
             begin = clock()
             before = _remembered(starts[i], memory[i])
-            action, raw, memory[i] = self._act[len(obs)](
+            action, raw, memory[i] = self._act[len(starts[i])](
                 leaves, obs, noise[i], np.int32(t), *before
             )
             action = jax.tree.map(np.asarray, action)
