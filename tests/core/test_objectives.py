@@ -75,7 +75,7 @@ def rows(old, action, advantage):
     n = len(advantage)
     return Batch(
         obs=jnp.asarray(np.zeros((n, 1))),
-        action=jnp.asarray(action),
+        action=jax.tree.map(jnp.asarray, action),
         old=old,
         advantage=jnp.asarray(advantage),
         weight=jnp.asarray(np.ones(n)),
