@@ -178,4 +178,12 @@ FAULTS = (
         "Demonstrations hold actions that the environment has scaled in place.",
         ("test_agent.py::test_what_is_recorded_is_the_action_that_the_agent_chose",),
     ),
+    Fault(
+        "onnx-without-normalization",
+        "agents/export/formats/onnx_graph.py",
+        "x = _normalized_layer(graph, x, i) if network.layer_norm else x",
+        "x = x",
+        "An exported policy with normalized layers is another one.",
+        ("test_exporting.py",),
+    ),
 )

@@ -27,6 +27,9 @@ from surefoot.core.networks.matmul import matmul_with_transpose
 #: places.
 Layers = tuple[tuple[Any, Any], ...]
 
+#: ε, added to the variance of a normalized layer, so that units that agree become 0.
+NORMALIZATION_EPSILON = 1e-5
+
 
 class MLP(Activated):
     """Fully connected layers, x ↦ act(x W + b), or act(norm(x W + b)), the last one linear."""
@@ -82,6 +85,7 @@ class MLP(Activated):
 
 
 def _normalized(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-    """(x − mean)/√(variance + 10⁻⁵) over the units of the layer."""
+    """(x − mean)/√(variance + ε) over the units of the layer."""
     centered = x - jnp.mean(x, axis=-1, keepdims=True)
-    return centered * jax.lax.rsqrt(jnp.mean(centered**2, axis=-1, keepdims=True) + 1e-5)
+    variance = jnp.mean(centered**2, axis=-1, keepdims=True)
+    return centered * jax.lax.rsqrt(variance + NORMALIZATION_EPSILON)
