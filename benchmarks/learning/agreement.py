@@ -2,9 +2,9 @@
 
     python -m benchmarks.learning.agreement TASK [--steps 600000] [--seed 0]
 
-Trains `trpo` on EnvPool's environments and prints, for each eighth of the run, the mean of
-ρ = g₁ᵀF⁻¹g₂/√(g₁ᵀF⁻¹g₁ · g₂ᵀF⁻¹g₂) over batches, g₁ and g₂ the policy gradients of the first and second
-half of the environments, F the Fisher matrix of the whole batch, damped as the method's.
+Trains `trpo` on EnvPool's environments and prints, for each eighth of the run, the mean over
+batches of ρ = g₁ᵀF⁻¹g₂/√(g₁ᵀF⁻¹g₁ · g₂ᵀF⁻¹g₂): g₁ and g₂ are the policy gradients of the first and
+of the second half of the environments, F the damped Fisher matrix of the whole batch.
 """
 
 from __future__ import annotations

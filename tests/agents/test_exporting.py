@@ -36,7 +36,7 @@ from surefoot.cli.main import main
 from surefoot.common.files.atomic import beside
 from surefoot.common.statistics import t_interval
 from surefoot.core.data.count import Count
-from surefoot.core.networks import mlp_policy
+from surefoot.core.networks import MLP, mlp_policy
 from surefoot.core.networks.architecture import Architecture
 from surefoot.runs.export import origin_of
 from surefoot.runs.options import prepare
@@ -234,6 +234,17 @@ def with_activation(activation):
 @pytest.mark.parametrize("activation", [jax.nn.relu, jax.nn.sigmoid, jax.nn.softplus, jax.nn.elu])
 def test_an_activation_has_its_operator(activation):
     agent = with_activation(activation)
+    data = to_onnx(agent, origin_of(agent, None))
+    batch = observations(agent.observation_space)
+    check_equal(run_onnx(data, agent.observation_space, batch), agent, batch)
+
+
+def test_hidden_layers_can_be_normalized():
+    agent = with_activation(jnp.tanh)
+    sizes = (3, 8, 8, agent.policy.head.size)
+    network = MLP(jax.random.key(0), sizes, output_gain=3.0, layer_norm=True)
+    policy = eqx.tree_at(lambda p: p.network, agent.policy, network)
+    agent = sf.Agent(policy, agent.normalizer, agent.spec)
     data = to_onnx(agent, origin_of(agent, None))
     batch = observations(agent.observation_space)
     check_equal(run_onnx(data, agent.observation_space, batch), agent, batch)

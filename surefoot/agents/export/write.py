@@ -80,8 +80,6 @@ def _check_form(agent: Agent) -> None:
         what = f"the distribution {agent.spec.action_distribution!r}"
     elif not isinstance(agent.policy.network, MLP):
         what = f"the network {agent.spec.network.name!r}, or parts of the observation alone"
-    elif agent.policy.network.layer_norm:
-        what = "normalized layers"
     else:
         return
     raise UsageError(

@@ -68,9 +68,9 @@ class KFACInfo(NamedTuple):
 
 class KFAC(Geometry):
     """d ≈ (F̃ + λI)⁻¹ g with the Kronecker-factored F̃ and λ = `damping`, for networks that have
-    `layers` and `with_layer_perturbations`. The factored damping is
-    A ⊗ S + λI + √λ(πI ⊗ S + A ⊗ I/π): the same λ damps more than it does in `Fisher`. A batch that
-    is not finite enters no average."""
+    `layers` and `with_layer_perturbations`, which takes zeros as numbers, too. The factored damping
+    is A ⊗ S + λI + √λ(πI ⊗ S + A ⊗ I/π): the same λ damps more than it does in `Fisher`. A batch
+    that is not finite enters no average."""
 
     damping: Scalar = eqx.field(converter=jnp.asarray, default=0.1)
     decay: Scalar = eqx.field(converter=jnp.asarray, default=0.95)

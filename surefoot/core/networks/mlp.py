@@ -22,6 +22,9 @@ from surefoot.core.networks.activations import Activated, Activation
 from surefoot.core.networks.base import Layers, Memoryless, Network
 from surefoot.core.networks.matmul import matmul_with_transpose
 
+#: ε, added to the variance of a normalized layer, so that units that agree become 0.
+NORMALIZATION_EPSILON = 1e-5
+
 
 class MLP(Activated, Memoryless, Network):
     """Fully connected layers, x ↦ act(x W + b), or act(norm(x W + b)), the last one linear."""
@@ -77,6 +80,7 @@ class MLP(Activated, Memoryless, Network):
 
 
 def _normalized(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-    """(x − mean)/√(variance + 10⁻⁵) over the units of the layer."""
+    """(x − mean)/√(variance + ε) over the units of the layer."""
     centered = x - jnp.mean(x, axis=-1, keepdims=True)
-    return centered * jax.lax.rsqrt(jnp.mean(centered**2, axis=-1, keepdims=True) + 1e-5)
+    variance = jnp.mean(centered**2, axis=-1, keepdims=True)
+    return centered * jax.lax.rsqrt(variance + NORMALIZATION_EPSILON)

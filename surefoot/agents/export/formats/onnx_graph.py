@@ -35,6 +35,7 @@ from surefoot.core.networks import (
     Policy,
     StateGaussianHead,
 )
+from surefoot.core.networks.mlp import NORMALIZATION_EPSILON
 from surefoot.envs.spaces.actions import BoxMap
 
 if TYPE_CHECKING:
@@ -207,8 +208,16 @@ def _network(graph: _Graph, network: MLP, outputs: int, x: str) -> str:
         weight = graph.constant(f"weight_{i}", np.asarray(w)[:, kept])
         x = graph.add("Gemm", x, weight, graph.constant(f"bias_{i}", np.asarray(b)[kept]))
         if i < last:
+            x = _normalized_layer(graph, x, i) if network.layer_norm else x
             x = graph.add(activation, x)
     return x
+
+
+def _normalized_layer(graph: _Graph, x: str, layer: int) -> str:
+    centered = graph.add("Sub", x, graph.add("ReduceMean", x, axes=[1]))
+    variance = graph.add("ReduceMean", graph.add("Mul", centered, centered), axes=[1])
+    epsilon = graph.constant(f"normalization_epsilon_{layer}", NORMALIZATION_EPSILON)
+    return graph.add("Div", centered, graph.add("Sqrt", graph.add("Add", variance, epsilon)))
 
 
 def _to_environment(graph: _Graph, to_env: Any, action: Port, x: str) -> None:
