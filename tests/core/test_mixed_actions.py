@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from support.problems import HEADS, drawn
+from support.problems import drawn
 from surefoot.core.distributions import (
     Bernoulli,
     Beta,
@@ -87,4 +87,3 @@ def test_a_head_gives_each_part_its_own_outputs():
     np.testing.assert_array_equal(dist.parts[0].logits, output[:, :3])
     np.testing.assert_allclose(dist.parts[1].alpha[:, 0], 1 + np.logaddexp(0, output[:, 3]))
     np.testing.assert_array_equal(dist.parts[2].parts[0].mean, output[:, 5:])
-    assert HEADS["product"]().size == 3 + 1 + 1

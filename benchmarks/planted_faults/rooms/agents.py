@@ -181,7 +181,7 @@ FAULTS = (
         ("test_agent.py::test_what_is_recorded_is_the_action_that_the_agent_chose",),
     ),
     Fault(
-        "memory-of-the-episode-before",
+        "played-with-the-memory-of-the-episode-before",
         "agents/playing/episodes.py",
         "starts = step.terminated | step.truncated | ~step.valid",
         "starts = np.zeros_like(step.terminated)",

@@ -30,7 +30,7 @@ class Beta(Distribution):
     beta: Float[Array, "*batch D"]
 
     def noise(self, key: PRNGKeyArray) -> UInt32[Array, "*batch 2"]:
-        # Rejection takes who knows how many numbers: a key a batch entry, as plain integers.
+        # How many numbers rejection takes is not known ahead: a key a batch entry, as integers.
         return jax.random.bits(key, (*self.alpha.shape[:-1], 2), jnp.uint32)
 
     def draw(self, noise: UInt32[Array, "*batch 2"]) -> Float[Array, "*batch D"]:
@@ -55,8 +55,8 @@ class Beta(Distribution):
     def log_prob(self, action: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
         alpha, beta = _positive(self)
         action = _inside(action)
-        # The density of x halves as its range doubles.
         powers = (alpha - 1.0) * jnp.log1p(action) + (beta - 1.0) * jnp.log1p(-action)
+        # A half of each factor, and one since the density of x halves as its range doubles.
         halves = (alpha + beta - 1.0) * math.log(2.0)
         return jnp.sum(powers - halves - _log_beta(alpha, beta), axis=-1)
 

@@ -31,8 +31,8 @@ class ActionMap(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self, raw: Action) -> Any:
-        """Environment actions [*batch, *space.shape] for raw samples with the same batch: for a
-        `Dict` or `Tuple`, a dictionary or tuple of them."""
+        """Environment actions [*batch, *space.shape] for raw samples with the same batch: of a
+        `Dict` or `Tuple` a dictionary or tuple, as Gymnasium batches them."""
 
     @abc.abstractmethod
     def inverse(self, action: Any) -> Action:
@@ -130,8 +130,8 @@ def action_map(
 ) -> ActionMap:
     """The map for an action space. `kind` matters for `Box` only: "affine" maps [−1, 1] to the
     bounds of every dimension where both are finite and passes others through, "clip" passes all
-    through; both clip to the bounds. A `distribution` within bounds takes "affine"; that of a
-    `Box` is the one that `action_head` was given."""
+    through; both clip to the bounds. `distribution` is the one that `action_head` was given; those
+    within bounds take "affine" only. Raises `UsageError` for a space that no policy acts in."""
     if kind == "clip" and distribution != "gaussian":
         raise UsageError(
             f"action_map is 'clip' and distribution is {distribution!r}; accepted is 'affine', "

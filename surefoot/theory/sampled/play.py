@@ -77,7 +77,8 @@ def acting(agent: Agent) -> Acting:
     """What the agent's actions mean."""
     space = json.dumps(space_to_json(agent.action_space), sort_keys=True)
     bounded = isinstance(agent.action_space, spaces.Box)
-    return Acting(space, agent.spec.action_map if bounded else "none")
+    map_name = f"{agent.spec.action_map}, {agent.spec.action_distribution}"
+    return Acting(space, map_name if bounded else "none")
 
 
 def _on_device(
