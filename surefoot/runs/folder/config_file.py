@@ -11,7 +11,7 @@ from surefoot.common.files.json_reading import document, fields, finite
 NAME = "config.json"
 #: What was done before there was an option, where that is not the option's default: a
 #: configuration that lacks the option was written then.
-BEFORE = {"line_search": "decay", "stagger_starts": False}
+BEFORE = {"line_search": "decay", "stagger_starts": False, "action_masks": "none"}
 
 
 def with_before(defaults: dict[str, Any]) -> dict[str, Any]:
