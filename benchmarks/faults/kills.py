@@ -1,15 +1,16 @@
 """Runs that are killed at random instants, and resumed.
 
-    python -m benchmarks.faults.kills [--kills 100] [--processes 2] [--folder FOLDER]
+    python -m benchmarks.faults.kills [--kills 100] [--places PLACE …] [--processes 2]
+        [--folder FOLDER]
 
 Short runs (TRPO, PPO and ACKTR on CartPole-v1 on the device, one seed and three at once, on the
-host, in worker processes on Pendulum-v1, and on HalfCheetah-v5) write a checkpoint after every
-iteration. Each is killed by SIGKILL at a random instant of its life,
-start-up included, and resumed, and the resumed run is killed again in half of the cases; the last
-time it is left to end. Parameters and metrics, `timing` excepted, must then be those of the run
-that was not killed, bit for bit, and no checkpoint may be unreadable. A run that is killed before
-its first checkpoint has nothing to go on with and is begun anew: that kill does not count towards
-`--kills`.
+host, in worker processes on Pendulum-v1, on HalfCheetah-v5, with a memory, on images, and with
+masks) write a checkpoint after every iteration. Each is killed by SIGKILL at a random instant of
+its life, start-up included, and resumed, and the resumed run is killed again in half of the cases;
+the last time it is left to end. Parameters and metrics, `timing` excepted, must then be those of
+the run that was not killed, bit for bit, and no checkpoint may be unreadable. A run that is killed
+before its first checkpoint has nothing to go on with and is begun anew: that kill does not count
+towards `--kills`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,23 @@ PLACES = {
     "host": ("CartPole-v1", "--steps=122880", "--num-envs=8"),
     "async": ("Pendulum-v1", "--vectorization=async", "--steps=40960", "--num-envs=4"),
     "mujoco": ("HalfCheetah-v5", "--steps=81920", "--num-envs=8"),
+    "memory": ("CartPole-v1", "--network=gru", "--steps=40960", "--num-envs=8"),
+    "memory-device": (
+        "CartPole-v1",
+        "--network=lstm",
+        "--backend=device",
+        "--steps=81920",
+        "--num-envs=8",
+    ),
+    "images": ("benchmarks.policies.tasks:Squares", "--steps=8192", "--num-envs=4"),
+    "masks": ("benchmarks.policies.tasks:doors", "--steps=40960", "--num-envs=8"),
 }
+#: K-FAC knows no memory.
+CASES = [
+    case
+    for case in itertools.product(ALGORITHMS, PLACES)
+    if not (case[0] == "acktr" and case[1].startswith("memory"))
+]
 
 
 def command(*arguments: str) -> list[str]:
@@ -51,6 +68,12 @@ def train(case: tuple[str, str], folder: Path) -> list[str]:
     algorithm, place = case
     env, *options = PLACES[place]
     return command("train", algorithm, env, *options, "--checkpoint-every=0", f"--out={folder}")
+
+
+def resume(case: tuple[str, str], folder: Path) -> list[str]:
+    env = PLACES[case[1]][0]
+    # A run knows its environment by a Gymnasium id only.
+    return command("resume", str(folder), *([f"--env={env}"] if ":" in env else []))
 
 
 def left_alone(arguments: list[str]) -> float:
@@ -116,7 +139,7 @@ def trial(case: tuple[str, str], number: int, seconds: float, whole: Any, root: 
             counts["before the first checkpoint"] += 1
             continue
         counts["kills"] += not ended
-        arguments = command("resume", str(folder))
+        arguments = resume(case, folder)
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(case, number, done.stderr, file=sys.stderr)
@@ -132,11 +155,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--places", nargs="+", choices=PLACES, default=list(PLACES))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where the runs go, if not a temporary folder")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(dir=options.folder))
-    cases = list(itertools.product(ALGORITHMS, PLACES))
+    cases = [case for case in CASES if case[1] in options.places]
     seconds, wholes = {}, {}
     for case in cases:
         # Twice: the first one fills the cache of compiled programs.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,7 @@ from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.envs.device.classic import CartPole
+from surefoot.envs.device.device_env import DeviceEnv
 
 #: Steps between a cue and the question.
 DELAY = 20
@@ -168,3 +170,32 @@ class Dosage:
 
     def terminal(self, state: Array, rng: PRNGKeyArray) -> Array:
         return state[1] >= 10
+
+
+class Squares(gymnasium.Env):
+    """One of four quarters of a picture of 10 × 10 pixels is lit: which one is to be told. Episodes
+    of ten steps, on the host."""
+
+    observation_space = spaces.Box(0, 255, (10, 10), np.uint8)
+    action_space = spaces.Discrete(4)
+
+    def _seen(self) -> np.ndarray:
+        self.lit = int(self.np_random.integers(4))
+        picture = self.np_random.integers(0, 64, (10, 10), np.uint8)
+        row, column = divmod(self.lit, 2)
+        picture[5 * row : 5 * row + 5, 5 * column : 5 * column + 5] += 128
+        return picture
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.time = 0
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.time += 1
+        reward = float(action == self.lit)
+        return self._seen(), reward, self.time == 10, False, {}
+
+
+#: Masked doors, in JAX.
+doors = DeviceEnv(Doors(), time_limit=VISITS + 2, name="Doors")
