@@ -20,6 +20,7 @@ from surefoot.agents.demonstrations import Demonstrations, record
 from surefoot.agents.history import History
 from surefoot.agents.playing.episodes import Actor, act, as_actions, opened
 from surefoot.agents.playing.evaluation import Evaluation, cut_episodes, evaluate
+from surefoot.agents.playing.handed_in import read, read_state
 from surefoot.agents.playing.policy_spec import EnvLike, PolicySpec, unknown_environment
 from surefoot.agents.video import VideoRecorder, open_window
 from surefoot.common import jax_setup
@@ -34,7 +35,6 @@ from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import check_source
-from surefoot.envs.spaces.reading import read_observations
 from surefoot.envs.spaces.space_text import space_text
 
 
@@ -128,53 +128,22 @@ class Agent:
     ) -> tuple[np.ndarray, Any]:
         """(action, state) for one observation or a batch, with the signature that
         Stable-Baselines3's tools call. The action is what the environment takes; sampled ones
-        follow a fixed sequence, from the agent's first call on. The state of a policy with memory
-        is to be handed in with the next observation (arrays, a row an observation of the batch;
-        `None`: the start of an episode); it is not looked at where `episode_start`, [batch], is
-        true. Of others it is `None`. `action_masks`, as sb3-contrib's maskable policies take them,
-        says which actions are valid, where the observation does not. Raises `UsageError` where
-        `observation` is neither one observation of the agent's space nor a batch of them, or the
-        state is of another batch."""
-        if isinstance(state, bool | np.bool_):
-            raise UsageError(
-                f"state is {state}; accepted is None, or a recurrent policy's state: pass "
-                f"deterministic={state} by its name"
-            )
-        deterministic = check_flag("deterministic", deterministic)
-        if action_masks is not None or self.spec.masked_outside:
-            observation = self.spec.with_masks(observation, action_masks)
-        obs, count, batched = read_observations(
-            self.observation_space, observation, offset=offset_of(self.normalizer)
-        )
-        if (deterministic, count) not in self._acted:
+        follow a fixed sequence, from the agent's first call on. The `state` of a policy with memory
+        goes in again with the next observation; `None` is an episode's start, and so is any where
+        `episode_start` is true. `action_masks` says which actions are valid, where the observation
+        does not. Raises `UsageError` for what is no observation of the agent's space, nor a batch
+        of them, and for a state or masks that do not fit."""
+        given = read(self.spec, self.normalizer, observation, action_masks)
+        starts, memory = read_state(self.policy, state, episode_start, given.number)
+        program = check_flag("deterministic", deterministic), given.number
+        if program not in self._acted:
             jax_setup.check_forked()
-            self._acted.add((deterministic, count))
+            self._acted.add(program)
         self._samples += 1
         key = jax.random.fold_in(jax.random.key(0), self._samples)
-        starts, memory = self._remembered(state, episode_start, count)
-        drawn, memory = self._actor(deterministic).act(obs, starts, memory, key)
-        action = as_actions(self.action_space, drawn)
-        if not batched:
-            action = jax.tree.map(lambda x: x[0], action)
+        drawn, memory = self._actor(deterministic).act(given.obs, starts, memory, key)
+        action = given.unbatched(as_actions(self.action_space, drawn))
         return action, jax.tree.map(np.asarray, memory)
-
-    def _remembered(self, state: Any, episode_start: Any, count: int) -> tuple[Any, Any]:
-        """(which rows are the first of an episode, the memory), as `predict` was told."""
-        initial = self.policy.initial(count)
-        if initial is None:
-            return None, None
-        starts = np.zeros(count, bool)
-        if episode_start is not None:
-            starts = np.broadcast_to(np.asarray(episode_start, bool).reshape(-1), (count,))
-        if state is None:
-            return starts, initial
-        shapes = [jax.tree.map(np.shape, tree) for tree in (state, initial)]
-        if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"state has the shapes {shapes[0]}; accepted for {count} observations is what "
-                f"predict returned for as many, {shapes[1]}, or None at the start of an episode"
-            )
-        return starts, state
 
     def evaluate(
         self,
@@ -243,13 +212,8 @@ class Agent:
             return record(actor, where, episodes=episodes, seed=seed, max_steps=most)
 
     def _actor(self, deterministic: bool) -> Actor:
-        return Actor.of(
-            self.policy,
-            self.normalizer,
-            self._to_env,
-            deterministic=deterministic,
-            acting=self._act,
-        )
+        parts = self.policy, self.normalizer, self._to_env
+        return Actor.of(*parts, deterministic=deterministic, acting=self._act)
 
     def opened(
         self, env: EnvLike | None, episodes: int, *, max_steps: int | None = None

@@ -101,13 +101,11 @@ def _in_workers(
 
 
 def _maker(source: Any, masks: ActionMasks) -> EnvMaker:
-    make: EnvMaker
     if isinstance(source, str):
-        make = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+        make: EnvMaker = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
     else:
         check_source(source)
-        call = MakeCall.of(source)
-        if call is not None:
+        if (call := MakeCall.of(source)) is not None:
             check_env_id(call.env_id)
         make = source
     return make if masks == "none" else MakeWithMasks(make, masks)
@@ -144,18 +142,7 @@ def make_groups(
     limit. Where no limit is known nothing is cut, nor are the episodes of a vector environment.
     """
     if backend == "envpool":
-        if not isinstance(source, str):
-            raise UsageError(
-                f"environment {called(source)} with backend 'envpool'; accepted is an id that "
-                "EnvPool knows"
-            )
-        if vectorization != "sync":
-            raise UsageError(
-                f"vectorization {vectorization!r} with backend 'envpool', which has threads of its "
-                "own: pass --env-threads instead"
-            )
-        # One pool: on its own threads, two that take turns only make twice as many calls.
-        return [make_pool(source, num_envs, threads=env_threads, stagger=stagger)]
+        return [_pool(source, num_envs, vectorization, env_threads, stagger=stagger)]
     if vectorization == "sync":
         return [make_host(source, num_envs, stagger=stagger, masks=masks)]
     if isinstance(source, VectorEnv):
@@ -186,6 +173,23 @@ def make_groups(
             on_error.callback(group.close)
         on_error.pop_all()
     return groups
+
+
+def _pool(
+    source: EnvSource, num_envs: int, vectorization: Vectorization, threads: int, *, stagger: bool
+) -> HostEnv:
+    if not isinstance(source, str):
+        raise UsageError(
+            f"environment {called(source)} with backend 'envpool'; accepted is an id that "
+            "EnvPool knows"
+        )
+    if vectorization != "sync":
+        raise UsageError(
+            f"vectorization {vectorization!r} with backend 'envpool', which has threads of its "
+            "own: pass --env-threads instead"
+        )
+    # One pool: on its own threads, two that take turns only make twice as many calls.
+    return make_pool(source, num_envs, threads=threads, stagger=stagger)
 
 
 def _shares(count: int, most: int) -> list[int]:

@@ -11,11 +11,9 @@ import dataclasses
 import functools
 import importlib.metadata
 import platform
-import re
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -31,46 +29,11 @@ from surefoot.core.networks import Critic
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.finite_guard import FiniteGuard
-from surefoot.methods.learners.learner import Learner, TrainState
+from surefoot.methods.learners.learner import TrainState
 from surefoot.methods.recipes import Recipe
-from surefoot.methods.recipes.base import Offline, OnPolicy
 from surefoot.training.device_loop import DeviceLoop
 from surefoot.training.iteration import FRESH, Iteration, ResumePoint, Seeds
 from surefoot.training.open_loop import open_loop
-
-
-def _as_text(learner: Learner) -> str:
-    # An object without a text of its own has its address, another one in every process.
-    return re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(learner, short_arrays=False))
-
-
-#: Of a field that holds a learner put together by hand, an `Algorithm` for instance.
-_AS_TEXT = {"as_json": _as_text}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Composed(OnPolicy):
-    """A learner put together by hand, where a recipe is expected."""
-
-    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
-
-    def build(self) -> Learner:
-        return self.learner
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ComposedOffline(Offline):
-    """The same for one that learns from recorded data."""
-
-    learner: Learner = dataclasses.field(metadata=_AS_TEXT)
-
-    def build(self) -> Learner:
-        return self.learner
-
-
-def composed(learner: Learner) -> Recipe:
-    """A recipe that is this learner."""
-    return ComposedOffline(learner=learner) if learner.offline else Composed(learner=learner)
 
 
 class Makes(NamedTuple):

@@ -175,13 +175,7 @@ class HostLoop(TrainingLoop):
     ) -> Generator[Iteration]:
         """Iterations of `horizon` rows an environment until another one might exceed `steps`. One
         with a critic is told when that is fitted, and by then the next one has been collected."""
-        rollout = HostRollout(
-            self.groups,
-            self.horizon,
-            to_env,
-            cache_program=self.cache_program,
-            segment_length=self.segment_length,
-        )
+        rollout = self._rollout(to_env)
         number, done, env_states = start
         if env_states is None:
             initial = learner.behavior(state, seeds.collecting).initial
@@ -227,6 +221,15 @@ class HostLoop(TrainingLoop):
             if unfinished is not None:
                 last = unfinished.finish()
                 yield last._replace(timing=last.timing.longer(clock() - began, taken))
+
+    def _rollout(self, to_env: ActionMap) -> HostRollout:
+        return HostRollout(
+            self.groups,
+            self.horizon,
+            to_env,
+            cache_program=self.cache_program,
+            segment_length=self.segment_length,
+        )
 
     def _begin(
         self, rollout: HostRollout, state: TrainState, initial: Callable[[int], Any], seeds: Seeds

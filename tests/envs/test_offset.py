@@ -14,7 +14,7 @@ from surefoot.core.data.normalization import Offset
 from surefoot.envs.make import make_groups
 from surefoot.envs.spaces.encoding import Encoding, size_of
 from surefoot.runs.options import prepare
-from surefoot.training.rollout.host_rollout import fresh_episodes
+from surefoot.training.rollout.group_state import fresh_episodes
 
 #: A time in seconds since 1970, to microseconds.
 NOW = 1.7e9

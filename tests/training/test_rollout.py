@@ -25,7 +25,7 @@ from surefoot.training.rollout import (
     device_rollout,
     with_old,
 )
-from surefoot.training.rollout.host_rollout import fresh_episodes
+from surefoot.training.rollout.group_state import fresh_episodes
 from surefoot.training.rollout.transitions import running_totals
 
 SEED, HORIZON = 11, 23

@@ -166,9 +166,9 @@ FAULTS = (
     ),
     Fault(
         "predict-forgets-the-offset",
-        "agents/agent.py",
-        "self.observation_space, observation, offset=offset_of(self.normalizer)\n",
-        "self.observation_space, observation\n",
+        "agents/playing/handed_in.py",
+        "spec.observation_space, observation, offset=offset_of(normalizer))",
+        "spec.observation_space, observation)",
         "Of observations far from zero an agent in use sees other numbers than in training.",
         ("test_offset.py",),
     ),
@@ -190,7 +190,7 @@ FAULTS = (
     ),
     Fault(
         "state-of-another-batch",
-        "agents/agent.py",
+        "agents/playing/handed_in.py",
         "if shapes[0] != shapes[1]:",
         "if shapes[0] is None:",
         "A memory of other observations is taken.",

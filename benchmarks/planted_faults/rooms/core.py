@@ -746,7 +746,7 @@ FAULTS = (
     ),
     Fault(
         "pixels-not-scaled",
-        "core/networks/images.py",
+        "core/networks/cnn.py",
         "x / 255 if image.dtype == jnp.uint8 else x",
         "x",
         "Encoders see numbers up to 255: features are as many times too large.",

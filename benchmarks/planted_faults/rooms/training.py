@@ -90,7 +90,7 @@ FAULTS = (
     ),
     Fault(
         "groups-share-their-seeds",
-        "training/rollout/host_rollout.py",
+        "training/rollout/group_state.py",
         "else seed + before\n",
         "else seed\n",
         "The second group of environments plays the same episodes as the first.",
@@ -156,7 +156,7 @@ FAULTS = (
     ),
     Fault(
         "groups-with-offsets-of-their-own",
-        "training/rollout/host_rollout.py",
+        "training/rollout/group_state.py",
         "group.offset = groups[0].offset",
         "pass",
         "The second group's observations lack nothing: the policy sees numbers far from zero.",

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from surefoot.common.errors import UsageError
 from surefoot.core.networks.activations import Activated, Activation
 from surefoot.core.networks.base import Layers
 from surefoot.core.networks.convolution import Window, convolve
-from surefoot.core.networks.images import as_numbers, check_shape
 from surefoot.core.networks.matmul import matmul_with_transpose
 from surefoot.core.networks.patches import Patches
 
@@ -106,3 +107,18 @@ class CNN(Activated):
 
 def _plus(x: Float[Array, "*batch out"], bias: Float[Array, " out"]) -> Float[Array, "*batch out"]:
     return x + jnp.expand_dims(bias, range(x.ndim - 1))
+
+
+def as_numbers(image: Shaped[Array, "*batch"], dtype: Any) -> Float[Array, "*batch"]:
+    """uint8 divided by 255; others, bool for instance, by value."""
+    x = image.astype(dtype)
+    return x / 255 if image.dtype == jnp.uint8 else x
+
+
+def check_shape(encoder: str, shape: tuple[int, ...], *, smallest: int) -> None:
+    """Raise `UsageError` unless it is (H, W, C) with sides of `smallest` pixels at least."""
+    if len(shape) != 3 or min(shape[:2]) < smallest or shape[2] < 1:
+        raise UsageError(
+            f"the shape of an image is {shape!r}; accepted by {encoder} is (height, width, "
+            f"channels) with sides of {smallest} pixels or more"
+        )

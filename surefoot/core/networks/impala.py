@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from surefoot.core.networks.base import Unlayered
+from surefoot.core.networks.cnn import as_numbers, check_shape
 from surefoot.core.networks.convolution import Window, convolve
-from surefoot.core.networks.images import as_numbers, check_shape
 from surefoot.core.networks.matmul import matmul_with_transpose
 
 _SECTIONS = (16, 32, 32)

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from surefoot.common.errors import UsageError
 from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.observations import as_arrays, unfit
+from surefoot.envs.spaces.trees import map_arrays
 
 
 class ReadObservations(NamedTuple):
@@ -22,6 +23,10 @@ class ReadObservations(NamedTuple):
     """N."""
     batched: bool
     """Whether they were a batch, and not one."""
+
+    def unbatched(self, actions: Any) -> Any:
+        """The actions, or the one where there was one observation."""
+        return actions if self.batched else map_arrays(lambda x: x[0], actions)
 
 
 def read_observations(

@@ -17,9 +17,10 @@ from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.runs.composed import composed
 from surefoot.runs.folder import config_file
 from surefoot.runs.folder.find_runs import runs_inside
-from surefoot.runs.run import composed, versions
+from surefoot.runs.run import versions
 
 T = TypeVar("T")
 

@@ -76,11 +76,9 @@ def reproduce(
     match_cores(config, folder)
     method = rebuild_method(config, folder, algorithm)
     learner = _with_advantages(method.build(), config["algorithm"], folder)
-    source = rebuild_environment(config, folder, env)
-    makes = Makes(network, critic_network)
+    source, makes = rebuild_environment(config, folder, env), Makes(network, critic_network)
     # Without time between checkpoints, every state on the way is told, on the device too.
     settings = dataclasses.replace(rebuild_settings(config, folder), checkpoint_every=0.0)
-
     with contextlib.ExitStack() as closing:
 
         def built() -> Run:
@@ -90,8 +88,7 @@ def reproduce(
 
         run, began = _begun(built, folder, rows)
         shown = CallbackDisplay() if display is None else display(run.budget)
-        differing = version_differences(config)
-        normalizer, exact = _played(run, rows, shown, folder, differing)
+        normalizer, exact = _played(run, rows, shown, folder, version_differences(config))
     return ReproducedUpdate(
         method=run.name,
         environment=run.env_name,
@@ -105,9 +102,8 @@ def reproduce(
         hyperparameters=method.hyperparameters(),
         row=rows[-1],
         began=began,
-        from_checkpoint=began > 0,
         exact=exact,
-        differences=differing,
+        differences=version_differences(config),
     )
 
 

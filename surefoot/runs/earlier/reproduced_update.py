@@ -38,12 +38,15 @@ class ReproducedUpdate(NamedTuple):
     """The iteration in `metrics.jsonl`."""
     began: int
     """The iteration that the reproduction began with."""
-    from_checkpoint: bool
-    """Whether it began with a checkpoint, not with the run's beginning."""
     exact: bool
     """Whether every iteration that was reproduced equals its row in `metrics.jsonl` bit for bit."""
     differences: str
     """Versions, and the number of cores, that are not those of the run; empty if there are none."""
+
+    @property
+    def from_checkpoint(self) -> bool:
+        """Whether it began with a checkpoint, not with the run's beginning."""
+        return self.began > 0
 
     def __str__(self) -> str:
         text = f"{self.method} on {self.environment}, iteration {self.iteration}"

@@ -2,7 +2,8 @@
 
 from surefoot.training.rollout.device_rollout import DeviceStanding, device_rollout
 from surefoot.training.rollout.environment_state import mark_groups, restore_groups
-from surefoot.training.rollout.host_rollout import GroupState, HostRollout, RolloutInfo
+from surefoot.training.rollout.group_state import GroupState
+from surefoot.training.rollout.host_rollout import HostRollout, RolloutInfo
 from surefoot.training.rollout.transitions import Episodes, Transitions, with_old
 
 __all__ = [

@@ -18,7 +18,7 @@ from surefoot.common.errors import UsageError
 from surefoot.envs.host.episode_history import MAX_KEPT, History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.trees import empty_of
-from surefoot.training.rollout.host_rollout import GroupState, fresh_episodes, no_memory
+from surefoot.training.rollout.group_state import GroupState, fresh_episodes, no_memory
 
 
 def mark_groups(groups: Sequence[HostEnv], states: Sequence[GroupState]) -> Callable[[], Snapshot]:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
@@ -24,20 +23,14 @@ from surefoot.core.data.types import Behavior
 from surefoot.core.distributions import Distribution
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
+from surefoot.training.rollout.group_state import (
+    GroupState,
+    fresh_episodes,
+    joined,
+    no_memory,
+    stacked,
+)
 from surefoot.training.rollout.transitions import Episodes, Transitions, running_totals
-
-
-class GroupState(NamedTuple):
-    """Where a group of environments stands between two trajectories."""
-
-    obs: Any
-    """Encoded observations that the next actions answer to, leaves [N, …]."""
-    episode_return: np.ndarray
-    """Raw reward since each episode began, [N]."""
-    episode_length: np.ndarray
-    """Transitions since each episode began, [N]; 0 where the next one begins an episode."""
-    memory: Any = None
-    """The acting policy's memory, leaves [N, …]; `None` without one."""
 
 
 class RolloutInfo(NamedTuple):
@@ -69,35 +62,6 @@ class _Rows(NamedTuple):
     staggered: np.ndarray
 
 
-def no_memory(count: int) -> None:
-    """The memory of policies without one."""
-    return
-
-
-def fresh_episodes(
-    groups: Sequence[HostEnv],
-    seed: int | None,
-    initial: Callable[[int], Any] = no_memory,
-    *,
-    new_offset: bool = False,
-) -> list[GroupState]:
-    """All environments at the start of an episode, environment i seeded with seed + i; without a
-    seed their generators go on. `initial` makes the memory of so many environments. `new_offset`:
-    what observations lack from now on makes the first of these zero."""
-    states, before = [], 0
-    for group in groups:
-        n = group.num_envs
-        first = None if seed is None else seed + before
-        if new_offset and before == 0:
-            obs = group.reset_with_offset(first)
-        else:
-            group.offset = groups[0].offset
-            obs = group.reset(first)
-        states.append(GroupState(obs, np.zeros(n), np.zeros(n), initial(n)))
-        before += n
-    return states
-
-
 def _put(rows: Any, at: Any, values: Any) -> None:
     """Write values into rows, trees of arrays."""
     if isinstance(rows, np.ndarray):
@@ -111,11 +75,6 @@ def _remembered(starts: np.ndarray, memory: Any) -> tuple[Any, ...]:
     """What a policy with a memory is asked with, beside the observations; nothing for one without:
     an argument costs time at every step."""
     return (starts, memory) if jax.tree.leaves(memory) else ()
-
-
-def joined(memory: Sequence[Any]) -> Any:
-    """The groups' memories side by side."""
-    return jax.tree.map(lambda *m: jnp.concatenate(m), *memory)
 
 
 class HostRollout:
@@ -212,12 +171,10 @@ class HostRollout:
         memory = [state.memory for state in states]
         begun: list[Any] = []
         notices: list[str] = []
-        environment = acting = 0.0
-        lost = 0
-        clock = time.perf_counter
-        begin = clock()
+        environment, lost = 0.0, 0
+        begin = (clock := time.perf_counter)()
         noise = self._draw(key)
-        acting += clock() - begin
+        acting = clock() - begin
 
         def receive(i: int, t: int) -> None:
             nonlocal environment, lost
@@ -241,10 +198,8 @@ class HostRollout:
             at = t, self._columns[i]
             _put(rows.obs, at, obs)
             begin = clock()
-            before = _remembered(starts[i], memory[i])
-            action, raw, memory[i] = self._act[len(starts[i])](
-                leaves, obs, noise[i], np.int32(t), *before
-            )
+            asked = leaves, obs, noise[i], np.int32(t), *_remembered(starts[i], memory[i])
+            action, raw, memory[i] = self._act[len(starts[i])](*asked)
             action = jax.tree.map(np.asarray, action)
             _put(rows.action, at, raw)
             acting += clock() - begin
@@ -261,7 +216,7 @@ class HostRollout:
             receive(i, self.horizon - 1)
         after, transitions = self._totals(states, current, rows)
         after = [state._replace(memory=m) for state, m in zip(after, memory, strict=True)]
-        transitions = transitions._replace(memory=jax.tree.map(lambda *m: jnp.stack(m), *begun))
+        transitions = transitions._replace(memory=stacked(begun))
         episodes = Episodes.of(transitions, rows.staggered)
         return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
 
