@@ -17,7 +17,7 @@ from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
-from surefoot.runs.composed import composed
+from surefoot.runs.own_learner import composed
 from surefoot.runs.run import DEFAULT_MAKES, Makes, Run
 
 

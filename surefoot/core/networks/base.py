@@ -93,7 +93,7 @@ class Network(eqx.Module):
 
     @abc.abstractmethod
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
-    ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
+        self, obs: PyTree[Array], perturbations: Sequence[Array | float]
+    ) -> tuple[Float[Array, "*batch out"], tuple[Any, ...]]:
         """(output, every layer's input) with a perturbation added to every layer's output, for
         K-FAC; of a network that has `layers`."""

@@ -76,8 +76,8 @@ class Encoded(Memoryless, Network):
         return (*self.encoder.layers, *self.output.layers)
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
-    ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
+        self, obs: PyTree[Array], perturbations: Sequence[Array | float]
+    ) -> tuple[Float[Array, "*batch out"], tuple[Any, ...]]:
         *inner, last = perturbations
         features, inputs = self.encoder.with_layer_perturbations(obs, inner)
         output, (features,) = self.output.with_layer_perturbations(features, (last,))

@@ -72,8 +72,8 @@ class Policy(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
-    ) -> tuple[Distribution, tuple[Float[Array, "*batch _"], ...]]:
+        self, obs: PyTree[Array], perturbations: Sequence[Array | float]
+    ) -> tuple[Distribution, tuple[Any, ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         output, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
         return self._read(output, obs), inputs
@@ -111,8 +111,8 @@ class Critic(eqx.Module):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
-    ) -> tuple[DiagGaussian, tuple[Float[Array, "*batch _"], ...]]:
+        self, obs: PyTree[Array], perturbations: Sequence[Array | float]
+    ) -> tuple[DiagGaussian, tuple[Any, ...]]:
         """(distribution, every layer's input) with a perturbation added to every layer's output."""
         mean, inputs = self.network.with_layer_perturbations(seen(obs), perturbations)
         return _of_unit_variance(mean), inputs

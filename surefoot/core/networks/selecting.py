@@ -66,6 +66,6 @@ class Selecting(Network):
         return self.network.layers
 
     def with_layer_perturbations(
-        self, obs: PyTree[Array], perturbations: Sequence[Float[Array, "*batch _"] | float]
-    ) -> tuple[Float[Array, "*batch out"], tuple[Float[Array, "*batch _"], ...]]:
+        self, obs: PyTree[Array], perturbations: Sequence[Array | float]
+    ) -> tuple[Float[Array, "*batch out"], tuple[Any, ...]]:
         return self.network.with_layer_perturbations(self.selection(obs), perturbations)

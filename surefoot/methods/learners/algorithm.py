@@ -123,16 +123,9 @@ class Algorithm(Learner):
             gae_lambda = self.gae_lambda
             judged = judge(state.critic, state.critic_memory, obs, normalizer, data, length)
             weight = data.valid.astype(judged.value.dtype)
-        advantage = gae(
-            scaler(data.reward),
-            judged.value,
-            judged.next_value,
-            data.terminated,
-            data.truncated,
-            data.valid,
-            discount=self.discount,
-            gae_lambda=gae_lambda,
-        )
+        earned = scaler(data.reward), judged.value, judged.next_value
+        ends = data.terminated, data.truncated, data.valid
+        advantage = gae(*earned, *ends, discount=self.discount, gae_lambda=gae_lambda)
         flat = in_batch(weight, length)
         learned = kept_in_batch(advantage, flat, length)
         if self.normalize_advantages:

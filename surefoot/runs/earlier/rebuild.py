@@ -17,9 +17,9 @@ from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
-from surefoot.runs.composed import composed
 from surefoot.runs.folder import config_file
 from surefoot.runs.folder.find_runs import runs_inside
+from surefoot.runs.own_learner import composed
 from surefoot.runs.run import versions
 
 T = TypeVar("T")
