@@ -148,7 +148,9 @@ def test_every_public_name_is_in_the_reference_of_the_repository():
     text = (pages.ROOT / "docs" / "reference.md").read_text()
     assert {name for name in sf.__all__ if f"\n### {name}\n" not in text} <= {"__version__"}
     # Methods and fields with their meaning, arguments as a list.
-    assert "- `predict(observation, state=None, episode_start=None, deterministic=True)`: " in text
+    assert (
+        "- `predict(observation, state=None, episode_start=None, deterministic=True, action" in text
+    )
     assert "- `returns`: " in text
     assert "- `algorithm`: a recipe's name" in text
 
@@ -197,8 +199,9 @@ def test_every_public_name_has_an_entry_in_the_reference(site):
 
 
 def test_predict_takes_what_stable_baselines3_passes():
-    """`evaluate_policy` calls `predict` with these names, and nothing else of a model."""
+    """`evaluate_policy` calls `predict` with these names, the maskable one of sb3-contrib with the
+    last one, too, and nothing else of a model."""
     import inspect
 
     accepted = list(inspect.signature(sf.Agent.predict).parameters)[1:]
-    assert accepted == ["observation", "state", "episode_start", "deterministic"]
+    assert accepted == ["observation", "state", "episode_start", "deterministic", "action_masks"]

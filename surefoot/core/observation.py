@@ -21,7 +21,7 @@ class Observation(NamedTuple):
     """Which actions are valid, as `Distribution.masked` takes it."""
 
 
-def seen(obs: PyTree[Array]) -> PyTree[Array]:
+def seen(obs: Any) -> Any:
     """What networks see of an encoded observation."""
     return obs.seen if isinstance(obs, Observation) else obs
 
@@ -37,7 +37,7 @@ def with_vector(obs: PyTree[Array], change: Callable[[Array], Array]) -> PyTree[
             return change(obs)
 
 
-def vector_of(obs: PyTree[Array]) -> Array:
+def vector_of(obs: Any) -> Any:
     """The vector of an encoded observation that has one."""
     vector: Any = seen(obs)
     return vector[VECTOR] if isinstance(vector, dict) else vector

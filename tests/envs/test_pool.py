@@ -107,7 +107,8 @@ def test_training_is_the_same_every_time_and_the_agent_plays_on_gymnasium(algori
 
 def test_it_is_played_like_any_other():
     pool = make_pool("CartPole-v1", 2, threads=1)
-    steps = list(play_on_host(lambda obs, key: np.ones(2), pool, episodes=4, seed=1))
+    actor = Actor(lambda count: None, lambda obs, starts, memory, key: (np.ones(2), None))
+    steps = list(play_on_host(actor, pool, episodes=4, seed=1))
     ends = sum((step.terminated & step.counts).sum() for step in steps)
     assert ends == 4
 

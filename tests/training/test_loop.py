@@ -16,6 +16,7 @@ import surefoot as sf
 from support.compiled import forget_programs
 from support.runs import BATCH, TINY
 from surefoot.core.distributions import DiagGaussian
+from surefoot.core.networks import Memoryless
 from surefoot.envs.device.classic import CartPole
 from surefoot.envs.device.device_env import DeviceState, DeviceTransition
 from surefoot.envs.make import make_host
@@ -245,6 +246,13 @@ class Drawn(NamedTuple):
     reward: Any
 
 
+class Keys(Memoryless):
+    """Noise that tells its key."""
+
+    def __call__(self, obs):
+        return KeyAsNoise(obs[..., 0], obs[..., 0])
+
+
 class Watching(Learner):
     """Learns nothing, and reports what was done and earned."""
 
@@ -256,7 +264,7 @@ class Watching(Learner):
         return None, None
 
     def behavior(self, state, key):
-        return lambda obs: KeyAsNoise(obs[..., 0], obs[..., 0])
+        return Keys()
 
     def improve(self, state, data):
         return state, None, Drawn(data.action, data.reward)
