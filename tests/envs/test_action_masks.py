@@ -175,3 +175,21 @@ def test_a_wrapper_around_the_environment_reaches_its_method():
     assert obs["action_mask"].tolist() == [1, 0, 0, 0, 0]
     obs, *_ = env.step(0)
     assert obs["action_mask"].tolist() == [1, 1, 0, 0, 0]
+
+
+class Masker(gymnasium.Wrapper):
+    """As sb3-contrib's ActionMasker: the method is the wrapper's."""
+
+    def action_masks(self):
+        return [self.unwrapped._mask()]
+
+
+def test_a_wrappers_method_is_found():
+    env = make_host(lambda: Masker(Counting()), 2, masks="auto")
+    for time, obs in zip([0, 1, 2, 0, 1, 2], steps(env), strict=True):
+        np.testing.assert_array_equal(obs.action_mask, [np.arange(CHOICES) <= time] * 2)
+
+
+def test_nothing_but_a_mask_is_refused():
+    with pytest.raises(UsageError, match="has nothing but a mask"):
+        Encoding(spaces.Dict({"action_mask": spaces.MultiBinary(5)}))

@@ -103,7 +103,7 @@ def test_an_ends_picture_is_the_true_one():
     np.testing.assert_array_equal(pictures[4].next_obs, pictures[4].obs)
 
 
-@pytest.mark.parametrize("method", ["trpo", "acktr"])
+@pytest.mark.parametrize("method", ["trpo", "acktr", "cem"])
 @pytest.mark.parametrize("source", [Squares, WithNumbers])
 def test_every_method_sees_them(method, source, tmp_path):
     if (method, source) == ("acktr", WithNumbers):
@@ -134,3 +134,23 @@ def test_a_critic_may_see_what_the_policy_does_not():
     np.testing.assert_array_equal(logits(encoded(obs)), logits(encoded(other)))
     moved = obs | {"noise": obs["noise"] + 1}
     assert (logits(encoded(obs)) != logits(encoded(moved))).any()
+
+
+class Camera(Squares):
+    """The picture as the only part of a dict."""
+
+    observation_space = spaces.Dict({"camera": Squares.observation_space})
+
+    def _seen(self):
+        return {"camera": super()._seen()}
+
+
+def test_one_part_may_be_chosen_of_one():
+    agent = sf.train("trpo", Camera, policy_keys=("camera",), **SMALL)
+    assert len(agent.evaluate(1).returns) == 1
+
+
+def test_recording_them_is_refused_before_anything_is_played():
+    agent = sf.train("trpo", Squares, **SMALL)
+    with pytest.raises(sf.UsageError, match="demonstrations of observations with images or masks"):
+        agent.record(1)

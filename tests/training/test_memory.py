@@ -200,7 +200,7 @@ def test_segments_hold_what_was_acted_by(mode):
         np.testing.assert_allclose(value[learned], critic_batch.old.mean[learned], atol=1e-5)
         assert metrics.policy.kl_mean > 0
         memory, no = before.critic_memory, NoNormalizer()
-        judged = eqx.filter_jit(judge)(critic, memory, trajectory.obs, no, trajectory, SEGMENT)
+        judged = eqx.filter_jit(judge)(critic, memory, trajectory.obs, no, trajectory)
         values.append(jax.tree.map(np.asarray, judged))
     told = [with_done(t) for t in trajectories]
     dists, memories = replayed(critic, told, next_step=mode == AutoresetMode.NEXT_STEP)
@@ -217,3 +217,51 @@ def test_segments_hold_what_was_acted_by(mode):
         then, _ = stepped(critic, next_obs[t], no_start, after)
         told_then = np.concatenate([v.next_value for v in values])[t]
         np.testing.assert_allclose(told_then[valid[t]], then.mean[valid[t], 0], atol=1e-5)
+
+
+class Broken(Noise):
+    """One observation of the whole run is no number; no episode ends."""
+
+    count = 0
+
+    def step(self, action):
+        obs, reward, *_, info = super().step(action)
+        self.count += 1
+        if self.count == 20:
+            obs[0] = np.nan
+        return obs, reward, False, False, info
+
+
+@pytest.mark.filterwarnings("ignore:the update of iteration 1 was refused:RuntimeWarning")
+@pytest.mark.parametrize("name", ["mlp", "gru", "lstm"])
+def test_what_is_not_finite_is_not_remembered(name):
+    rows = []
+    sf.train(
+        "trpo",
+        Broken,
+        network=name,
+        hidden=(4,),
+        num_envs=1,
+        horizon=16,
+        steps=64,
+        seed=0,
+        progress=False,
+        on_iteration=lambda row, agent: rows.append(row["refused"]),
+    )
+    assert rows == [False, True, False, False]
+
+
+@pytest.mark.parametrize("method", ["trpo", "kfac_trpo", "ppo_clip"])
+def test_a_critic_alone_may_have_a_memory(method, tmp_path):
+    options = {"critic_network": "gru", "hidden": (4,), "num_envs": 2, "horizon": 16, "steps": 64}
+    out = tmp_path / "run"
+    sf.train(method, "CartPole-v1", seed=0, progress=False, out=out, **options)
+    update = sf.inspect(out).update
+    assert update.batch.weight.shape == (32,)
+    assert update.exact
+
+
+def test_a_members_memory_is_its_own():
+    sf.train(
+        "cem", "CartPole-v1", network="gru", hidden=(3,), num_envs=5, horizon=8, steps=80, seed=0
+    )

@@ -52,7 +52,7 @@ class Demonstrations:
         check_observation_space(self.observation_space)
         action_head(self.action_space)
         encoding = Encoding(self.observation_space)
-        _check_recordable(encoding, self.action_space)
+        check_recordable(self.observation_space, self.action_space)
         flags = {name: _cast(self, name, bool) for name in ("terminated", "truncated")}
         wide = encoding.wide.any() and np.asarray(self.obs).dtype == np.float64
         arrays = {
@@ -96,7 +96,9 @@ class Demonstrations:
         return np.add.reduceat(self.reward[: ends[-1] + 1], starts)
 
 
-def _check_recordable(encoding: Encoding, action_space: spaces.Space) -> None:
+def check_recordable(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Raise `UsageError` for what no demonstrations hold yet."""
+    encoding = Encoding(observation_space)
     what = None
     if encoding.images or encoding.mask is not None:
         what = "observations with images or masks"

@@ -7,7 +7,7 @@ import warnings
 import gymnasium
 import numpy as np
 
-from surefoot.agents.demonstrations.demonstrations import Demonstrations
+from surefoot.agents.demonstrations.demonstrations import Demonstrations, check_recordable
 from surefoot.agents.playing.episodes import Actor, play_on_device, play_on_host
 from surefoot.agents.playing.evaluation import cut_episodes
 from surefoot.common.errors import Notice
@@ -27,6 +27,7 @@ def record(
     """Play `episodes` episodes and keep every transition: on the host episode after episode in the
     order in which they end, of at most `max_steps` steps, on the device in that of the copies.
     Raises `UsageError` if an observation or action is not finite."""
+    check_recordable(env.observation_space, env.action_space)
     if isinstance(env, DeviceEnv):
         counts, kept = play_on_device(
             actor,

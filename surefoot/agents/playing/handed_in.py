@@ -37,7 +37,13 @@ def read_state(policy: Policy, state: Any, episode_start: Any, count: int) -> tu
         return None, None
     starts = np.zeros(count, bool)
     if episode_start is not None:
-        starts = np.broadcast_to(np.asarray(episode_start, bool).reshape(-1), (count,))
+        flags = np.asarray(episode_start, bool).reshape(-1)
+        if len(flags) not in (1, count):
+            raise UsageError(
+                f"episode_start has {len(flags)} flags; accepted is one for each of the {count} "
+                "observations"
+            )
+        starts = np.broadcast_to(flags, (count,))
     if state is None:
         return starts, initial
     shapes = [jax.tree.map(np.shape, tree) for tree in (state, initial)]

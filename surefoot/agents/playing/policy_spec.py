@@ -31,7 +31,9 @@ from surefoot.envs.spaces.encoding import Encoding
 from surefoot.envs.spaces.masks import (
     ACTION_MASK,
     OBSERVATION,
+    any_valid,
     check_mask,
+    flat_mask,
     has_mask,
     mask_size,
     with_mask,
@@ -95,11 +97,19 @@ class PolicySpec:
         leading = leading_dimensions(seen, inner)
         if leading is None:
             return with_mask(inner, np.ones(size, np.int8))
-        given = np.ones((*leading, size), bool) if masks is None else np.asarray(masks)
+        if masks is None:
+            given = np.ones((*leading, size), bool)
+        else:
+            given = flat_mask(masks) if not leading else np.asarray([*map(flat_mask, masks)])
         if given.size != np.prod((*leading, size)):
             raise UsageError(
                 f"action_masks has the shape {given.shape}; accepted is {(*leading, size)}: a flag "
                 "for each value of each choice"
+            )
+        if not any_valid(given.reshape(*leading, size).astype(bool), self.action_space).all():
+            raise UsageError(
+                "action_masks has no valid action; accepted is one valid value of each choice, or "
+                "more"
             )
         shape = (*leading, *(space[ACTION_MASK].shape or ()))
         return with_mask(inner, given.reshape(shape).astype(bool).astype(np.int8))

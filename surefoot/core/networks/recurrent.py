@@ -74,8 +74,11 @@ class Memory(eqx.Module):
         return matmul_with_transpose(x, self.input_weight) + self.bias[None]
 
     def _restarted(self, starts: Bool[Array, " N"], state: MemoryState) -> MemoryState:
+        # One observation that is not finite would be remembered to the end of the episode.
+        lost = ~jnp.all(jnp.isfinite(jnp.stack(jax.tree.leaves(state))), axis=(0, 2))
+
         def chosen(initial: Array, leaf: Array) -> Array:
-            return jnp.where(starts[:, None], initial, leaf)
+            return jnp.where((starts | lost)[:, None], initial, leaf)
 
         return jax.tree.map(chosen, self.initial(starts.shape[0]), state)
 

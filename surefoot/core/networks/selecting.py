@@ -28,7 +28,7 @@ class Selection:
     def __call__(self, seen: PyTree[Array]) -> PyTree[Array]:
         """These parts of an observation [*batch, …]."""
         if not isinstance(seen, dict):
-            return seen[..., np.array(self.columns)]
+            return seen if self.images else seen[..., np.array(self.columns)]
         parts = {key: seen[key] for key in self.images}
         if self.columns:
             parts[VECTOR] = seen[VECTOR][..., np.array(self.columns)]

@@ -18,6 +18,7 @@ from surefoot.common.errors import UsageError, in_short
 from surefoot.common.settings import ActionMasks
 from surefoot.envs.spaces.masks import (
     ACTION_MASK,
+    flat_mask,
     has_mask,
     mask_size,
     with_mask,
@@ -36,7 +37,8 @@ def mask_source(env: gymnasium.Env, masks: ActionMasks) -> Literal["method", "in
         return None
     if masks == "info":
         return "info"
-    return "method" if callable(getattr(env.unwrapped, METHOD, None)) else None
+    own = env.has_wrapper_attr(METHOD) and callable(env.get_wrapper_attr(METHOD))
+    return "method" if own else None
 
 
 class WithActionMask(gymnasium.Wrapper):
@@ -67,7 +69,7 @@ class WithActionMask(gymnasium.Wrapper):
             given = self.get_wrapper_attr(METHOD)()
         else:
             given = info.get(ACTION_MASK)
-        mask = np.asarray(given).reshape(-1) if given is not None else np.zeros(0)
+        mask = flat_mask(given)
         if mask.shape != (self._size,):
             spec = self.spec
             raise UsageError(

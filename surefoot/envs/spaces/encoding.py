@@ -48,6 +48,11 @@ class Encoding:
         others = [leaf for leaf in leaves if leaf is not self.mask]
         self.vector = [leaf for leaf in others if not is_image(leaf.space)]
         self.images = {_key(leaf): leaf for leaf in others if is_image(leaf.space)}
+        if not others:
+            raise UsageError(
+                f"observation space {_one_line(space)} has nothing but a mask; accepted is one "
+                "with something to see"
+            )
         if VECTOR in self.images and self.vector:
             raise UsageError(
                 f"observation space {_one_line(space)} has an image {VECTOR!r} beside numbers, "

@@ -35,6 +35,15 @@ def mask_size(space: spaces.Space) -> int | None:
             return None
 
 
+def flat_mask(mask: Any) -> np.ndarray:
+    """A mask's flags in one row; of several choices there may be a list or tuple of their own."""
+    if mask is None:
+        return np.zeros(0)
+    if isinstance(mask, list | tuple) and mask and np.ndim(mask[0]):
+        return np.concatenate([np.asarray(part).reshape(-1) for part in mask])
+    return np.asarray(mask).reshape(-1)
+
+
 def any_valid(mask: np.ndarray, action_space: spaces.Space) -> np.ndarray:
     """Whether a value of each choice is valid, [*batch]; of a mask [*batch, M]."""
     match action_space:

@@ -10,13 +10,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from surefoot.core.data.advantages import finished, gae, standardize
 from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
 from surefoot.core.data.segments import distribution, first_rows, in_batch, kept_in_batch
 from surefoot.core.data.types import Batch, Scalar, Trajectory
-from surefoot.core.distributions import DiagGaussian
 from surefoot.core.local_model import weighted_mean
 from surefoot.core.networks import Critic, Policy
 from surefoot.core.updates import Update
@@ -25,7 +24,7 @@ from surefoot.methods.learners.diagnostics import (
     effective_sample_size,
     explained_variance,
 )
-from surefoot.methods.learners.judged import Judged, judge, segment_length
+from surefoot.methods.learners.judged import Judged, judge, segment_length, to_fit
 from surefoot.methods.learners.learner import Learner, TrainState, progress
 
 
@@ -63,20 +62,13 @@ class Algorithm(Learner):
         scaler = state.scaler.update(data.reward, done, data.valid, self.discount)
         updated = state.normalizer.update(data.obs, data.valid)
         normalizer = state.normalizer.readied(updated)
-        batch, judged, target = self._learned_from(state, data, normalizer, scaler, done)
-        length = batch.weight.shape[1] if batch.starts is not None else None
+        obs, length = normalizer(data.obs), segment_length(data)
+        batch, judged, target = self._learned_from(state, data, obs, normalizer, scaler, done)
         policy, policy_state, info = self.policy_update(
             policy_key, state.policy, state.policy_state, batch
         )
 
-        critic_batch = None
-        if state.critic is not None:
-            old_value = kept_in_batch(judged.value, batch.weight, length)[..., None]
-            critic_batch = batch._replace(
-                action=kept_in_batch(target, batch.weight, length)[..., None],
-                old=DiagGaussian(old_value, jnp.zeros_like(old_value)),
-                memory=judged.memory,
-            )
+        critic_batch = None if state.critic is None else to_fit(batch, judged, target, obs, data)
         dist, weight = distribution(policy, batch), batch.weight
         metrics = Metrics(
             policy=info,
@@ -107,13 +99,13 @@ class Algorithm(Learner):
         self,
         state: TrainState,
         data: Trajectory,
+        obs: PyTree[Array],
         normalizer: Normalizer,
         scaler: RewardScaler | NoScaler,
         done: Bool[Array, "T N"],
     ) -> tuple[Batch, Judged, Float[Array, "T N"]]:
         """(the policy's batch, what the critic says, what V(s) should be)."""
-        obs = normalizer(data.obs)
-        length = segment_length(data, state.critic_memory)
+        length = segment_length(data)
         if state.critic is None:
             zeros = jnp.zeros_like(data.reward)
             judged = Judged(zeros, zeros, None, None)
@@ -121,7 +113,7 @@ class Algorithm(Learner):
             weight = finished(done, data.valid).astype(zeros.dtype)
         else:
             gae_lambda = self.gae_lambda
-            judged = judge(state.critic, state.critic_memory, obs, normalizer, data, length)
+            judged = judge(state.critic, state.critic_memory, obs, normalizer, data)
             weight = data.valid.astype(judged.value.dtype)
         earned = scaler(data.reward), judged.value, judged.next_value
         ends = data.terminated, data.truncated, data.valid

@@ -33,8 +33,8 @@ class Population(eqx.Module):
 
     def __call__(self, obs: PyTree[Array]) -> Deterministic:
         leaf = jax.tree.leaves(obs)[0]
-        # A vector's batch ends before its one dimension.
-        axis = leaf.ndim - 2
+        # A batch ends before a vector's one dimension, or the three of an image.
+        axis = leaf.ndim - (4 if leaf.ndim > 3 else 2)
         self._check(leaf.shape[axis])
         dist = jax.vmap(lambda policy, o: policy(o), in_axes=(0, axis), out_axes=axis)(
             self.members, obs
@@ -43,7 +43,11 @@ class Population(eqx.Module):
 
     def initial(self, count: int) -> Any:
         """The members' memories at the start of an episode, one of each."""
-        return self.members.initial(count)
+
+        def one(policy: Policy) -> Any:
+            return jax.tree.map(lambda x: x[0], policy.initial(1))
+
+        return jax.vmap(one)(self.members)
 
     def step(
         self, obs: PyTree[Array], starts: Bool[Array, " N"] | None, memory: Any

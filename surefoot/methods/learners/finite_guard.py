@@ -123,7 +123,12 @@ class FiniteGuard(Learner):
         nonfinite = seen._replace(
             refused=skipped, refused_cause=jnp.where(skipped & ~seen.refused, 3, seen.refused_cause)
         )
-        kept = _where(skipped, state, new)._replace(key=new.key, steps=new.steps)
+        kept = _where(skipped, state, new)._replace(
+            key=new.key,
+            steps=new.steps,
+            # Episodes went on, whatever was learned of them.
+            critic_memory=jax.tree.map(_or_initial, new.critic_memory),
+        )
         pending = None if batch is None else PendingCriticFit(batch, skipped)
         return kept, pending, GuardedInfo(metrics, nonfinite)
 
@@ -134,6 +139,11 @@ class FiniteGuard(Learner):
         skipped = pending.skipped | ~(_finite(new) & _finite(info))
         kept = _where(skipped, state, new)._replace(key=new.key)
         return kept, GuardedCriticInfo(info, skipped)
+
+
+def _or_initial(memory: Float[Array, "N size"]) -> Float[Array, "N size"]:
+    """A memory, begun anew where it is not finite."""
+    return jnp.where(jnp.all(jnp.isfinite(memory), axis=-1, keepdims=True), memory, 0.0)
 
 
 def _nothing() -> NonFinite:

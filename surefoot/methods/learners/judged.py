@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from surefoot.core.data.normalization import Normalizer
-from surefoot.core.data.segments import along_time, first_rows, in_batch
-from surefoot.core.data.types import Trajectory
+from surefoot.core.data.segments import along_time, first_rows, in_batch, kept_in_batch
+from surefoot.core.data.types import Batch, Trajectory
+from surefoot.core.distributions import DiagGaussian
 from surefoot.core.networks import Critic
 
 
@@ -31,14 +32,11 @@ class Judged(NamedTuple):
     """Its memory after the last row, leaves [N, …]."""
 
 
-def segment_length(data: Trajectory, critic_memory: Any) -> int | None:
-    """The length of the segments that are learned from; `None` where neither network has a
-    memory, and rows are in no order."""
-    steps = data.reward.shape[0]
+def segment_length(data: Trajectory) -> int | None:
+    """The length of the segments that the policy learns from; `None` where it has no memory, and
+    rows are in no order."""
     starts = jax.tree.leaves(data.memory)
-    if starts:
-        return int(steps // starts[0].shape[0])
-    return steps if jax.tree.leaves(critic_memory) else None
+    return int(data.reward.shape[0] // starts[0].shape[0]) if starts else None
 
 
 def judge(
@@ -47,16 +45,22 @@ def judge(
     obs: PyTree[Array],
     normalizer: Normalizer,
     data: Trajectory,
-    length: int | None,
 ) -> Judged:
     """V of a trajectory's normalized observations `obs` and of its next ones, from the `memory`
     [N, …] on that the critic has where the trajectory begins."""
     following = normalizer(data.next_obs)
     if not jax.tree.leaves(memory):
         return Judged(critic.value(obs), critic.value(following), None, None)
-    assert length is not None
-    dist, memories = critic.unroll(along_time(obs), along_time(first_rows(data)), memory)
     steps, envs = data.reward.shape
+    length = segment_length(data) or steps
+
+    def counted(x: Array) -> Array:
+        """A row that is no transition may hold anything."""
+        valid = data.valid.reshape(*data.valid.shape, *(1,) * (x.ndim - 2))
+        return jnp.where(valid, x, jnp.zeros((), x.dtype))
+
+    seen = along_time(jax.tree.map(counted, obs))
+    dist, memories = critic.unroll(seen, along_time(first_rows(data)), memory)
 
     def flat(x: Array) -> Array:
         return x.reshape(-1, *x.shape[2:])
@@ -71,4 +75,28 @@ def judge(
         next_value=along_time(then.mean[..., 0].reshape(envs, steps)),
         memory=jax.tree.map(lambda m: in_batch(along_time(m[:, :steps:length])), begun),
         next_memory=jax.tree.map(lambda m: m[:, -1], memories),
+    )
+
+
+def to_fit(
+    batch: Batch, judged: Judged, target: Float[Array, "T N"], obs: PyTree[Array], data: Trajectory
+) -> Batch:
+    """What the critic is fitted to: the policy's `batch` with value targets in the place of
+    actions; where only the critic has a memory, in segments as long as the trajectory. `obs` are
+    the normalized observations, [T, N, …]."""
+    length = None if batch.starts is None else batch.weight.shape[1]
+    if batch.starts is None and judged.memory is not None:
+        length = data.reward.shape[0]
+        weight = in_batch(batch.weight.reshape(data.reward.shape), length)
+        batch = batch._replace(
+            obs=kept_in_batch(obs, weight, length),
+            weight=weight,
+            advantage=weight,
+            starts=in_batch(first_rows(data), length),
+        )
+    old = kept_in_batch(judged.value, batch.weight, length)[..., None]
+    return batch._replace(
+        action=kept_in_batch(target, batch.weight, length)[..., None],
+        old=DiagGaussian(old, jnp.zeros_like(old)),
+        memory=judged.memory,
     )

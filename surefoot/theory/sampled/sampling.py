@@ -71,7 +71,7 @@ def compared(trajectory: Trajectory, other: Agent) -> Compared:
 @eqx.filter_jit
 def _act(policy: Policy, normalizer: Normalizer, trajectory: Trajectory) -> Distribution:
     # Every column is an episode from its start.
-    initial = policy.initial(trajectory.obs.shape[1])
+    initial = policy.initial(trajectory.reward.shape[1])
     begun = trajectory._replace(memory=jax.tree.map(lambda m: m[None], initial))
     return along_trajectory(policy, normalizer(trajectory.obs), begun)
 
