@@ -676,14 +676,6 @@ FAULTS = (
         ("test_resume_networks.py", "test_architecture.py"),
     ),
     Fault(
-        "minibatches-of-as-many-segments-as-rows",
-        "core/updates/epochs.py",
-        "self.minibatch_size // math.prod(segment)",
-        "self.minibatch_size",
-        "A minibatch of 64 rows is one of 64 segments: the whole batch.",
-        ("test_memory.py",),
-    ),
-    Fault(
         "kfac-sums-the-derivatives-of-positions",
         "core/geometry/kfac.py",
         "_gram(at_positions, at_positions) / x.shape[1]",
