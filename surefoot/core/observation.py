@@ -26,8 +26,9 @@ def seen(obs: Any) -> Any:
     return obs.seen if isinstance(obs, Observation) else obs
 
 
-def with_vector(obs: PyTree[Array], change: Callable[[Array], Array]) -> PyTree[Array]:
-    """The observation with its vector changed, of those that have one."""
+def with_vector(obs: Any, change: Callable[[Any], Any]) -> Any:
+    """The observation with its vector changed, of those that have one; of NumPy's arrays or
+    JAX's."""
     match obs:
         case Observation():
             return obs._replace(seen=with_vector(obs.seen, change))

@@ -93,11 +93,6 @@ class Run:
                 action_masks=settings.action_masks,
                 policy_keys=settings.policy_keys,
             )
-            if learner.offline and self.spec.network.has_memory:
-                raise UsageError(
-                    f"network is {settings.network!r} with {name}, which learns from rows in no "
-                    "order; accepted are networks without a memory"
-                )
             self._seeds = seeds = Seeds.of(settings.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
             self.state = learner.init(

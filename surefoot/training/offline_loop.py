@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,6 +16,7 @@ from surefoot.common.arrays import Snapshot
 from surefoot.common.compile_cache import compile_cached
 from surefoot.core.data.normalization import offset_of, with_offset
 from surefoot.core.data.types import OfflineData
+from surefoot.core.observation import vector_of, with_vector
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
@@ -27,6 +29,7 @@ from surefoot.training.iteration import (
     Timing,
     flatten,
 )
+from surefoot.training.lanes import Lanes
 from surefoot.training.loop import TrainingLoop
 
 
@@ -36,7 +39,13 @@ class OfflineLoop(TrainingLoop):
 
     num_envs = 1
 
-    def __init__(self, demonstrations: Demonstrations, env: HostEnv | DeviceEnv) -> None:
+    def __init__(
+        self,
+        demonstrations: Demonstrations,
+        env: HostEnv | DeviceEnv,
+        *,
+        segment_length: int | None = None,
+    ) -> None:
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
         check_spaces(
@@ -45,7 +54,7 @@ class OfflineLoop(TrainingLoop):
             demonstrations.action_space,
             "which the recording is of",
         )
-        self.demonstrations = demonstrations
+        self.demonstrations, self.segment_length = demonstrations, segment_length
         self.rows = len(demonstrations)
         self.rows_in_words = f"one pass over the {self.rows} recorded transitions: raise steps"
 
@@ -61,16 +70,21 @@ class OfflineLoop(TrainingLoop):
     ) -> Generator[Iteration]:
         """One turn on all of the data an iteration, until another one would exceed `steps` rows."""
         normalizer, recorded = state.normalizer, self.demonstrations.obs
-        if start.number == 0 and recorded.dtype == np.float64:
-            first = Encoding(self.observation_space).offset_of_vector(recorded[0])
-            normalizer = with_offset(normalizer, first)
-        offset = offset_of(normalizer)
-        obs = jnp.asarray(recorded if offset is None else recorded - offset, jnp.float32)
-        data = OfflineData(obs, to_env.inverse(jnp.asarray(self.demonstrations.action)))
+        if start.number == 0 and normalizer.offset is not None:
+            vector = vector_of(recorded)
+            if vector.dtype == np.float64:
+                first = Encoding(self.observation_space).offset_of_vector(vector[0])
+                normalizer = with_offset(normalizer, first)
+        obs = _less(recorded, offset_of(normalizer))
+        action = jax.tree.map(jnp.asarray, self.demonstrations.action)
+        data = OfflineData(obs, to_env.inverse(action))
         # All that will be seen is there already: the policy never meets another normalizer.
         if start.number == 0:
-            seen = normalizer.update(obs[:, None], jnp.ones((self.rows, 1), bool))
+            counts = jnp.ones((self.rows, 1), bool)
+            seen = normalizer.update(jax.tree.map(lambda x: x[:, None], obs), counts)
             state = state._replace(normalizer=seen)
+        if state.policy.initial(1) is not None:
+            data = self._in_lanes(data)
         rows, cache_program = self.rows, self.cache_program
         update: Callable[..., Any] | None = None
         clock = time.perf_counter
@@ -89,6 +103,18 @@ class OfflineLoop(TrainingLoop):
             none, done = np.zeros(0), (index + 1) * rows
             yield Iteration(index, done, state, row, none, none, timing, snapshot=_nothing)
 
+    def _in_lanes(self, data: OfflineData) -> OfflineData:
+        ends = self.demonstrations.terminated | self.demonstrations.truncated
+        lanes = Lanes.of(ends, self.segment_length)
+        counts = lanes.row >= 0
+
+        def laid(x: jax.Array) -> jax.Array:
+            rows = x[lanes.row]
+            return jnp.where(counts.reshape(*counts.shape, *(1,) * (x.ndim - 1)), rows, 0)
+
+        obs, action = jax.tree.map(laid, (data.obs, data.action))
+        return OfflineData(obs, action, jnp.asarray(lanes.starts), jnp.asarray(counts))
+
     def restore(
         self, snapshot: Snapshot, state: TrainState, *, seed: int
     ) -> tuple[Any, str | None]:
@@ -96,6 +122,15 @@ class OfflineLoop(TrainingLoop):
 
     def close(self) -> None:
         pass
+
+
+def _less(recorded: Any, offset: np.ndarray | None) -> Any:
+    """Recorded observations less an offset, as JAX has them."""
+    if offset is not None:
+        recorded = with_vector(recorded, lambda vector: vector - offset)
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype == np.float64 else x.dtype), recorded
+    )
 
 
 def _update(learner: Learner, state: TrainState, data: OfflineData) -> Any:

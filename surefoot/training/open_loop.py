@@ -80,13 +80,14 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                     "there is no data; accepted is a file that 'surefoot record' wrote or "
                     "minari:DATASET: pass --data, or data= in Python"
                 )
+            length = settings.segment_length or None
             if on_device := device_env(env, settings):
-                return OfflineLoop(load(recipe.data), on_device)
+                return OfflineLoop(load(recipe.data), on_device, segment_length=length)
             given = isinstance(env, VectorEnv)
             count = env.num_envs if isinstance(env, VectorEnv) else 1
             (group,) = _groups(env, count, settings, most=1)
             try:
-                return OfflineLoop(load(recipe.data), group)
+                return OfflineLoop(load(recipe.data), group, segment_length=length)
             finally:
                 if not given:
                     group.close()

@@ -328,7 +328,7 @@ def test_what_is_no_file_of_demonstrations_is_a_usage_error(tmp_path):
 
 
 FORGERIES = {
-    "a newer version": ({"format_version": "2"}, "format version is 2; accepted is up to 1: up"),
+    "a newer version": ({"format_version": "3"}, "format version is 3; accepted is up to 2: up"),
     "no version": ({"format_version": "one"}, "no intact file of demonstrations"),
     "another format": ({"format": "surefoot agent"}, "its format is 'surefoot agent'"),
     "no JSON": ({"action_space": "Discrete"}, "no intact file of demonstrations"),

@@ -157,12 +157,6 @@ def test_fewer_steps_than_recorded_transitions_are_refused(recorded):
         sf.train("bc", "CartPole-v1", data=recorded[1], steps=10)
 
 
-def test_a_memory_is_refused_before_anything_is_written(recorded, tmp_path):
-    with pytest.raises(sf.UsageError, match="network is 'gru' with bc, which learns from rows in"):
-        sf.train("bc", "CartPole-v1", data=recorded[1], network="gru", out=tmp_path / "run")
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_cloning_learner_weighs_all_rows_alike_and_leaves_its_input(recorded):
     demonstrations, path = recorded
     run, iterations = clone(path, steps=len(demonstrations), minibatch_size=7, hidden=HIDDEN)

@@ -148,9 +148,3 @@ class Camera(Squares):
 def test_one_part_may_be_chosen_of_one():
     agent = sf.train("trpo", Camera, policy_keys=("camera",), **SMALL)
     assert len(agent.evaluate(1).returns) == 1
-
-
-def test_recording_them_is_refused_before_anything_is_played():
-    agent = sf.train("trpo", Squares, **SMALL)
-    with pytest.raises(sf.UsageError, match="demonstrations of observations with images or masks"):
-        agent.record(1)

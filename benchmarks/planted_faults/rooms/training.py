@@ -51,8 +51,8 @@ FAULTS = (
     Fault(
         "demonstrations-not-mapped-back",
         "training/offline_loop.py",
-        "to_env.inverse(jnp.asarray(self.demonstrations.action))",
-        "jnp.asarray(self.demonstrations.action)",
+        "to_env.inverse(action)",
+        "action",
         "Box actions are cloned in the environment's units and acted in the policy's.",
         ("test_cloning.py",),
     ),
@@ -202,5 +202,21 @@ FAULTS = (
         "for i, (s, m) in enumerate(zip(after, memory, strict=True))]",
         "Each batch begins without the memory that the one before ended with.",
         ("test_memory.py",),
+    ),
+    Fault(
+        "lanes-are-one-episode",
+        "training/lanes.py",
+        "starts[i, at] = True",
+        "starts[i, at] = at == 0",
+        "A recorded episode begins with the memory of the one before it in its lane.",
+        ("test_lanes.py",),
+    ),
+    Fault(
+        "longer-episodes-than-lanes",
+        "training/lanes.py",
+        "free[lane] -= int(sizes[episode])",
+        "free[lane] -= 1",
+        "More transitions are put in a lane than it holds.",
+        ("test_lanes.py",),
     ),
 )

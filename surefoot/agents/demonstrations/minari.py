@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from surefoot.agents.demonstrations.demonstrations import Demonstrations
@@ -54,7 +55,7 @@ def _demonstrations(dataset: Any) -> Demonstrations:
     encoding = Encoding(dataset.observation_space)
     episodes = [
         (
-            encoding(episode.observations)[:-1],
+            jax.tree.map(lambda x: x[:-1], encoding(episode.observations)),
             episode.actions,
             episode.rewards,
             episode.terminations,
@@ -64,8 +65,8 @@ def _demonstrations(dataset: Any) -> Demonstrations:
     ]
     if not episodes:
         raise UsageError("the dataset is empty; accepted is one with an episode or more")
-    obs, action, reward, terminated, truncated = (
-        np.concatenate(parts) for parts in zip(*episodes, strict=True)
+    obs, action, reward, terminated, truncated = jax.tree.map(
+        lambda *parts: np.concatenate(parts), *episodes
     )
     return Demonstrations(
         obs=obs,

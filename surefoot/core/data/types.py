@@ -124,13 +124,18 @@ class Batch(NamedTuple):
 
 
 class OfflineData(NamedTuple):
-    """What was seen and done, a row a transition."""
+    """What was seen and done, a row a transition; for a policy with a memory in `N` lanes of `P`
+    segments of `L` consecutive rows, [N, P, L] in the place of [B]."""
 
     obs: PyTree[Array]
     """Encoded observations, not normalized."""
     action: Action
     """Actions in the policy's own terms, before they are mapped to the environment's bounds; leaves
     are [B, …]."""
+    starts: Bool[Array, "N P L"] | None = None
+    """Which rows are the first of an episode; `None` for rows in no order."""
+    counts: Bool[Array, "N P L"] | None = None
+    """Which rows are transitions; `None`: all."""
 
 
 def take(batch: Batch, rows: Any) -> Batch:

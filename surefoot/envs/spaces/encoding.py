@@ -37,13 +37,22 @@ class Leaf(NamedTuple):
     """The keys that lead to it in an observation."""
     space: spaces.Space
 
+    def of(self, values: Any) -> Any:
+        """It in values of the whole space."""
+        return functools.reduce(operator.getitem, self.path, values)
+
+    @property
+    def called(self) -> str:
+        """How to get at it, "['velocity'][2]" for instance; nothing for a space without parts."""
+        return "".join(f"[{key!r}]" for key in self.path)
+
 
 class Encoding:
     """How observations of a space are encoded; [*batch, …] with any batch dimensions, in NumPy or
     JAX."""
 
     def __init__(self, space: spaces.Space) -> None:
-        leaves = list(_leaves(space, ()))
+        leaves = list(leaves_of(space))
         self.mask = next((leaf for leaf in leaves if leaf.path == (ACTION_MASK,)), None)
         others = [leaf for leaf in leaves if leaf is not self.mask]
         self.vector = [leaf for leaf in others if not is_image(leaf.space)]
@@ -86,7 +95,7 @@ class Encoding:
             (seen,) = seen.values()
         if self.mask is None:
             return seen
-        mask = xp.asarray(_at(obs, self.mask.path)).astype(bool)
+        mask = xp.asarray(self.mask.of(obs)).astype(bool)
         own = len(self.mask.space.shape or ())
         size = size_of(self.mask.space)
         return Observation(seen, mask.reshape(*mask.shape[: mask.ndim - own], size))
@@ -97,7 +106,7 @@ class Encoding:
         return (self._joined(obs, xp, xp.float64) - offset).astype(xp.float32)
 
     def _joined(self, obs: Any, xp: Any, dtype: Any) -> Any:
-        parts = [_flat(leaf.space, _at(obs, leaf.path), xp, dtype) for leaf in self.vector]
+        parts = [_flat(leaf.space, leaf.of(obs), xp, dtype) for leaf in self.vector]
         return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)
 
     def offset_of_first(self, obs: Any) -> np.ndarray | None:
@@ -151,10 +160,10 @@ class Encoding:
 
     def component(self, index: int) -> str:
         """What entry `index` of the vector is of, `observation['velocity'][2]` for instance."""
-        for path, space in self.vector:
-            if index < size_of(space):
-                return f"observation{''.join(f'[{key!r}]' for key in path)}[{index}]"
-            index -= size_of(space)
+        for leaf in self.vector:
+            if index < size_of(leaf.space):
+                return f"observation{leaf.called}[{index}]"
+            index -= size_of(leaf.space)
         raise IndexError(index)
 
 
@@ -192,14 +201,15 @@ def size_of(space: spaces.Space) -> int:
     return int(size)
 
 
-def _leaves(space: spaces.Space, path: tuple[Any, ...]) -> Iterator[Leaf]:
+def leaves_of(space: spaces.Space, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
+    """The parts of a space, in its order."""
     match space:
         case spaces.Dict():
             for key, part in space.items():
-                yield from _leaves(part, (*path, key))
+                yield from leaves_of(part, (*path, key))
         case spaces.Tuple():
             for index, part in enumerate(space):
-                yield from _leaves(part, (*path, index))
+                yield from leaves_of(part, (*path, index))
         case _:
             yield Leaf(path, space)
 
@@ -208,13 +218,9 @@ def _key(leaf: Leaf) -> str:
     return ".".join(map(str, leaf.path)) or "image"
 
 
-def _at(obs: Any, path: tuple[Any, ...]) -> Any:
-    return functools.reduce(operator.getitem, path, obs)
-
-
 def _image(leaf: Leaf, obs: Any, xp: Any) -> Any:
     shape = leaf.space.shape or ()
-    image = xp.asarray(_at(obs, leaf.path), dtype=leaf.space.dtype)
+    image = xp.asarray(leaf.of(obs), dtype=leaf.space.dtype)
     if len(shape) == 2:
         return image[..., None]
     return xp.moveaxis(image, -3, -1) if _channels_first(shape) else image

@@ -58,6 +58,20 @@ def any_valid(mask: np.ndarray, action_space: spaces.Space) -> np.ndarray:
     return np.asarray(np.logical_and.reduce(each))
 
 
+def chosen(action_space: spaces.Space, action: np.ndarray) -> np.ndarray:
+    """Which entries of a mask actions [B, …] take, [B, M]: one of each choice."""
+    flat = action.reshape(len(action), -1)
+    match action_space:
+        case spaces.Discrete():
+            counts, values = np.array([action_space.n]), flat - action_space.start
+        case spaces.MultiDiscrete():
+            counts, values = action_space.nvec.reshape(-1), flat - action_space.start.reshape(-1)
+        case _:
+            counts, values = np.full(flat.shape[1], 2), flat
+    each = [values[:, i, None] == np.arange(n) for i, n in enumerate(counts)]
+    return np.concatenate(each, axis=1)
+
+
 def check_mask(observation_space: spaces.Space, action_space: spaces.Space) -> None:
     """Raise `UsageError` where a Dict observation has a mask that does not fit the actions."""
     if not isinstance(observation_space, spaces.Dict) or not has_mask(observation_space):

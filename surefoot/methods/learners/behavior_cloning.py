@@ -1,5 +1,9 @@
 """Behavior cloning: supervised learning of recorded actions, as a learner that collects nothing
-(Pomerleau 1989)."""
+(Pomerleau 1989).
+
+A policy with a memory is unrolled over all that was recorded before a pass: a segment starts with
+the memory that the policy has there then, as in a trajectory that it collected itself.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +54,43 @@ class Cloning(Learner):
     ) -> tuple[TrainState, None, CloningMetrics]:
         key, update_key = jax.random.split(state.key)
         obs = state.normalizer(data.obs)
-        ones = jnp.ones(obs.shape[0])
-        batch = Batch(obs, data.action, state.policy(obs), ones, ones, progress(state))
+        ask = _in_any_order if data.starts is None else _along_time
+        batch = ask(state.policy, obs, data)._replace(progress=progress(state))
         policy, policy_state, info = self.policy_update(
             update_key, state.policy, state.policy_state, batch
         )
-        rows = jnp.asarray(obs.shape[0], jnp.int32)
+        rows = jnp.sum(batch.weight > 0, dtype=jnp.int32)
         state = state._replace(
             policy=policy, policy_state=policy_state, key=key, steps=state.steps.plus(rows)
         )
         return state, None, CloningMetrics(info, rows, rows)
+
+
+def _in_any_order(policy: Policy, obs: Any, data: OfflineData) -> Batch:
+    ones = jnp.ones(len(jax.tree.leaves(obs)[0]))
+    return Batch(obs, data.action, policy(obs), ones, ones, jnp.zeros(()))
+
+
+def _along_time(policy: Policy, obs: Any, data: OfflineData) -> Batch:
+    assert data.starts is not None
+    assert data.counts is not None
+    lanes, pieces, length = data.starts.shape
+
+    def joined(x: Array) -> Array:
+        return x.reshape(lanes, pieces * length, *x.shape[3:])
+
+    def in_segments(x: Array) -> Array:
+        return x.reshape(lanes * pieces, length, *x.shape[2:])
+
+    def at_starts(first: Array, after: Array) -> Array:
+        before = jnp.concatenate([first[:, None], after[:, :-1]], axis=1)[:, ::length]
+        return before.reshape(lanes * pieces, *before.shape[2:])
+
+    begin = policy.initial(lanes)
+    seen, done = jax.tree.map(joined, (obs, data.action))
+    dist, memories = policy.unroll(seen, joined(data.starts), begin)
+    weight = in_segments(joined(data.counts)).astype(jnp.result_type(float))
+    seen, done, dist = jax.tree.map(in_segments, (seen, done, dist))
+    starts = in_segments(joined(data.starts))
+    memory = jax.tree.map(at_starts, begin, memories)
+    return Batch(seen, done, dist, weight, weight, jnp.zeros(()), starts=starts, memory=memory)
