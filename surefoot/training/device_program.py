@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from surefoot.common.compile_cache import attributes, compile_cached, constants
+from surefoot.core.data.following import Following
 from surefoot.core.data.types import Trajectory
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.spaces.actions import ActionMap
@@ -52,12 +53,17 @@ class DeviceProgram:
 
         def in_time(trajectory: Trajectory) -> Trajectory:
             """Learning flattens [T, N] to rows, the time outermost: shared out over that, rows stay
-            where they are. Of memories there is one a segment."""
+            where they are. Of memories there is one a segment, of final images a few."""
             if self.devices == 1:
                 return trajectory
             where = NamedSharding(mesh, _SHARED)
-            rows = jax.lax.with_sharding_constraint(trajectory._replace(memory=None), where)
-            return rows._replace(memory=trajectory.memory)
+            rows = trajectory._replace(memory=None)
+            images = isinstance(trajectory.next_obs, Following)
+            if images:
+                rows = rows._replace(next_obs=None)
+            shared: Trajectory = jax.lax.with_sharding_constraint(rows, where)
+            shared = shared._replace(memory=trajectory.memory)
+            return shared._replace(next_obs=trajectory.next_obs) if images else shared
 
         def several(
             parts: tuple[Learner, ActionMap], arrays: Any, key: PRNGKeyArray, first: Array

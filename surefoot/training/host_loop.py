@@ -77,11 +77,12 @@ class Unfinished(NamedTuple):
 
 
 class Programs:
-    """The two compiled calls, each made for the shapes of its first."""
+    """The two compiled calls, each made for the shapes of its first; of images, for each number of
+    slots."""
 
     def __init__(self, learner: Learner, thread: Executor, *, cache_program: bool) -> None:
         self._learner, self._thread, self._cache_program = learner, thread, cache_program
-        self._improve: Callable[..., Any] | None = None
+        self._improve: dict[int, Callable[..., Any]] = {}
         self._fit: Callable[..., Any] | None = None
         self.compiling = 0.0
         """Seconds spent on compiling in this iteration."""
@@ -90,9 +91,11 @@ class Programs:
         """`Learner.improve` on what its behavior of that key collected, and in the thread
         `Learner.fit_critic`."""
         args = self._learner, state, key, transitions
-        self._improve = self._improve or self._made(_improve, *args)
+        slots = transitions.final_slots
+        improve = self._improve.get(slots) or self._made(_improve, *args)
+        self._improve[slots] = improve
         begin = time.perf_counter()
-        state, pending, metrics = jax.block_until_ready(self._improve(*args))
+        state, pending, metrics = jax.block_until_ready(improve(*args))
         seconds = time.perf_counter() - begin
         fitted = None if pending is None else self._fitting(self._learner, state, pending)
         return Learned(state, metrics, fitted, seconds)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from surefoot.core.data.following import Following
 from surefoot.core.distributions import Action, Distribution
 
 #: The parameters of a policy or a critic: the module itself (`equinox.Module`), or a pytree of the
@@ -78,8 +79,9 @@ class Trajectory(NamedTuple):
     """π_old(·|s_t), the distribution that the action was drawn from; leaves are [T, N, …]."""
     reward: Float[Array, "T N"]
     """r_t as the environment gave it."""
-    next_obs: PyTree[Array]
-    """The true s_{t+1}, also where the environment was reset afterwards."""
+    next_obs: PyTree[Array] | Following
+    """The true s_{t+1}, also where the environment was reset afterwards, leaves [T, N, …]; of
+    images those alone that no row has."""
     terminated: Bool[Array, "T N"]
     """The task ended: nothing is earned after this row. Wins over `truncated`."""
     truncated: Bool[Array, "T N"]

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from surefoot.core.data.following import Following, cut_off, next_rows
 from surefoot.core.data.types import Batch, Behavior, Trajectory
 from surefoot.core.networks import Critic, Policy
 from surefoot.core.observation import VECTOR, seen
@@ -65,7 +66,7 @@ class GuardedCriticInfo(NamedTuple):
 
 def find_nonfinite(trajectory: Trajectory) -> NonFinite:
     """The first value of the transitions that is not finite."""
-    numbers = jnp.stack([_numbers(trajectory.obs), _numbers(trajectory.next_obs)])
+    numbers = jnp.stack([_numbers(trajectory.obs), _next_numbers(trajectory)])
     # What follows a termination is asked for nothing.
     asked = jnp.stack([trajectory.valid, trajectory.valid & ~trajectory.terminated])
     bad = ~jnp.isfinite(numbers) & asked[..., None]
@@ -92,6 +93,15 @@ def _numbers(obs: Any) -> Float[Array, "T N obs"]:
     if not rows:
         return jnp.zeros((*jax.tree.leaves(parts)[0].shape[:2], 1))
     return rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=-1)
+
+
+def _next_numbers(trajectory: Trajectory) -> Float[Array, "T N obs"]:
+    match trajectory.next_obs:
+        case Following(last, final):
+            cut = cut_off(trajectory.terminated, trajectory.truncated, trajectory.valid)
+            return next_rows(_numbers(trajectory.obs), _numbers(last), _numbers(final), cut)
+        case next_obs:
+            return _numbers(next_obs)
 
 
 class FiniteGuard(Learner):

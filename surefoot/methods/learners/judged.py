@@ -1,7 +1,8 @@
 """What a critic says of a trajectory, with a memory or without.
 
 V(s_{t+1}) is asked of the true next observation, also where the environment was reset afterwards,
-with the memory that the critic has after row t: inside of an episode that is V of the next row.
+with the memory that the critic has after row t: inside of an episode that is V of the next row, and
+of images is not asked for again.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
+from surefoot.core.data.following import Following, cut_off, cut_rows, next_rows
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.segments import along_time, first_rows, in_batch, kept_in_batch
 from surefoot.core.data.types import Batch, Trajectory
@@ -48,9 +50,28 @@ def judge(
 ) -> Judged:
     """V of a trajectory's normalized observations `obs` and of its next ones, from the `memory`
     [N, …] on that the critic has where the trajectory begins."""
-    following = normalizer(data.next_obs)
-    if not jax.tree.leaves(memory):
+    if isinstance(data.next_obs, Following):
+        following: Any = Following(*(normalizer(x) for x in data.next_obs))
+    else:
+        following = normalizer(data.next_obs)
+    if jax.tree.leaves(memory):
+        return _judge_along_time(critic, memory, obs, following, data)
+    if not isinstance(following, Following):
         return Judged(critic.value(obs), critic.value(following), None, None)
+    asked = jax.tree.map(lambda *x: jnp.concatenate(x), obs, *following)
+    steps = data.reward.shape[0]
+    value, last, final = jnp.split(critic.value(asked), (steps, steps + 1))
+    return Judged(value, next_rows(value, last, final, _cut(data)), None, None)
+
+
+def _cut(data: Trajectory) -> Bool[Array, "T N"]:
+    return cut_off(data.terminated, data.truncated, data.valid)
+
+
+def _judge_along_time(
+    critic: Critic, memory: Any, obs: PyTree[Array], following: Any, data: Trajectory
+) -> Judged:
+    """`judge`, of a critic with a memory; `obs` and `following` are normalized."""
     steps, envs = data.reward.shape
     length = segment_length(data) or steps
 
@@ -61,18 +82,32 @@ def judge(
 
     seen = along_time(jax.tree.map(counted, obs))
     dist, memories = critic.unroll(seen, along_time(first_rows(data)), memory)
+    value = along_time(dist.mean[..., 0])
 
     def flat(x: Array) -> Array:
         return x.reshape(-1, *x.shape[2:])
 
-    after = jax.tree.map(flat, memories)
-    no_start = jnp.zeros(steps * envs, bool)
-    then, _ = critic.step(jax.tree.map(flat, along_time(following)), no_start, after)
+    def after(rows: PyTree[Array], memories: PyTree[Array]) -> Float[Array, "K N"]:
+        """V of observations [K, N, …], with these memories before them."""
+        lead = jax.tree.leaves(rows)[0].shape[:2]
+        no_start = jnp.zeros(lead[0] * lead[1], bool)
+        then, _ = critic.step(jax.tree.map(flat, rows), no_start, jax.tree.map(flat, memories))
+        return then.mean[..., 0].reshape(lead)
+
+    if isinstance(following, Following):
+        cut = _cut(data)
+        rows, each = cut_rows(cut, following.slots), jnp.arange(envs)
+        at_end = jax.tree.map(lambda m: m[None, :, -1], memories)
+        at_cut = jax.tree.map(lambda m: m[each, rows], memories)
+        last, final = after(following.last, at_end), after(following.final, at_cut)
+        next_value = next_rows(value, last, final, cut)
+    else:
+        next_value = along_time(after(along_time(following), memories))
     # [N, T, …]: what a segment starts with is what the row before it left.
     begun = jax.tree.map(lambda m, all_: jnp.concatenate([m[:, None], all_], 1), memory, memories)
     return Judged(
-        value=along_time(dist.mean[..., 0]),
-        next_value=along_time(then.mean[..., 0].reshape(envs, steps)),
+        value=value,
+        next_value=next_value,
         memory=jax.tree.map(lambda m: in_batch(along_time(m[:, :steps:length])), begun),
         next_memory=jax.tree.map(lambda m: m[:, -1], memories),
     )

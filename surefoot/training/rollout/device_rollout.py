@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
+from surefoot.core.data.following import Following, cut_off
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.types import Behavior, Trajectory
-from surefoot.envs.device.device_env import DeviceEnv, DeviceState
+from surefoot.envs.device.device_env import DeviceEnv, DeviceState, DeviceTransition
 from surefoot.envs.spaces.actions import ActionMap
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.training.rollout.transitions import Episodes
 
 
@@ -43,17 +45,21 @@ def device_rollout(
         state, memory = standing
         return policy.step(normalizer(state.obs), state.age == 0, memory)
 
+    kept = _Finals.of(env, horizon, standing.env)
     template, _ = eqx.filter_eval_shape(act, standing)
     act_keys, env_keys = jax.vmap(jax.random.split, out_axes=1)(jax.random.split(key, horizon))
 
-    def step(standing: DeviceStanding, drawn: tuple[Any, PRNGKeyArray]) -> tuple[Any, Any]:
-        noise, env_key = drawn
+    def step(carry: Any, drawn: tuple[Any, PRNGKeyArray]) -> tuple[Any, Any]:
+        (standing, finals), (noise, env_key) = carry, drawn
         state = standing.env
         dist, memory = act(standing)
         raw = dist.draw(noise)
         next_state, transition = env.step(state, to_env(raw), env_key)
         seen = transition._asdict()
         staggered = seen.pop("staggered")
+        if finals is not None:
+            finals = finals.with_those_of(transition)
+            seen["next_obs"] = None
         row = Trajectory(
             obs=state.obs,
             action=raw,
@@ -61,15 +67,49 @@ def device_rollout(
             valid=jnp.ones_like(transition.terminated),
             **seen,
         )
-        return DeviceStanding(next_state, memory), (row, staggered, before(standing.memory))
+        report = row, staggered, before(standing.memory)
+        return (DeviceStanding(next_state, memory), finals), report
 
     def before(memory: Any) -> Any:
         return None if segment_length in (None, horizon) else memory
 
     drawn = jax.vmap(template.noise)(act_keys), env_keys
-    after, (trajectory, staggered, memories) = jax.lax.scan(step, standing, drawn)
+    (after, finals), rows = jax.lax.scan(step, (standing, kept), drawn)
+    trajectory, staggered, memories = rows
+    if finals is not None:
+        last = jax.tree.map(lambda x: x[None], after.env.obs)
+        trajectory = trajectory._replace(next_obs=Following(last, finals.images))
     memories = jax.tree.map(lambda m: m[::segment_length], memories)
     if memories is None:
         memories = jax.tree.map(lambda m: m[None], standing.memory)
     trajectory = trajectory._replace(memory=memories)
     return after, trajectory, Episodes.of(trajectory, staggered)
+
+
+class _Finals(NamedTuple):
+    """What episodes came to that were cut off so far."""
+
+    images: PyTree[Array]
+    """Leaves [K, N, …]."""
+    met: Int[Array, " N"]
+    """How many an environment has."""
+
+    @classmethod
+    def of(cls, env: DeviceEnv, horizon: int, state: DeviceState) -> _Finals | None:
+        """Room for all that `horizon` steps may have; `None` where observations are no images."""
+        if not Encoding(env.observation_space).images:
+            return None
+        slots = 1 if env.time_limit is None else 1 + (horizon - 1) // env.time_limit
+        room = jax.tree.map(lambda x: jnp.zeros((slots, *x.shape), x.dtype), state.obs)
+        return cls(room, jnp.zeros_like(state.age))
+
+    def with_those_of(self, transition: DeviceTransition) -> _Finals:
+        cut = cut_off(transition.terminated, transition.truncated, True)
+        each = jnp.arange(cut.shape[0])
+
+        def kept(room: Array, image: Array) -> Array:
+            cuts = jnp.expand_dims(cut, range(1, image.ndim))
+            return room.at[self.met, each].set(jnp.where(cuts, image, room[self.met, each]))
+
+        images = jax.tree.map(kept, self.images, transition.next_obs)
+        return _Finals(images, self.met + cut.astype(self.met.dtype))

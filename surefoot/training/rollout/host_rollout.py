@@ -23,6 +23,7 @@ from surefoot.core.data.types import Behavior
 from surefoot.core.distributions import Distribution
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
+from surefoot.training.rollout.final_images import FinalImages
 from surefoot.training.rollout.group_state import (
     GroupState,
     fresh_episodes,
@@ -53,6 +54,7 @@ class _Rows(NamedTuple):
 
     obs: Any
     next_obs: Any
+    """`None` for images."""
     action: Any
     reward: np.ndarray
     """As it comes, float64."""
@@ -92,6 +94,7 @@ class HostRollout:
         self.groups = list(groups)
         self.horizon = horizon
         self.segment_length = segment_length or horizon
+        self._images = bool(self.groups[0].encoding.images)
         self._to_env, self._cache_program = to_env, cache_program
         ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
         self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
@@ -170,6 +173,7 @@ class HostRollout:
         starts = [state.episode_length == 0 for state in states]
         memory = [state.memory for state in states]
         begun: list[Any] = []
+        finals = FinalImages(rows.valid.shape[1])
         notices: list[str] = []
         environment, lost = 0.0, 0
         begin = (clock := time.perf_counter)()
@@ -182,7 +186,10 @@ class HostRollout:
             step = self.groups[i].recv()
             environment += clock() - begin
             at = t, self._columns[i]
-            _put(rows.next_obs, at, step.next_obs)
+            if self._images:
+                finals.keep(self._columns[i].start, step)
+            else:
+                _put(rows.next_obs, at, step.next_obs)
             rows.reward[at] = step.reward
             rows.terminated[at], rows.truncated[at] = step.terminated, step.truncated
             rows.valid[at], rows.staggered[at] = step.valid, step.staggered
@@ -216,6 +223,8 @@ class HostRollout:
             receive(i, self.horizon - 1)
         after, transitions = self._totals(states, current, rows)
         after = [state._replace(memory=m) for state, m in zip(after, memory, strict=True)]
+        if self._images:
+            transitions = transitions._replace(next_obs=finals.following(current))
         transitions = transitions._replace(memory=stacked(begun))
         episodes = Episodes.of(transitions, rows.staggered)
         return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
@@ -228,7 +237,8 @@ class HostRollout:
 
         terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
         flags = terminated, truncated, valid, staggered
-        return _Rows(empty(obs), empty(obs), empty(self._raw), np.empty(shape), *flags)
+        following = None if self._images else empty(obs)
+        return _Rows(empty(obs), following, empty(self._raw), np.empty(shape), *flags)
 
     def _totals(
         self, states: list[GroupState], current: list[Any], rows: _Rows

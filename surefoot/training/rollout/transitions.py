@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from surefoot.core.data.following import Following
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.segments import along_trajectory
 from surefoot.core.data.types import Behavior, Trajectory
@@ -20,7 +21,7 @@ class Transitions(NamedTuple):
     obs: PyTree[Any]
     action: PyTree[Any]
     reward: Float[np.ndarray, "T N"]
-    next_obs: PyTree[Any]
+    next_obs: PyTree[Any] | Following
     terminated: Bool[np.ndarray, "T N"]
     truncated: Bool[np.ndarray, "T N"]
     valid: Bool[np.ndarray, "T N"]
@@ -28,6 +29,11 @@ class Transitions(NamedTuple):
     episode_length: Int[np.ndarray, "T N"]
     memory: Any = None
     """The policy's memory at the start of each segment, JAX's arrays [T/L, N, …]."""
+
+    @property
+    def final_slots(self) -> int:
+        """How many final images an environment may have: each number takes its own program."""
+        return self.next_obs.slots if isinstance(self.next_obs, Following) else 0
 
 
 def with_old(transitions: Any, policy: Behavior, normalizer: Normalizer) -> Trajectory:
