@@ -71,7 +71,7 @@ def own(key, spec):
 
 
 CASES = {
-    "gru": ("trpo", "CartPole-v1", {"network": "gru", "segment_length": 8}),
+    "gru": ("a2c", "CartPole-v1", {"network": "gru", "segment_length": 8}),
     "lstm in JAX": ("ppo_clip", "CartPole-v1", {"network": "lstm", "backend": "device"}),
     "a critic with a memory": ("a2c", "CartPole-v1", {"critic_network": "gru"}),
     "a memory of each member": (
@@ -81,16 +81,20 @@ CASES = {
     ),
     "masks": ("npg", Choices, {}),
     "masks and a memory in worker processes": (
-        "trpo",
+        "a2c",
         Choices,
         {"network": "gru", "vectorization": "async"},
     ),
     "actions of two kinds": ("trpo", Amounts, {}),
-    "actions within bounds": ("trpo", "Pendulum-v1", {"action_distribution": "beta"}),
+    "actions within bounds": ("a2c", "Pendulum-v1", {"action_distribution": "beta"}),
+    "trpo with a memory": ("trpo", "CartPole-v1", {"network": "gru", "segment_length": 8}),
 }
+SLOW = {"trpo with a memory"}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES]
+)
 def test_a_resumed_run_is_the_run_that_was_not_stopped(name, tmp_path):
     method, env, options = CASES[name]
     options = {k: v for k, v in (SMALL | options).items() if v is not None}
@@ -126,8 +130,8 @@ def test_a_network_of_ones_own_is_handed_in_again(tmp_path):
     def stop(row, agent):
         return row["iteration"] < 1
 
-    whole = sf.train("trpo", "CartPole-v1", out=tmp_path / "whole", **options)
-    sf.train("trpo", "CartPole-v1", out=tmp_path / "parts", on_iteration=stop, **options)
+    whole = sf.train("a2c", "CartPole-v1", out=tmp_path / "whole", **options)
+    sf.train("a2c", "CartPole-v1", out=tmp_path / "parts", on_iteration=stop, **options)
     with pytest.raises(UsageError, match="the network is 'own own'; accepted with it is network="):
         sf.resume(tmp_path / "parts", progress=False)
     with pytest.raises(UsageError, match="the network is 'own own'; accepted with it is network="):

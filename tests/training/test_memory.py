@@ -173,7 +173,14 @@ def state_of(policy, critic, learner, envs):
     )
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(m, marks=() if m == AutoresetMode.NEXT_STEP else pytest.mark.slow)
+        for m in MODES
+    ],
+    ids=str,
+)
 def test_segments_hold_what_was_acted_by(mode):
     policy, trajectories, _ = case("gru", mode)
     envs = trajectories[0].reward.shape[1]
@@ -233,11 +240,11 @@ class Broken(Noise):
 
 
 @pytest.mark.filterwarnings("ignore:the update of iteration 1 was refused:RuntimeWarning")
-@pytest.mark.parametrize("name", ["mlp", "gru", "lstm"])
+@pytest.mark.parametrize("name", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_what_is_not_finite_is_not_remembered(name):
     rows = []
     sf.train(
-        "trpo",
+        "a2c",
         Broken,
         network=name,
         hidden=(4,),
@@ -251,7 +258,7 @@ def test_what_is_not_finite_is_not_remembered(name):
     assert rows == [False, True, False, False]
 
 
-@pytest.mark.parametrize("method", ["trpo", "kfac_trpo", "ppo_clip"])
+@pytest.mark.parametrize("method", ["a2c", pytest.param("kfac_trpo", marks=pytest.mark.slow)])
 def test_a_critic_alone_may_have_a_memory(method, tmp_path):
     options = {"critic_network": "gru", "hidden": (4,), "num_envs": 2, "horizon": 16, "steps": 64}
     out = tmp_path / "run"
@@ -259,9 +266,3 @@ def test_a_critic_alone_may_have_a_memory(method, tmp_path):
     update = sf.inspect(out).update
     assert update.batch.weight.shape == (32,)
     assert update.exact
-
-
-def test_a_members_memory_is_its_own():
-    sf.train(
-        "cem", "CartPole-v1", network="gru", hidden=(3,), num_envs=5, horizon=8, steps=80, seed=0
-    )
