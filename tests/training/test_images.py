@@ -11,6 +11,7 @@ from surefoot.core.networks import CNN
 from surefoot.core.networks.composed import Joined
 from surefoot.envs.make import make_host
 from surefoot.envs.spaces.encoding import Encoding, image_shape, is_image
+from surefoot.runs.options import prepare
 
 SMALL = {"num_envs": 2, "horizon": 16, "steps": 64, "seed": 0, "progress": False}
 
@@ -130,18 +131,22 @@ def test_what_is_joined_has_no_layers_for_kfac():
 
 def test_a_critic_may_see_what_the_policy_does_not():
     options = SMALL | {"policy_keys": ("noise",), "critic_keys": ("camera",)}
-    agent = sf.train("a2c", WithNumbers, **options)
+    run = prepare("a2c", WithNumbers, {k: v for k, v in options.items() if k != "progress"})
     rng = np.random.default_rng(0)
     obs = {
         "camera": rng.integers(0, 255, (5, 1, 8, 9), np.uint8),
         "noise": rng.normal(size=(5, 3)).astype(np.float32),
     }
-    logits = jax.jit(lambda obs: agent.policy(agent.normalizer(obs)).logits)
-    encoded = Encoding(agent.observation_space)
-    other = obs | {"camera": 255 - obs["camera"]}
-    np.testing.assert_array_equal(logits(encoded(obs)), logits(encoded(other)))
-    moved = obs | {"noise": obs["noise"] + 1}
-    assert (logits(encoded(obs)) != logits(encoded(moved))).any()
+    policy, critic = run.state.policy, run.state.critic
+    says = jax.jit(lambda obs: (policy(obs).logits, critic.value(obs)))
+    encoded = Encoding(run.spec.observation_space)
+    logits, value = says(encoded(obs))
+    other, other_value = says(encoded(obs | {"camera": 255 - obs["camera"]}))
+    np.testing.assert_array_equal(logits, other)
+    assert (value != other_value).all()
+    moved, moved_value = says(encoded(obs | {"noise": obs["noise"] + 1}))
+    assert (logits != moved).any()
+    np.testing.assert_array_equal(value, moved_value)
 
 
 class Camera(Squares):
@@ -154,5 +159,6 @@ class Camera(Squares):
 
 
 def test_one_part_may_be_chosen_of_one():
-    agent = sf.train("a2c", Camera, policy_keys=("camera",), **SMALL)
-    assert len(agent.evaluate(1).returns) == 1
+    options = {k: v for k, v in SMALL.items() if k != "progress"}
+    agent = prepare("a2c", Camera, options | {"policy_keys": ("camera",)}).agent()
+    assert len(agent.evaluate(1, env=Camera).returns) == 1
