@@ -266,12 +266,12 @@ def _resumed(run: Path, copy: Path, env: Any) -> sf.Agent:
 def _onnx(agent: sf.Agent, path: Path, seen: Any) -> Any:
     import onnxruntime
 
-    from surefoot.agents.export.formats.ports import inputs
+    from surefoot.agents.export.formats.ports import ports
 
     sf.export(agent, path, episodes=0)
     session = onnxruntime.InferenceSession(str(path))
     given = {}
-    for port in inputs(agent.observation_space):
+    for port in ports(agent.observation_space):
         part = seen
         for key in port.path:
             part = part[key]

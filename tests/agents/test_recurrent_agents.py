@@ -106,9 +106,3 @@ def test_a_mask_may_be_handed_in_beside_the_observation(source):
 def test_masks_for_an_agent_without_are_refused(recurrent):
     with pytest.raises(UsageError, match="action_masks was given; accepted by this agent is None"):
         recurrent.predict(np.zeros(4), action_masks=np.ones(2))
-
-
-def test_what_cannot_be_exported_is_told(recurrent, tmp_path):
-    with pytest.raises(UsageError, match=r"a policy with the network 'gru'.* cannot be exported"):
-        sf.export(recurrent, tmp_path / "p.stablehlo", format="stablehlo", episodes=0)
-    assert not list(tmp_path.iterdir())

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gymnasium import spaces
-
 from surefoot.agents.export.card.card import Played, card
 from surefoot.agents.export.formats.onnx_graph import to_onnx
 from surefoot.agents.export.formats.provenance import Origin
@@ -18,8 +16,6 @@ from surefoot.common.errors import UsageError, closest, in_short
 from surefoot.common.files.atomic import all_beside, check_new_file
 from surefoot.common.parameters import check_integer
 from surefoot.common.settings import MAX_EPISODE_STEPS
-from surefoot.core.networks import MLP
-from surefoot.envs.spaces.encoding import Encoding
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -69,26 +65,6 @@ def check_export(path: Path, kind: str, episodes: int) -> None:
         raise UsageError(f"the format {kind} needs {needs}: pip install 'surefoot[export]'")
 
 
-def _check_form(agent: Agent) -> None:
-    """Raise `UsageError` for a policy whose form no file has yet."""
-    encoding, space = Encoding(agent.observation_space), agent.action_space
-    if encoding.images or encoding.mask is not None:
-        what = "observations with images or masks"
-    elif isinstance(space, spaces.Dict | spaces.Tuple):
-        what = "actions of several kinds"
-    elif agent.spec.action_distribution != "gaussian":
-        what = f"the distribution {agent.spec.action_distribution!r}"
-    elif not isinstance(agent.policy.network, MLP):
-        what = f"the network {agent.spec.network.name!r}, or parts of the observation alone"
-    else:
-        return
-    raise UsageError(
-        f"a policy with {what} cannot be exported; accepted are networks of fully connected layers "
-        "that see numbers, with actions of one kind: pass the agent's folder on, which "
-        "surefoot.load reads"
-    )
-
-
 def write(
     agent: Agent,
     path: Path,
@@ -103,7 +79,6 @@ def write(
     """Write the agent's most probable actions as a file of that kind, and `card.md` beside it, with
     the returns of that many episodes, once `check_export` has passed. Raises `UsageError` if the
     policy has no such form, or a file cannot be written; nothing has been written then."""
-    _check_form(agent)
     data = FORMATS[kind].write(agent, origin)
     where = agent.environment if env is None else env
     env_id = where if isinstance(where, str) else None

@@ -78,15 +78,17 @@ def act(
     return to_env(dist.mode() if deterministic else dist.sample(key)), memory
 
 
-def as_actions(space: spaces.Space, drawn: Any) -> Any:
-    """Actions [N, …] as the environment takes them, in the types of its action space."""
+def as_actions(space: spaces.Space, drawn: Any, xp: Any = np) -> Any:
+    """Actions [N, …] as the environment takes them, in the types of its action space; `xp` is numpy
+    or jax.numpy."""
     match space:
         case spaces.Dict():
-            return {key: as_actions(part, drawn[key]) for key, part in space.items()}
+            return {key: as_actions(part, drawn[key], xp) for key, part in space.items()}
         case spaces.Tuple():
-            return tuple(as_actions(*pair) for pair in zip(space, drawn, strict=True))
+            pairs = zip(space, drawn, strict=True)
+            return tuple(as_actions(part, action, xp) for part, action in pairs)
         case _:
-            return np.asarray(drawn).astype(space.dtype)
+            return xp.asarray(drawn).astype(space.dtype)
 
 
 class HostStep(NamedTuple):

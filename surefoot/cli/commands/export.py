@@ -43,7 +43,7 @@ class Export:
 def main(arguments: Sequence[str]) -> int:
     """Export a policy, and return the exit code."""
     options = parse(Export, arguments, prog="surefoot export", positionals=["run"])
-    from surefoot.agents.export.formats.ports import inputs, output
+    from surefoot.agents.export.formats.ports import interface
     from surefoot.agents.export.write import check_export
     from surefoot.envs.lookup import find_env
     from surefoot.runs.export import export
@@ -62,9 +62,10 @@ def main(arguments: Sequence[str]) -> int:
         run=_run_of(options.run),
         max_episode_steps=options.max_episode_steps,
     )
-    taken = ", ".join(map(str, inputs(agent.observation_space)))
+    found = interface(agent)
+    taken, given = (", ".join(map(str, ports)) for ports in (found.inputs, found.outputs))
     console = make_console()
-    print_line(console, f"policy: {written.policy}   ({taken} → {output(agent.action_space)})")
+    print_line(console, f"policy: {written.policy}   ({taken} → {given})")
     played = f"{written.evaluated} episodes" if written.evaluated else "no episode"
     print_line(console, f"card: {written.card}   ({played} played for it)")
     return 0

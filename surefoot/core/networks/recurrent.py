@@ -23,6 +23,9 @@ from surefoot.core.networks.matmul import matmul_with_transpose
 #: What a memory carries from row to row: a pytree of arrays [N, size].
 MemoryState: TypeAlias = PyTree[Any]
 
+#: How many rows: a number, or a symbol in a program for batches of any size.
+Rows: TypeAlias = int | Any
+
 
 class Memory(eqx.Module):
     """A recurrent cell. N are rows at one time, S segments of L rows each."""
@@ -36,7 +39,7 @@ class Memory(eqx.Module):
         """How many features a row has, and numbers each part of the state."""
 
     @abc.abstractmethod
-    def initial(self, n: int) -> MemoryState:
+    def initial(self, n: Rows) -> MemoryState:
         """The state before the first row of n episodes: zeros."""
 
     @abc.abstractmethod
@@ -110,7 +113,7 @@ class GRU(Memory):
     def features(self) -> int:
         return self.state_weight.shape[0]
 
-    def initial(self, n: int) -> Float[Array, "n size"]:
+    def initial(self, n: Rows) -> Float[Array, "n size"]:
         return jnp.zeros((n, self.features), self.state_weight.dtype)
 
     def _next(
@@ -161,7 +164,7 @@ class LSTM(Memory):
     def features(self) -> int:
         return self.state_weight.shape[0]
 
-    def initial(self, n: int) -> LSTMState:
+    def initial(self, n: Rows) -> LSTMState:
         zeros = jnp.zeros((n, self.features), self.state_weight.dtype)
         return LSTMState(zeros, zeros)
 

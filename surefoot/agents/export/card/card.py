@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from surefoot.agents.export.card.inputs_and_outputs import limits, ports
+from surefoot.agents.export.card.inputs_and_outputs import inputs_and_outputs, limits
 from surefoot.agents.export.card.markdown import block, code, quoted, table
+from surefoot.agents.export.card.masks_beside import masks_beside
 from surefoot.agents.export.card.training_facts import settings, training, versions
 from surefoot.agents.export.card.usage_example import usage
+from surefoot.agents.export.formats.ports import interface
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.common.statistics import t_interval
@@ -46,7 +48,9 @@ def card(
     """The card's text. `file` is the policy's name beside it, `env_id` the Gymnasium id of what it
     can be run on, if there is one."""
     task, recipe = origin.task or "an environment", origin.recipe or "a policy"
-    example = usage(agent.observation_space, file=file, kind=kind, env_id=env_id)
+    taken = interface(agent)
+    observed = masks_beside(agent.spec, env_id)
+    example = usage(taken, file=file, kind=kind, env_id=env_id, observed=observed)
     needs = _RUN_WITH[kind] + (" gymnasium" if env_id else "")
     sections = [
         f"---\n{_head(origin, played)}---",
@@ -60,7 +64,7 @@ def card(
         block(f"pip install {needs}", "sh"),
         block(example, "python"),
         "## Input and output",
-        ports(agent, kind),
+        inputs_and_outputs(taken, kind),
         "## Limits",
         limits(agent, origin),
         "## How it was made",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium import spaces
 
 from surefoot.agents.export.card.markdown import code, table
-from surefoot.agents.export.formats.ports import Port, inputs, output
+from surefoot.agents.export.formats.ports import Interface, Port, ports
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.core.data.normalization import ObservationNormalizer, offset_of
-from surefoot.envs.spaces.encoding import Encoding, size_of
+from surefoot.envs.spaces.encoding import Encoding, Leaf, size_of
+from surefoot.envs.spaces.masks import ACTION_MASK
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -20,22 +22,59 @@ if TYPE_CHECKING:
 _LISTED = 40
 
 
-def ports(agent: Agent, kind: str) -> str:
+#: What stands in the place of bounds, by the name of an input or output.
+_OF_MEMORY = {
+    "state": "`next_state` of the step before",
+    "reset": "true where an episode starts",
+    "next_state": "the memory after the step",
+}
+
+
+def inputs_and_outputs(taken: Interface, kind: str) -> str:
     """What goes in and what comes out."""
-    taken = inputs(agent.observation_space)
     rows = [
-        [role, code(port.name), code(port.dtype), code(_shape(port)), _meaning(port.space)]
-        for role, port in [*(("input", p) for p in taken), ("output", output(agent.action_space))]
+        [role, code(port.name), code(port.dtype), code(_shape(port)), _told(name, port)]
+        for role, named in (("input", taken.takes), ("output", taken.gives))
+        for name, space in named.items()
+        for port in ports(space, name)
     ]
     head = ["", "name", "type", "shape", "values"]
-    nested = kind == "stablehlo" and any(port.path for port in taken)
-    note = (
-        " The program takes them as one argument, nested as the observation is." if nested else ""
-    )
-    return (
-        f"{table(head, rows)}\n\nObservations go in and the action comes out as the environment "
-        f"has them, with a batch dimension of any size in front.{note}"
-    )
+    told = [
+        "Observations go in and the action comes out as the environment has them, with a batch "
+        "dimension of any size in front."
+    ]
+    if ACTION_MASK in (port.name for port in taken.inputs):
+        told.append(
+            f"{code(ACTION_MASK)} has a flag for each value of each choice, in their order, and "
+            "at least one of each choice is 1: the action is a valid one."
+        )
+    if "state" in taken.takes:
+        told.append(
+            "The policy has a memory: hand in as `state` what the step before gave as "
+            "`next_state`. Where `reset` is true, the observation is the first of an episode, and "
+            "the state is not looked at."
+        )
+    return f"{table(head, rows)}\n\n{' '.join([*told, *_arguments(taken, kind)])}"
+
+
+def _arguments(taken: Interface, kind: str) -> list[str]:
+    """How a program in JAX takes them."""
+    if kind != "stablehlo":
+        return []
+    if "state" in taken.takes:
+        return [
+            "The program takes three arguments, the observation, the state and the reset, and "
+            "gives the pair of the action and the next state, each nested by its keys."
+        ]
+    if any(port.path for port in taken.inputs):
+        return ["The program takes them as one argument, nested as the observation is."]
+    return []
+
+
+def _told(name: str, port: Port) -> str:
+    if port.name == ACTION_MASK:
+        return "1 where an action is valid"
+    return _OF_MEMORY.get(name) or _meaning(port.space)
 
 
 def _shape(port: Port) -> str:
@@ -80,10 +119,9 @@ def limits(agent: Agent, origin: Origin) -> str:
         f"In training it saw {seen:,} observations. Inside, every entry is standardized by "
         f"their mean and standard deviation, and cut off at {clip:g} deviations on either side."
     )
-    space = agent.observation_space
-    encoding = Encoding(space)
+    encoding = Encoding(agent.observation_space)
     size = encoding.size
-    low, high = _bounds(space)
+    low, high = _bounds(encoding.vector)
     rows = [
         [code(encoding.component(i)), *(f"{x[i]:.4g}" for x in (mean, std, low, high))]
         for i in range(min(size, _LISTED))
@@ -95,16 +133,16 @@ def limits(agent: Agent, origin: Origin) -> str:
     return "\n\n".join(lines)
 
 
-def _bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest value of every entry of an encoded observation."""
+def _bounds(parts: Sequence[Leaf]) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest value of every entry of the vector that these parts make."""
     low, high = [], []
-    for port in inputs(space):
-        match port.space:
+    for _, space in parts:
+        match space:
             case spaces.Box(low=least, high=most):
                 low.append(least.reshape(-1).astype(float))
                 high.append(most.reshape(-1).astype(float))
             case _:
-                size = size_of(port.space)
+                size = size_of(space)
                 low.append(np.zeros(size))
                 high.append(np.ones(size))
     return np.concatenate(low), np.concatenate(high)

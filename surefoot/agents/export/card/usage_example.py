@@ -1,4 +1,9 @@
-"""Python that runs an exported policy, for its card; a test executes it."""
+"""Python that runs an exported policy, for its card; a test executes it.
+
+It is of two parts: `act`, which hands one observation to the policy, and a loop that plays an
+episode with it. A memory is handed on from step to step in the loop, and a mask that the
+environment gives beside its observations is put into them.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +13,23 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from surefoot.agents.export.formats.ports import Port, inputs
+from surefoot.agents.export.formats.ports import Interface, Port, ports
+from surefoot.agents.export.formats.program import nested
+from surefoot.envs.spaces.masks import ACTION_MASK
 
 
-def usage(space: spaces.Space, *, file: str, kind: str, env_id: str | None) -> str:
+def usage(
+    taken: Interface, *, file: str, kind: str, env_id: str | None, observed: str | None = None
+) -> str:
     """The code: an episode of a Gymnasium environment if its id is given, otherwise the action for
-    one observation."""
-    ports = inputs(space)
+    one observation. `observed` is Python for what the policy sees of `observation` and `info`,
+    where that is more than the observation."""
     runtime = {"onnx": "import onnxruntime", "stablehlo": "import jax"}[kind]
     imports = [*(["import gymnasium"] if env_id else []), "import numpy as np", runtime]
     ordered = sorted(imports, key=lambda line: line.split()[1])
-    return "\n".join(
-        [
-            *ordered,
-            "",
-            *_loading(file, kind),
-            "",
-            *_acting(space, ports, kind),
-            "",
-            *(_episode(env_id) if env_id else _once(space, ports)),
-        ]
-    )
+    acting = _onnx(taken) if kind == "onnx" else _stablehlo(taken)
+    played = _episode(taken, env_id, observed) if env_id else _once(taken)
+    return "\n".join([*ordered, "", *_loading(file, kind), "", *acting, "", *played])
 
 
 def _loading(file: str, kind: str) -> list[str]:
@@ -40,64 +41,134 @@ def _loading(file: str, kind: str) -> list[str]:
     ]
 
 
-def _acting(space: spaces.Space, ports: list[Port], kind: str) -> list[str]:
-    if kind == "onnx":
-        parts = [f"        {_literal(port.name)}: {_batch_of_one(port)}," for port in ports]
-        return [
-            "def act(observation):",
-            "    batch = {",
-            *parts,
-            "    }",
-            '    return policy.run(["action"], batch)[0][0]',
-        ]
-    return [
-        "def act(observation):",
-        f"    batch = {_nested(space, ports, _batch_of_one)}",
-        "    with jax.enable_x64(True):  # Types may be of 64 bits.",
-        "        return np.asarray(policy.call(batch))[0]",
+def _has_memory(taken: Interface) -> bool:
+    return "state" in taken.takes
+
+
+def _head(taken: Interface) -> str:
+    return f"def act({', '.join(taken.takes)}):"
+
+
+def _onnx(taken: Interface) -> list[str]:
+    parts = [
+        f"        {_literal(port.name)}: {_batch_of_one(port, name)},"
+        for name, space in taken.takes.items()
+        for port in ports(space, name)
     ]
+    lines = [_head(taken), "    batch = {", *parts, "    }"]
+    names = [port.name for port in taken.outputs]
+    run = f"policy.run([{', '.join(map(_literal, names))}], batch)"
+    if len(names) == 1:
+        return [*lines, f"    return {run}[0][0]"]
+    place = {name: f"outputs[{i}]" for i, name in enumerate(names)}
+    made = [_nested(taken.gives["action"], "action", lambda port: f"{place[port.name]}[0]")]
+    if _has_memory(taken):
+        state = taken.gives["next_state"]
+        made.append(_nested(state, "next_state", lambda port: place[port.name]))
+    return [*lines, f"    outputs = {run}", f"    return {', '.join(made)}"]
 
 
-def _batch_of_one(port: Port) -> str:
-    part = "".join(f"[{_literal(key)}]" for key in port.path)
-    return f"np.asarray(observation{part}, np.{port.dtype})[None]"
+def _stablehlo(taken: Interface) -> list[str]:
+    observation, action = taken.takes["observation"], taken.gives["action"]
+    batch = _nested(observation, "observation", lambda port: _batch_of_one(port, "observation"))
+    lines = [
+        _head(taken),
+        f"    batch = {batch}",
+        "    with jax.enable_x64(True):  # Types may be of 64 bits.",
+    ]
+    if not _has_memory(taken) and not isinstance(action, spaces.Dict | spaces.Tuple):
+        return [*lines, "        return np.asarray(policy.call(batch))[0]"]
+    made = _nested(action, "action", lambda port: f"np.asarray(action{_keys(port)})[0]")
+    if _has_memory(taken):
+        call = "        action, state = policy.call(batch, state, np.array([reset]))"
+        return [*lines, call, f"        return {made}, state"]
+    return [*lines, "        action = policy.call(batch)", f"        return {made}"]
 
 
-def _nested(space: spaces.Space, ports: list[Port], part: Callable[[Port], str]) -> str:
-    """Python for an observation, each part as `part` has it."""
-    left = iter(ports)
-
-    def text(space: spaces.Space) -> str:
-        match space:
-            case spaces.Dict():
-                return "{" + ", ".join(f"{_literal(k)}: {text(s)}" for k, s in space.items()) + "}"
-            case spaces.Tuple():
-                return "(" + "".join(f"{text(s)}, " for s in space) + ")"
-            case _:
-                return part(next(left))
-
-    return text(space)
+def _keys(port: Port) -> str:
+    return "".join(f"[{_literal(key)}]" for key in port.path)
 
 
-def _episode(env_id: str | None) -> list[str]:
+def _batch_of_one(port: Port, name: str) -> str:
+    match name:
+        case "state":
+            return f"state{_keys(port)}"
+        case "reset":
+            return "np.array([reset])"
+        case _:
+            return f"np.asarray(observation{_keys(port)}, np.{port.dtype})[None]"
+
+
+def _nested(space: spaces.Space, name: str, part: Callable[[Port], str]) -> str:
+    """Python for what is called so, each part as `part` has it."""
+    return _text(nested(space, map(part, ports(space, name))))
+
+
+def _text(tree: Any) -> str:
+    match tree:
+        case dict():
+            return "{" + ", ".join(f"{_literal(k)}: {_text(x)}" for k, x in tree.items()) + "}"
+        case tuple():
+            return "(" + "".join(f"{_text(x)}, " for x in tree) + ")"
+        case _:
+            return str(tree)
+
+
+def _start(taken: Interface) -> list[str]:
+    """The state of before an episode."""
+    if not _has_memory(taken):
+        return []
+
+    def zeros(port: Port) -> str:
+        return f"np.zeros({(1, *port.shape)!r}, np.{port.dtype})"
+
+    any_state = _nested(taken.takes["state"], "state", zeros)
+    return [f"state, reset = {any_state}, True  # Before an episode, any state will do."]
+
+
+def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list[str]:
+    info = "info" if observed else "_"
+    seen = observed or "observation"
+    stepped = f"observation, reward, terminated, truncated, {info} = env.step"
+    if _has_memory(taken):
+        acting = [
+            f"    action, state = act({seen}, state, reset)",
+            "    reset = False  # Until the next episode.",
+            f"    {stepped}(action)",
+        ]
+    elif observed:
+        acting = [f"    action = act({seen})", f"    {stepped}(action)"]
+    else:
+        acting = [f"    {stepped}(act({seen}))"]
     return [
         f"env = gymnasium.make({_literal(env_id)})",
-        "observation, _ = env.reset(seed=1)",
+        f"observation, {info} = env.reset(seed=1)",
+        *_start(taken),
         "total, ended = 0.0, False",
         "while not ended:",
-        "    observation, reward, terminated, truncated, _ = env.step(act(observation))",
+        *acting,
         "    total, ended = total + reward, terminated or truncated",
         'print("return", total)',
     ]
 
 
-def _once(space: spaces.Space, ports: list[Port]) -> list[str]:
-    example = _nested(space, ports, _example)
-    return [f"observation = {example}  # Yours.", 'print("action", act(observation))']
+def _once(taken: Interface) -> list[str]:
+    example = _nested(taken.takes["observation"], "observation", _example)
+    lines = [f"observation = {example}  # Yours.", *_start(taken)]
+    if not _has_memory(taken):
+        return [*lines, 'print("action", act(observation))']
+    return [
+        *lines,
+        "for _ in range(3):  # Steps of one episode.",
+        "    action, state = act(observation, state, reset)",
+        "    reset = False  # Until the next episode.",
+        '    print("action", action)',
+    ]
 
 
 def _example(port: Port) -> str:
-    start: Any = 0
+    # Every action is valid.
+    start: Any = 1 if port.name == ACTION_MASK else 0
     if isinstance(port.space, spaces.Discrete):
         start = int(port.space.start)
     elif isinstance(port.space, spaces.MultiDiscrete):

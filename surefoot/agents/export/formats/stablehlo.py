@@ -6,14 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
-from gymnasium import spaces
 
-from surefoot.agents.export.formats.ports import BATCH, inputs
+from surefoot.agents.export.formats.ports import interface
+from surefoot.agents.export.formats.program import arguments, program, symbolic_batch
 from surefoot.agents.export.formats.provenance import Origin
-from surefoot.agents.playing.episodes import act
-from surefoot.core.data.normalization import offset_of
-from surefoot.envs.spaces.encoding import Encoding
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -22,37 +18,17 @@ _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
-    """The file. Its one argument is a batch of observations as the environment has them: an array,
-    or a dict or tuple of arrays."""
-    inputs(agent.observation_space)
-    space, dtype = agent.observation_space, agent.action_space.dtype
-    to_env = agent.spec.to_environment()
+    """The file. Its arguments are a batch of observations as the environment has them, an array or
+    a dict or tuple of arrays, and for a policy with a memory the state and which rows are the first
+    of an episode. It gives the actions, or the pair of actions and the state afterwards."""
+    taken, run = interface(agent), program(agent)
 
-    def policy(observation: Any) -> Any:
-        action, _ = act(
-            agent.policy,
-            agent.normalizer,
-            to_env,
-            Encoding(space)(observation, jnp, offset=offset_of(agent.normalizer)),
-            None,
-            None,
-            jax.random.key(0),  # Of no use: nothing is sampled.
-            deterministic=True,
-        )
-        return action.astype(dtype)
+    def policy(*given: Any) -> Any:
+        action, *state = run(*given)
+        return (action, *state) if state else action
 
-    (batch,) = jax.export.symbolic_shape(BATCH)
     # The environment's own types may be of 64 bits.
     with jax.enable_x64(True):
-        exported = jax.export.export(jax.jit(policy), platforms=_PLATFORMS)(_like(space, batch))
+        shapes = arguments(taken, symbolic_batch())
+        exported = jax.export.export(jax.jit(policy), platforms=_PLATFORMS)(*shapes)
         return bytes(exported.serialize())
-
-
-def _like(space: spaces.Space, batch: Any) -> Any:
-    match space:
-        case spaces.Dict():
-            return {key: _like(part, batch) for key, part in space.items()}
-        case spaces.Tuple():
-            return tuple(_like(part, batch) for part in space)
-        case _:
-            return jax.ShapeDtypeStruct((batch, *(space.shape or ())), space.dtype)
