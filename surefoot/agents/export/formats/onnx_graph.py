@@ -67,7 +67,6 @@ def _graph(agent: Agent) -> Any:
         nested(space, [graph.input(port) for port in ports(space, name)])
         for name, space in found.takes.items()
     ]
-    # The environment's own types may be of 64 bits.
     with jax.enable_x64(True):
         trace = jax.make_jaxpr(program(agent), return_shape=True)
         traced, made = trace(*arguments(found, batch))

@@ -25,22 +25,19 @@ if TYPE_CHECKING:
 
 def program(agent: Agent) -> Callable[..., tuple[Any, ...]]:
     """The function: (observation) ↦ (action), or of a policy with a memory (observation, state,
-    reset) ↦ (action, next state), batches that are nested as their spaces are."""
+    reset) ↦ (action, next state), batches that are nested as their spaces are. It is traced with
+    types of 64 bits enabled, which an environment may have."""
     policy, normalizer, to_env = agent.policy, agent.normalizer, agent.spec.to_environment()
     encoding, offset = Encoding(agent.observation_space), offset_of(agent.normalizer)
     key = jax.random.key(0)  # Of no use: nothing is sampled.
 
     def run(observation: Any, state: Any = None, reset: Any = None) -> tuple[Any, ...]:
-        action, after = act(
-            policy,
-            normalizer,
-            to_env,
-            encoding(observation, jnp, offset=offset),
-            reset,
-            _memory(policy, state),
-            key,
-            deterministic=True,
-        )
+        seen, memory = encoding(observation, jnp, offset=offset), _memory(policy, state)
+        # In the types in which the agent acts, whatever those of the environment are.
+        with jax.enable_x64(False):
+            action, after = act(
+                policy, normalizer, to_env, seen, reset, memory, key, deterministic=True
+            )
         action = as_actions(agent.action_space, action, jnp)
         return (action,) if state is None else (action, named_state(after))
 

@@ -27,7 +27,6 @@ def to_stablehlo(agent: Agent, origin: Origin) -> bytes:
         action, *state = run(*given)
         return (action, *state) if state else action
 
-    # The environment's own types may be of 64 bits.
     with jax.enable_x64(True):
         shapes = arguments(taken, symbolic_batch())
         exported = jax.export.export(jax.jit(policy), platforms=_PLATFORMS)(*shapes)
