@@ -61,7 +61,7 @@ def play_at_random(entry: Entry) -> rows.Row:
     import gymnasium
     import numpy as np
 
-    from surefoot.envs.make import check_env_id
+    from surefoot.envs.env_ids import check_env_id
     from surefoot.runs.run import versions
 
     begin = time.perf_counter()

@@ -238,7 +238,7 @@ class Agent:
         if source is None:
             raise UsageError(f"this agent {unknown_environment(self.provenance)}")
         check_source(source)
-        return source
+        return self.spec.source(source)
 
     def save(self, path: str | Path) -> None:
         """Write the agent to a folder (safetensors, JSON). Raises `UsageError` if it cannot be."""

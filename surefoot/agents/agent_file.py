@@ -17,6 +17,7 @@ from surefoot.common.files import array_folder
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.networks import Policy
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
+from surefoot.envs.host.atari import Preprocessing, is_atari
 from surefoot.envs.registered import MakeCall
 from surefoot.envs.spaces.actions import ActionMapName, DistributionName
 from surefoot.envs.spaces.space_json import space_from_json, space_to_json
@@ -42,6 +43,7 @@ def write(agent: Agent, path: Path) -> None:
         "policy_keys": list(spec.policy_keys),
         "action_distribution": spec.action_distribution,
         "action_masks": spec.action_masks,
+        **({"preprocessing": spec.preprocessing._asdict()} if is_atari(agent.environment) else {}),
         "log_std": spec.log_std,
         "state_dependent_std": spec.state_dependent_std,
         "action_map": spec.action_map,
@@ -89,6 +91,7 @@ def read(
             policy_keys=tuple(manifest.get("policy_keys", ())),
             action_distribution=manifest.get("action_distribution", "gaussian"),
             action_masks=manifest.get("action_masks", "none"),
+            preprocessing=Preprocessing(**manifest.get("preprocessing", {})),
             log_std=manifest["log_std"],
             # Agents of before there was this option lack it.
             state_dependent_std=manifest.get("state_dependent_std", False),

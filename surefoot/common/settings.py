@@ -10,7 +10,7 @@ import typing
 from typing import Any, Literal
 
 from surefoot.common.errors import UsageError, closest
-from surefoot.common.fields import Interval, at_least, nonnegative, number, validate
+from surefoot.common.fields import Interval, at_least, fraction, nonnegative, number, validate
 
 Backend = Literal["host", "envpool", "device"]
 Vectorization = Literal["sync", "thread", "async"]
@@ -30,6 +30,8 @@ class RunSettings:
     """Environment steps at most; rounded down to whole batches."""
     seed: int = at_least(0, 0, high=2**32 - 1)
     """Seed of everything random in the run."""
+    preset: str = ""
+    """Options that belong together, atari for instance; those that are given win."""
     backend: Backend = "host"
     """host: Gymnasium environments; envpool: EnvPool's, in C++; device: environments in JAX,
     compiled with the update."""
@@ -52,6 +54,19 @@ class RunSettings:
     action_masks: ActionMasks = "auto"
     """Where masks of valid actions come from, beside a Dict observation's "action_mask": auto: the
     environment's method action_masks(), if there is one; info: info["action_mask"]; none."""
+    noop_max: int = at_least(0, 30)
+    """Atari: no-ops that a game begins with at most; how many is drawn."""
+    frame_skip: int = at_least(1, 4)
+    """Atari: frames that an action lasts; what is seen is the maximum of the last two."""
+    screen_size: int = at_least(16, 84, high=1024)
+    """Atari: height and width of what is seen, in gray pixels."""
+    frame_stack: int = at_least(1, 4, high=15)
+    """Atari: how many pictures are seen at once, the newest and those before."""
+    repeat_action_probability: float = fraction(0.25)
+    """Atari: probability that a frame repeats the last one's action, whatever the policy says."""
+    terminal_on_life_loss: bool = False
+    """Atari: a lost life ends an episode for learning; the game goes on, and returns are told of
+    whole games."""
     action_map: Literal["affine", "clip"] = "affine"
     """How a Box action's raw sample meets its bounds: [-1, 1] mapped to them, or clipped only."""
     checkpoint_every: float = nonnegative(60.0)
@@ -94,6 +109,9 @@ class RunSettings:
     """Standardize observations by their running mean and deviation."""
     scale_rewards: bool = True
     """Divide the rewards that the learner sees by the running deviation of the return."""
+    clip_rewards: Literal["none", "sign"] = "none"
+    """What the learner sees of rewards, before that: none: all; sign: -1, 0 or 1. Returns are told
+    of the rewards as they are."""
 
     def __post_init__(self) -> None:
         validate(self)

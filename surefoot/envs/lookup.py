@@ -19,7 +19,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from surefoot.common.errors import UsageError, closest
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.make import check_env_id
+from surefoot.envs.env_ids import check_env_id
 from surefoot.envs.module_finder import find_here
 from surefoot.envs.registered import make_registered
 

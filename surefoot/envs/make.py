@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.common.errors import UsageError, closest, in_short
+from surefoot.common.errors import UsageError, in_short
 from surefoot.common.settings import ActionMasks, Backend, RunSettings, Vectorization
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.env_ids import check_env_id
 from surefoot.envs.host.action_masks import MakeWithMasks
+from surefoot.envs.host.atari import DEFAULT, MakeAtari, is_atari, preprocessed
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
@@ -101,8 +102,10 @@ def _in_workers(
 
 
 def _maker(source: Any, masks: ActionMasks) -> EnvMaker:
-    if isinstance(source, str):
-        make: EnvMaker = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+    if is_atari(source):
+        make: EnvMaker = MakeAtari(check_env_id(source), DEFAULT)
+    elif isinstance(source, str):
+        make = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
     else:
         check_source(source)
         if (call := MakeCall.of(source)) is not None:
@@ -178,7 +181,8 @@ def make_groups(
 def _pool(
     source: EnvSource, num_envs: int, vectorization: Vectorization, threads: int, *, stagger: bool
 ) -> HostEnv:
-    if not isinstance(source, str):
+    source = preprocessed(source, DEFAULT)
+    if not isinstance(source, str | MakeAtari):
         raise UsageError(
             f"environment {called(source)} with backend 'envpool'; accepted is an id that "
             "EnvPool knows"
@@ -189,6 +193,9 @@ def _pool(
             "own: pass --env-threads instead"
         )
     # One pool: on its own threads, two that take turns only make twice as many calls.
+    if isinstance(source, MakeAtari):
+        env_id, game = source.env_id, source.preprocessing
+        return make_pool(env_id, num_envs, threads=threads, stagger=stagger, game=game)
     return make_pool(source, num_envs, threads=threads, stagger=stagger)
 
 
@@ -208,6 +215,7 @@ def _owned(stepper: Stepper, made: EnvInfo, num_envs: int) -> HostEnv:
             observation_space=made.observation_space,
             action_space=made.action_space,
             autoreset=AutoresetMode.SAME_STEP,
+            lives=made.lives,
         )
     except UsageError:
         stepper.close()
@@ -217,44 +225,3 @@ def _owned(stepper: Stepper, made: EnvInfo, num_envs: int) -> HostEnv:
 def _name(envs: VectorEnv) -> str:
     spec = getattr(envs, "spec", None)
     return spec.id if spec is not None else type(envs).__name__
-
-
-def check_env_id(env_id: str) -> str:
-    """The id, if Gymnasium knows it and what it needs is installed; `UsageError` otherwise."""
-    try:
-        spec = gymnasium.spec(env_id)
-    except gymnasium.error.Error as error:
-        if ":" in env_id:
-            raise UsageError(
-                f"environment {env_id!r} is MODULE:NAME, which the command line takes; accepted in "
-                "Python is what it names: import the class or function, and pass it"
-            ) from None
-        near = closest(env_id, list_env_ids())
-        reason = "" if near else f" ({str(error).splitlines()[0]})"
-        raise UsageError(
-            f"environment {env_id!r} is not registered with Gymnasium{reason}; "
-            f"'surefoot list envs' shows those that are, and one of your own is MODULE:NAME.{near}"
-        ) from None
-    for prefix, needs, install in _EXTRAS:
-        if str(spec.entry_point).startswith(prefix) and importlib.util.find_spec(needs) is None:
-            raise UsageError(
-                f"environment {env_id!r} needs the package {needs!r}: pip install '{install}'"
-            )
-    return env_id
-
-
-_EXTRAS = (
-    ("gymnasium.envs.mujoco", "mujoco", "surefoot[mujoco]"),
-    ("gymnasium.envs.box2d", "Box2D", "gymnasium[box2d]"),
-)
-
-
-def list_env_ids() -> list[str]:
-    """The ids registered with Gymnasium, sorted, without those of environments that have moved
-    elsewhere: Gymnasium keeps these with a function of its own that says so."""
-    gone = "gymnasium.envs"
-    return sorted(
-        env_id
-        for env_id, spec in gymnasium.registry.items()
-        if getattr(spec.entry_point, "__module__", None) != gone
-    )

@@ -71,7 +71,7 @@ class Evaluator:
         spec = first.spec
         env = self._closing.enter_context(
             opened(
-                first.environment,
+                spec.source(first.environment),
                 spec.observation_space,
                 spec.action_space,
                 episodes=self._episodes,

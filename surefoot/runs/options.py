@@ -14,7 +14,10 @@ from surefoot.common.foreign_names import option_hint
 from surefoot.common.settings import RunSettings
 from surefoot.core.networks.architecture import OWN
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.atari import gymnasium_id
+from surefoot.envs.registered import called
 from surefoot.methods.learners.learner import Learner
+from surefoot.methods.presets import check_environment, preset_options
 from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.own_learner import composed
@@ -37,6 +40,7 @@ class Options(NamedTuple):
         jax_setup.configure_before_compute()
         _check_algorithm(algorithm)
         names = {field.name for field in dataclasses.fields(RunSettings)}
+        options = {**_preset(algorithm, options.get("preset")), **options}
         options, makes = _networks_made(options)
         settings = RunSettings(**{k: v for k, v in options.items() if k in names})
         rest = {k: v for k, v in options.items() if k not in names}
@@ -62,6 +66,9 @@ class Options(NamedTuple):
         """The run, checked and built."""
         jax_setup.configure_before_compute()
         loggers.check(self.settings.log)
+        env = gymnasium_id(env, self.settings.backend)
+        env_id = env if isinstance(env, str) else None
+        check_environment(self.settings.preset, env_id, called(env))
         return Run(self.name, self.recipe, env, self.settings, self.makes)
 
     def runs(self, env: EnvLike, seeds: Sequence[int]) -> list[Run]:
@@ -75,6 +82,16 @@ class Options(NamedTuple):
         jax_setup.allow_parallel_runs(len(seeds))
         each = (dataclasses.replace(self.settings, seed=seed) for seed in seeds)
         return [self._replace(settings=settings).run(env) for settings in each]
+
+
+def _preset(algorithm: str | Recipe | Learner, name: Any) -> dict[str, Any]:
+    """What the preset of that name gives in the place of defaults."""
+    if name and not isinstance(algorithm, str):
+        raise UsageError(
+            f"preset is {in_short(name)} with {in_short(algorithm)}, which has all of its numbers; "
+            "accepted is a method by its name, with options beside it"
+        )
+    return preset_options(name, algorithm) if isinstance(algorithm, str) else {}
 
 
 def _networks_made(options: dict[str, Any]) -> tuple[dict[str, Any], Makes]:

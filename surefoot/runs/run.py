@@ -24,9 +24,10 @@ from surefoot.common import jax_setup
 from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
-from surefoot.core.data.normalization import NoScaler, reward_scaler
+from surefoot.core.data.reward_scaling import scaler_of
 from surefoot.core.networks import Critic
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
+from surefoot.envs.host.atari import Preprocessing
 from surefoot.envs.registered import MakeCall
 from surefoot.methods.learners.finite_guard import FiniteGuard
 from surefoot.methods.learners.learner import TrainState
@@ -92,6 +93,7 @@ class Run:
                 action_distribution=settings.action_distribution,
                 action_masks=settings.action_masks,
                 policy_keys=settings.policy_keys,
+                preprocessing=Preprocessing.of(settings),
             )
             self._seeds = seeds = Seeds.of(settings.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
@@ -100,7 +102,11 @@ class Run:
                 self.spec.policy(policy_key),
                 self._critic(critic_key) if learner.critic_update else None,
                 normalizer=self.spec.normalizer(),
-                scaler=reward_scaler(loop.num_envs) if settings.scale_rewards else NoScaler(),
+                scaler=scaler_of(
+                    loop.num_envs,
+                    scale=settings.scale_rewards,
+                    clip=settings.clip_rewards == "sign",
+                ),
                 total_steps=self.steps,
                 num_envs=loop.num_envs,
             )
@@ -233,7 +239,7 @@ def versions() -> dict[str, str]:
 def _versions() -> dict[str, str]:
     names = ("surefoot", "jax", "jaxlib", "equinox", "optax", "lineax", "numpy", "gymnasium")
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in (*names, "mujoco", "envpool"):
+    for name in (*names, "mujoco", "envpool", "ale-py"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found

@@ -11,8 +11,10 @@ from surefoot.common.settings import RunSettings
 from surefoot.envs.checking.check_device import check_device_env
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.env_ids import check_env_id
+from surefoot.envs.host.atari import Preprocessing, check_settings, preprocessed
 from surefoot.envs.host.host_env import HostEnv
-from surefoot.envs.make import check_env_id, make_groups
+from surefoot.envs.make import make_groups
 from surefoot.envs.registered import called
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.recipes import RECIPES, Recipe
@@ -27,6 +29,9 @@ def open_loop(
     recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSettings
 ) -> TrainingLoop:
     """The loop that a recipe is trained by. Raises `UsageError` if it cannot."""
+    if not learner.sees_rewards:
+        _check_rewards_as_they_are(settings)
+    check_settings(env, settings)
     loop = _opened(recipe, learner, env, settings)
     loop.cache_program = type(recipe) in RECIPES.values() and (
         not isinstance(loop, DeviceLoop) or loop.env in DEVICE_ENVS.values()
@@ -95,6 +100,16 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
             raise TypeError(f"{type(recipe)} is neither OnPolicy nor Offline")
 
 
+def _check_rewards_as_they_are(settings: RunSettings) -> None:
+    """Raise `UsageError` for what changes rewards, or where episodes end, for learning alone."""
+    for name, default in (("clip_rewards", "none"), ("terminal_on_life_loss", False)):
+        if (value := getattr(settings, name)) != default:
+            raise UsageError(
+                f"{name} is {value!r}, and this method learns from no single rewards; accepted is "
+                f"{default!r}"
+            )
+
+
 def _segment_length(recipe: OnPolicy, settings: RunSettings) -> int | None:
     length = settings.segment_length
     if length and recipe.horizon % length:
@@ -110,7 +125,7 @@ def _groups(
 ) -> list[HostEnv]:
     assert not isinstance(env, DeviceEnv)
     return make_groups(
-        env,
+        preprocessed(env, Preprocessing.of(settings)),
         num_envs,
         most=most,
         backend=settings.backend,

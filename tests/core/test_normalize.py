@@ -12,12 +12,11 @@ from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import (
     Moments,
     NoNormalizer,
-    NoScaler,
     ObservationNormalizer,
     merge,
     observation_normalizer,
-    reward_scaler,
 )
+from surefoot.core.data.reward_scaling import NoScaler, reward_scaler, scaler_of
 
 OBS, T, N = 3, 7, 4
 observe = eqx.filter_jit(lambda normalizer, obs, valid: normalizer.update(obs, valid))
@@ -209,3 +208,16 @@ def test_no_normalizer_and_no_scaler_do_nothing():
     reward = obs[..., 0]
     scaler = earn(NoScaler(), reward, valid, valid)
     np.testing.assert_array_equal(use(scaler, reward), reward)
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_clipped_rewards_are_their_signs_scaled_or_not(scale):
+    rng = np.random.default_rng(5)
+    reward = rng.choice([-50.0, -0.1, 0.0, 3.0, 700.0], (T, N)).astype(np.float32)
+    done, valid = rng.random((T, N)) < 0.2, rng.random((T, N)) < 0.8
+    sign = np.where(reward > 0, 1.0, np.where(reward < 0, -1.0, 0.0)).astype(np.float32)
+    clipper = earn(scaler_of(N, scale=scale, clip=True), reward, done, valid)
+    plain = earn(scaler_of(N, scale=scale, clip=False), sign, done, valid)
+    assert leaves(clipper) == leaves(plain)
+    np.testing.assert_array_equal(use(clipper, reward), use(plain, sign))
+    assert np.isnan(use(clipper, np.float32(np.nan)))

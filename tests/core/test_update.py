@@ -14,12 +14,8 @@ from scipy import stats
 from support.oracles import finished_by_hand, gae_by_hand, kl_by_hand, log_prob_by_hand, support
 from support.problems import KEY, OBS, drawn, forward, make_batch, make_policy, stream, vector
 from surefoot.core.data.count import Count
-from surefoot.core.data.normalization import (
-    NoNormalizer,
-    NoScaler,
-    observation_normalizer,
-    reward_scaler,
-)
+from surefoot.core.data.normalization import NoNormalizer, observation_normalizer
+from surefoot.core.data.reward_scaling import NoScaler, reward_scaler
 from surefoot.core.data.types import Trajectory, take
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, KFAC, Euclidean, FirstOrderInfo, Fisher, Geometry, Optax

@@ -19,10 +19,11 @@ from support.suites import cases
 from surefoot.core.data.advantages import gae
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.networks import CategoricalHead
+from surefoot.envs.env_ids import list_env_ids
 from surefoot.envs.host import episode_history
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.host.host_env import HostEnv
-from surefoot.envs.make import list_env_ids, make_groups, make_host
+from surefoot.envs.make import make_groups, make_host
 from surefoot.envs.spaces.actions import action_map
 from surefoot.training.rollout import (
     DeviceStanding,

@@ -26,7 +26,8 @@ from support.suites import cases
 from surefoot.cli.main import main
 from surefoot.common.errors import FailedEnvironmentError
 from surefoot.core.data.advantages import gae
-from surefoot.core.data.normalization import NoNormalizer, reward_scaler
+from surefoot.core.data.normalization import NoNormalizer
+from surefoot.core.data.reward_scaling import reward_scaler
 from surefoot.core.networks import CategoricalHead
 from surefoot.envs.make import make_groups, make_host
 from surefoot.envs.spaces.actions import action_map

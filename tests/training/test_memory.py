@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import surefoot as sf
-from surefoot.core.data.normalization import NoNormalizer, NoScaler
+from surefoot.core.data.normalization import NoNormalizer
+from surefoot.core.data.reward_scaling import NoScaler
 from surefoot.core.data.segments import distribution
 from surefoot.core.networks.architecture import Architecture
 from surefoot.core.updates import KeepLastBatch, blank_batch

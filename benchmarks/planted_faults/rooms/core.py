@@ -53,7 +53,7 @@ FAULTS = (
     ),
     Fault(
         "scaled-return-runs-on-over-an-end",
-        "core/data/normalization.py",
+        "core/data/reward_scaling.py",
         "jnp.where(ended | ~is_valid, 0.0, total)",
         "jnp.where(~is_valid, 0.0, total)",
         "The return that rewards are scaled by is not reset at an episode's end.",

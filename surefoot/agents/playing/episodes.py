@@ -127,6 +127,9 @@ def play_on_host(
         yield HostStep(obs, action, step.reward, step.terminated, step.truncated, counts)
         ended = counts & (step.terminated | step.truncated)
         starts = step.terminated | step.truncated | ~step.valid
+        if step.life_lost is not None:
+            # A policy with a memory begins afresh there, as it did when it learned.
+            starts |= step.life_lost
         played += ended
         length = np.where(ended, 0, length + counts)
         if (length >= max_steps).any():

@@ -20,6 +20,7 @@ from surefoot.core.networks.architecture import Architecture
 from surefoot.core.networks.policy_and_critic import CRITIC_GAIN, POLICY_GAIN
 from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
+from surefoot.envs.host.atari import DEFAULT, Preprocessing, preprocessed
 from surefoot.envs.spaces.action_heads import action_head
 from surefoot.envs.spaces.actions import (
     ActionMap,
@@ -64,6 +65,8 @@ class PolicySpec:
     """Which masks of valid actions the environment's observations were given."""
     policy_keys: tuple[str, ...] = ()
     """Parts of a Dict observation that the policy sees; of none, all."""
+    preprocessing: Preprocessing = DEFAULT
+    """What becomes of the frames of Atari games."""
 
     def __post_init__(self) -> None:
         check_observation_space(self.observation_space)
@@ -113,6 +116,11 @@ class PolicySpec:
             )
         shape = (*leading, *(space[ACTION_MASK].shape or ()))
         return with_mask(inner, given.reshape(shape).astype(bool).astype(np.int8))
+
+    def source(self, env: EnvLike) -> EnvLike:
+        """What makes the environment as the policy sees it, from what it is called by."""
+        made: EnvLike = preprocessed(env, self.preprocessing)
+        return made
 
     def policy(self, key: PRNGKeyArray) -> Policy:
         """A policy with initial weights."""

@@ -15,7 +15,9 @@ from surefoot.agents.video.opengl import choose_opengl, has_display
 from surefoot.common.errors import UsageError
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.make import EnvSource, check_env_id
+from surefoot.envs.env_ids import check_env_id
+from surefoot.envs.host.atari import MakeAtari
+from surefoot.envs.make import EnvSource
 from surefoot.envs.registered import MakeCall, called, make_registered
 
 _MODE = "rgb_array"
@@ -105,6 +107,8 @@ def make_drawing(
             f"{purpose} of a vector environment cannot be made: pass env=, a Gymnasium id or a "
             f"callable that makes an environment with render_mode={mode!r}"
         )
+    if isinstance(source, MakeAtari):
+        return source(render_mode=mode)
     call = MakeCall.of(source)
     if call is None:
         assert callable(source), "names are calls, too"

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         print()
     if options.what != "algorithms":
         from surefoot.envs.device.classic import DEVICE_ENVS
-        from surefoot.envs.make import list_env_ids
+        from surefoot.envs.env_ids import list_env_ids
 
         for env_id in list_env_ids():
             say(f"{env_id}{'   (also --backend device)' if env_id in DEVICE_ENVS else ''}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +23,16 @@ from surefoot.cli.commands.report import report_at_end
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, validate
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES, find_recipe
+from surefoot.methods.presets import PRESETS, preset_options, presets_of
+from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train, and return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: surefoot train ALGORITHM ENV [options]\n\nalgorithms: {', '.join(RECIPES)}")
+        for preset, (purpose, _, _, methods) in PRESETS.items():
+            print(f"\n--preset {preset}: {purpose}, by {', '.join(methods)}")
         print("\n'surefoot train ALGORITHM --help' lists the options of that algorithm.")
         return 0
     name = arguments[0]
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
             f"the algorithm comes first and not {name}: surefoot train {arguments[1]} {name}"
         )
     kind = find_recipe(name)
-    doc = (kind.__doc__ or "").strip()
+    settings, recipe = _defaults(name, kind, _last("--preset", arguments))
     command = dataclasses.make_dataclass(
         "Train",
         [
@@ -61,18 +65,46 @@ def main(arguments: Sequence[str]) -> int:
             ),
             ("live", _option(bool, "Show the dashboard of 'surefoot watch' meanwhile."), False),
             ("report", _option(bool, "Write report.html at the end."), True),
-            ("run", RunSettings, dataclasses.field(default=RunSettings())),
-            ("hyperparameters", kind, dataclasses.field(default=kind())),
+            ("run", RunSettings, dataclasses.field(default=settings)),
+            ("hyperparameters", kind, dataclasses.field(default=recipe)),
         ],
         frozen=True,
         kw_only=True,
         namespace={
-            "__doc__": f"{doc}\n\nFor instance: surefoot train {name} CartPole-v1 --steps 100000",
+            "__doc__": _described(name, kind),
             "__post_init__": validate,
         },
     )
     options: Any = parse(command, arguments[1:], prog=f"surefoot train {name}", positionals=["env"])
     return _run_training(name, options, ["surefoot", "train", *arguments])
+
+
+def _last(option: str, words: Sequence[str]) -> str:
+    """The value of an option that takes one, as it is given last; empty where it is not given."""
+    value = ""
+    for given, following in itertools.pairwise([*words, "--"]):
+        if given == option and not following.startswith("--"):
+            value = following
+        elif given.startswith(f"{option}="):
+            value = given.partition("=")[2]
+    return value
+
+
+def _defaults(name: str, kind: type[Recipe], preset: str) -> tuple[RunSettings, Recipe]:
+    """What options are where they are not given."""
+    options = preset_options(preset, name)
+    of_run = {field.name for field in dataclasses.fields(RunSettings)}
+    return (
+        RunSettings(**{k: v for k, v in options.items() if k in of_run}),
+        kind(**{k: v for k, v in options.items() if k not in of_run}),
+    )
+
+
+def _described(name: str, kind: type[Recipe]) -> str:
+    """What stands above the options in the help."""
+    instance = f"For instance: surefoot train {name} CartPole-v1 --steps 100000"
+    told = [f"--preset {key}: {preset.purpose}" for key, preset in presets_of(name).items()]
+    return "\n\n".join([(kind.__doc__ or "").strip(), instance, *told])
 
 
 def _option(kind: Any, explained: str) -> Any:

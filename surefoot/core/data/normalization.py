@@ -1,10 +1,9 @@
-"""Running statistics of what the environment returns.
+"""Running statistics of observations.
 
 `ObservationNormalizer` standardizes observations and is frozen while one iteration's data is
 collected and learned from, so that the stored observation is the one the policy saw; it belongs to
-the agent. `RewardScaler` divides rewards by the running standard deviation of the discounted
-return; only the learner sees scaled rewards. Both merge batches by the parallel algorithm of Chan,
-Golub & LeVeque (1979) and skip rows that are no transition.
+the agent. Its moments merge batches by the parallel algorithm of Chan, Golub & LeVeque (1979) and
+skip rows that are no transition.
 
 Observations of 64 bits lose digits when they become float32, all of them where they lie far from
 zero. Their `Offset` is subtracted before; the normalizer holds it, and sees what is left.
@@ -175,54 +174,6 @@ class NoNormalizer(Normalizer):
         return True
 
 
-class RewardScaler(eqx.Module):
-    """Divides rewards by the running standard deviation of R_t = γ R_{t−1} + r_t, which starts
-    anew with every episode and after every row that is no transition. Where those returns do not
-    vary it divides by their size |R|, and where they are zero, by 1."""
-
-    moments: Moments
-    running_return: Float[Array, " N"]
-
-    def update(
-        self,
-        reward: Float[Array, "T N"],
-        done: Bool[Array, "T N"],
-        valid: Bool[Array, "T N"],
-        discount: Float[Array, ""] | float,
-    ) -> RewardScaler:
-        """The scaler that has seen these rewards; use it on the same rewards."""
-
-        def accumulate(carry: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-            r, ended, is_valid = row
-            total = discount * carry + r
-            return jnp.where(ended | ~is_valid, 0.0, total), total
-
-        running, returns = jax.lax.scan(accumulate, self.running_return, (reward, done, valid))
-        return RewardScaler(merge(self.moments, returns.reshape(-1), valid.reshape(-1)), running)
-
-    def __call__(self, reward: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-        mean, var, varies = self.moments.mean, self.moments.var, self.moments.varies
-        size = jnp.where(mean == 0, 1.0, jnp.abs(mean))
-        return reward / jnp.where(varies, jnp.sqrt(jnp.where(varies, var, 1.0)), size)
-
-
-class NoScaler(eqx.Module):
-    """Rewards as they are."""
-
-    def update(
-        self,
-        reward: Float[Array, "T N"],
-        done: Bool[Array, "T N"],
-        valid: Bool[Array, "T N"],
-        discount: Float[Array, ""] | float,
-    ) -> NoScaler:
-        """Nothing to learn."""
-        return self
-
-    def __call__(self, reward: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-        return reward
-
-
 def observation_normalizer(obs_size: int) -> ObservationNormalizer:
     """A normalizer that has seen nothing."""
     offset = Offset(jnp.zeros((obs_size,)), jnp.zeros((obs_size,)))
@@ -239,8 +190,3 @@ def with_offset(normalizer: Normalizer, value: np.ndarray | None) -> Normalizer:
     if normalizer.offset is None or value is None:
         return normalizer
     return eqx.tree_at(lambda n: n.offset, normalizer, Offset.of(value))
-
-
-def reward_scaler(num_envs: int) -> RewardScaler:
-    """A scaler that has seen nothing, for `num_envs` parallel environments."""
-    return RewardScaler(initial_moments(()), jnp.zeros((num_envs,)))

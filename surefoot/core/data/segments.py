@@ -48,8 +48,16 @@ def along_time(x: PyTree[Array]) -> PyTree[Array]:
 
 
 def first_rows(trajectory: Trajectory | Any) -> Bool[Array, "T N"]:
-    """Which rows are the first of an episode."""
-    return trajectory.valid & (trajectory.episode_length == 1)
+    """Which rows are the first of an episode, or of a life that is learned from as one."""
+    lives = trajectory.lives
+    length = trajectory.episode_length if lives is None else lives.length
+    return trajectory.valid & (length == 1)
+
+
+def terminations(trajectory: Trajectory) -> Bool[Array, "T N"]:
+    """Which rows end the task, or a life that is learned from as an episode."""
+    lives = trajectory.lives
+    return trajectory.terminated if lives is None else trajectory.terminated | lives.lost
 
 
 def distribution(network: Any, batch: Batch) -> Distribution:

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from surefoot.core.data.following import Following
@@ -62,6 +63,15 @@ class Acting:
     """How a raw action becomes one within its bounds."""
 
 
+class Lives(NamedTuple):
+    """Where a lost life ends an episode for learning, while the environment goes on."""
+
+    lost: Bool[Array | np.ndarray, "T N"]
+    """A life was lost in this row, and the episode goes on."""
+    length: Int[Array | np.ndarray, "T N"]
+    """Transitions since a life was lost, or since the episode's start, up to and with this row."""
+
+
 class Trajectory(NamedTuple):
     """`T` consecutive rows of `N` environments, as they were collected.
 
@@ -97,6 +107,9 @@ class Trajectory(NamedTuple):
     memory: Any = None
     """The acting policy's memory at the start of each segment, leaves [T/L, N, …], L the segments'
     length; `None` for one without."""
+    lives: Lives | None = None
+    """Where lost lives end episodes for learning; `None` where they end nothing. All else is of
+    whole episodes."""
 
 
 class Batch(NamedTuple):

@@ -19,6 +19,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from surefoot.common.errors import UsageError, closest
+from surefoot.envs.host.atari import PREFIX, Preprocessing, has_games
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.stagger import first_limit
@@ -26,14 +27,25 @@ from surefoot.envs.host.stepper import Resimulated, Stepped
 
 
 class Pool:
-    """All environments of one pool, which step from the moment they are asked to. Their first
-    episodes are cut within `time_limit` steps, unless that is `None`."""
+    """All environments of one pool, which step from the moment they are asked to. `options` are
+    those of EnvPool's environment. First episodes are cut within `time_limit` steps, unless that is
+    `None`. With `lives`, a lost life ends an episode for learning."""
 
     def __init__(
-        self, env_id: str, num_envs: int, threads: int, time_limit: int | None = None
+        self,
+        env_id: str,
+        num_envs: int,
+        threads: int,
+        time_limit: int | None = None,
+        *,
+        options: dict[str, Any] | None = None,
+        lives: bool = False,
     ) -> None:
-        self._env_id, self._num_envs, self._threads = env_id, num_envs, threads
+        self._env_id, self._num_envs = env_id, num_envs
+        self._options = {"num_threads": threads, **(options or {})}
         self._time_limit = time_limit
+        #: Of each environment after its last step; 0 where that is not known, and none can be lost.
+        self._lives = np.zeros(num_envs, int) if lives else None
         self._pool: Any = None
         self._steps = 0
         #: The step at which each environment's first episode is cut; −1 once that is over.
@@ -48,13 +60,15 @@ class Pool:
             self.close()
             seeds = [(seed + i) % 2**31 for i in range(self._num_envs)]
             self._pool = envpool.make_gymnasium(
-                self._env_id, num_envs=self._num_envs, seed=seeds, num_threads=self._threads
+                self._env_id, num_envs=self._num_envs, seed=seeds, **self._options
             )
             if self._time_limit is not None:
                 self._first_limit = np.array([first_limit(s, self._time_limit) for s in seeds])
         else:
             self._first_limit = np.full(self._num_envs, -1)
         self._steps = 0
+        if self._lives is not None:
+            self._lives = np.zeros(self._num_envs, int)
         with _quiet():
             return self._pool.reset()[0]
 
@@ -62,7 +76,7 @@ class Pool:
         self._pool.send(action)
 
     def recv(self) -> Stepped:
-        stepped = Stepped(*self._pool.recv())
+        stepped = self._with_lives(Stepped(*self._pool.recv()))
         self._steps += 1
         waiting = self._first_limit >= 0
         if not waiting.any():
@@ -72,12 +86,23 @@ class Pool:
         self._first_limit[~goes_on | staggered] = -1
         return self._cut(stepped, staggered) if staggered.any() else stepped
 
+    def _with_lives(self, stepped: Stepped) -> Stepped:
+        """The step, with where a life was lost. A reset gives lives, and loses none."""
+        if self._lives is None:
+            return stepped
+        lives, done = stepped.info["lives"], stepped.terminated | stepped.truncated
+        lost = (lives > 0) & (lives < self._lives) & ~done
+        self._lives = np.where(done, 0, lives)
+        return stepped._replace(life_lost=lost)
+
     def _cut(self, stepped: Stepped, staggered: np.ndarray) -> Stepped:
         """The step, with these environments reset, as if their episodes had been truncated."""
         which = np.flatnonzero(staggered).tolist()
         with _quiet():
             fresh = self._pool.reset(np.array(which, np.int32))[0]
         final = np.empty(self._num_envs, object)
+        if self._lives is not None:
+            self._lives[which] = 0
         for i in which:
             final[i] = _row(stepped.obs, i)
         return stepped._replace(
@@ -99,9 +124,17 @@ class Pool:
             self._pool = None
 
 
-def make_pool(env_id: str, num_envs: int, *, threads: int, stagger: bool = False) -> HostEnv:
+def make_pool(
+    env_id: str,
+    num_envs: int,
+    *,
+    threads: int,
+    stagger: bool = False,
+    game: Preprocessing | None = None,
+) -> HostEnv:
     """`num_envs` environments on `threads` threads; 0 takes as many as there are cores. With
-    `stagger`, first episodes are cut."""
+    `stagger`, first episodes are cut. `game` is what becomes of the frames of an Atari game, whose
+    id is Gymnasium's."""
     if importlib.util.find_spec("envpool") is None:
         raise UsageError(
             "backend 'envpool' needs the package 'envpool': pip install 'surefoot[envpool]'"
@@ -109,7 +142,8 @@ def make_pool(env_id: str, num_envs: int, *, threads: int, stagger: bool = False
     import envpool
 
     known = envpool.list_all_envs()
-    if env_id not in known:
+    pool_id = env_id if game is None else env_id.removeprefix(PREFIX)
+    if pool_id not in known:
         raise UsageError(
             f"environment {env_id!r} is none of EnvPool's {len(known)}: pass one of "
             f"envpool.list_all_envs(), or --backend host.{closest(env_id, known)}"
@@ -117,20 +151,33 @@ def make_pool(env_id: str, num_envs: int, *, threads: int, stagger: bool = False
     if env_id not in gymnasium.registry:
         raise UsageError(
             f"environment {env_id!r} is EnvPool's alone, and a trained agent plays on Gymnasium's: "
-            "pass an id that both know"
+            f"pass an id that both know{_game_hint(env_id)}"
         )
-    spec = envpool.make_spec(env_id)
+    options = {} if game is None else game.of_pool()
+    spec = envpool.make_spec(pool_id, **options)
     with _quiet():
         observation_space = spec.gymnasium_observation_space
         action_space = _single(spec.gymnasium_action_space)
+    limit = _time_limit(spec) if stagger else None
+    lives = game is not None and game.terminal_on_life_loss
     return HostEnv(
-        Pool(env_id, num_envs, threads, _time_limit(spec) if stagger else None),
+        Pool(pool_id, num_envs, threads, limit, options=options, lives=lives),
         name=env_id,
         num_envs=num_envs,
         observation_space=observation_space,
         action_space=action_space,
         autoreset=AutoresetMode.NEXT_STEP,
+        lives=lives,
     )
+
+
+def _game_hint(env_id: str) -> str:
+    """What an Atari game needs to be Gymnasium's, too."""
+    import envpool
+
+    if "Atari" not in type(envpool.make_spec(env_id)).__name__ or has_games():
+        return ""
+    return f"; {PREFIX}{env_id} is one after pip install 'surefoot[atari]'"
 
 
 @contextlib.contextmanager

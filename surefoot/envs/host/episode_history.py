@@ -21,6 +21,7 @@ from surefoot.envs.checking.first_steps import (
     checked_reset,
     checked_step,
 )
+from surefoot.envs.host.atari import game_of
 from surefoot.envs.host.stagger import first_limit, time_limit
 from surefoot.envs.spaces.trees import empty_of, length_of, map_arrays
 
@@ -96,20 +97,22 @@ def _doubled(rows: np.ndarray) -> np.ndarray:
 
 class EpisodeHistoryWrapper(gymnasium.Wrapper):
     """An environment that can tell its running episode and play it again. Playing it again leads to
-    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments. What
-    its first steps return is checked. Episodes are truncated after `max_steps` steps, if that is
-    given.
+    the same place if all randomness comes from `np_random`, as Gymnasium asks of environments, or
+    is that of an `AtariGame`. What its first steps return is checked. Episodes are truncated after
+    `max_steps` steps, if that is given.
 
     With `stagger`, an episode that began by a reset with a seed, a run's first one, is truncated at
     the step that `first_limit` draws of this seed, where the environment's time limit is known;
-    `staggered` then says so until the next step."""
+    `staggered` then says so until the next step. `life_lost` says whether a life was lost in the
+    last step that ends an episode for learning."""
 
     def __init__(
         self, env: gymnasium.Env, *, max_steps: int | None = None, stagger: bool = False
     ) -> None:
         check_made(env)
         super().__init__(env)
-        self.staggered = False
+        self.staggered = self.life_lost = False
+        self._game = game_of(env)
         self._time_limit = time_limit(env) if stagger else None
         self._first_limit: int | None = None
         self._seed: int | None = None
@@ -144,6 +147,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         else:
             result = self.env.step(action)
         obs, reward, terminated, truncated, info = result
+        self.life_lost = self._game is not None and self._game.life_lost
         goes_on = not (terminated or truncated)
         self.staggered = goes_on and self._length == self._first_limit
         over = self._max_steps is not None and self._length >= self._max_steps
@@ -194,7 +198,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         the generator came to where it was. An episode that ends on the way is not the same."""
         assert history.actions is not None, "the episode was not kept"
         if history.generator is not None:
-            self.unwrapped.np_random.bit_generator.state = history.generator
+            self._set_raw_state(history.generator)
         obs, _ = self.reset(seed=history.seed)
         earned, ended = 0.0, False
         for i in range(length_of(history.actions)):
@@ -210,5 +214,13 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
     def _raw_state(self) -> Any:
         """The generator's; `None` for one that is not NumPy's: resimulating then starts an episode
         of its own, which the last observation tells."""
+        if self._game is not None:
+            return self._game.random_state()
         generator = getattr(self.unwrapped.np_random, "bit_generator", None)
         return None if generator is None else generator.state
+
+    def _set_raw_state(self, state: Any) -> None:
+        if self._game is not None:
+            self._game.set_random_state(state)
+        else:
+            self.unwrapped.np_random.bit_generator.state = state

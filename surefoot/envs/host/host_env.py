@@ -50,6 +50,9 @@ class HostTransition(NamedTuple):
     """Environments that were lost instead of taking the step."""
     notices: tuple[str, ...] = ()
     """A line for every environment that was restarted since the step before."""
+    life_lost: np.ndarray | None = None
+    """Whether a life was lost in this row that ends an episode for learning, while the game goes
+    on; `None` where lives end nothing."""
 
 
 class HostEnv:
@@ -64,6 +67,7 @@ class HostEnv:
         observation_space: spaces.Space,
         action_space: spaces.Space,
         autoreset: Any,
+        lives: bool = False,
     ) -> None:
         if autoreset not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise UsageError(
@@ -78,6 +82,8 @@ class HostEnv:
         self.encoding = Encoding(observation_space)
         self.action_space = action_space
         self.stepper = stepper
+        #: Whether a lost life ends an episode for learning.
+        self.lives = lives
         #: What encoded observations lack, float64 [obs]; `None`: nothing.
         self.offset: np.ndarray | None = None
         self._same_step = autoreset == AutoresetMode.SAME_STEP
@@ -134,7 +140,7 @@ class HostEnv:
     def recv(self) -> HostTransition:
         """The step asked for."""
         row = self.stepper.recv()
-        raw, reward, terminated, truncated, info, stepped, notices, staggered = row
+        raw, reward, terminated, truncated, info, stepped, notices, staggered, life_lost = row
         obs = self._encoded(raw)
         done = terminated | truncated
         if staggered is None:
@@ -154,9 +160,8 @@ class HostEnv:
             valid &= stepped
             lost = self.num_envs - int(stepped.sum())
         obs = self._asked(obs)
-        return HostTransition(
-            obs, next_obs, reward, terminated, truncated, valid, staggered, lost, notices
-        )
+        ends = terminated, truncated, valid, staggered
+        return HostTransition(obs, next_obs, reward, *ends, lost, notices, life_lost)
 
     def step(self, action: Any) -> HostTransition:
         """Step every environment once."""

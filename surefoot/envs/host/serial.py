@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from surefoot.envs.checking.first_steps import make_checked
+from surefoot.envs.host.atari import game_of
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper, History
 from surefoot.envs.host.stepper import Resimulated, Stepped, one_by_one
 
@@ -36,6 +37,8 @@ class Serial:
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         self._action: Any = None
+        game = game_of(self.envs[0])
+        self._lives = game is not None and game.lives_end
 
     def reset(self, seed: int | None) -> Any:
         starts = [
@@ -49,11 +52,11 @@ class Serial:
     def recv(self) -> Stepped:
         n = len(self.envs)
         reward, final = np.empty(n), np.empty(n, object)
-        terminated, truncated, staggered = (np.empty(n, bool) for _ in range(3))
+        terminated, truncated, staggered, lost = (np.empty(n, bool) for _ in range(4))
         seen = []
         for i, env in enumerate(self.envs):
             obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
-            staggered[i] = env.staggered
+            staggered[i], lost[i] = env.staggered, env.life_lost
             if terminated[i] or truncated[i]:
                 # A reset may overwrite it in place.
                 final[i] = copy.deepcopy(obs)
@@ -61,7 +64,9 @@ class Serial:
             seen.append(obs)
         info = {"final_obs": final}
         obs = self._together(seen)
-        return Stepped(obs, reward, terminated, truncated, info, staggered=staggered)
+        life_lost = lost if self._lives else None
+        ends = terminated, truncated
+        return Stepped(obs, reward, *ends, info, staggered=staggered, life_lost=life_lost)
 
     def mark(self) -> Callable[[], list[History]]:
         marks = [env.mark() for env in self.envs]

@@ -34,6 +34,9 @@ class Stepped(NamedTuple):
     staggered: np.ndarray | None = None
     """Which environments were truncated because their first episode is cut, and reset in this very
     step, as with SAME_STEP. `None`: none."""
+    life_lost: np.ndarray | None = None
+    """Where a life was lost that ends an episode for learning, while the game goes on. `None`:
+    lives end nothing."""
 
 
 class Resimulated(NamedTuple):

@@ -73,7 +73,7 @@ class Workers:
 
     def recv(self) -> Stepped:
         rows, valid = zip(*(env.step() for env in self._envs), strict=True)
-        obs, reward, terminated, truncated, final_obs, staggered = zip(*rows, strict=True)
+        obs, reward, terminated, truncated, final_obs, staggered, lost = zip(*rows, strict=True)
         return Stepped(
             self._batch(obs),
             np.array(reward, float),
@@ -83,6 +83,7 @@ class Workers:
             np.array(valid),
             self._restarts.told(),
             np.array(staggered, bool),
+            np.array(lost, bool) if self.made.lives else None,
         )
 
     def mark(self) -> Callable[[], list[History]]:

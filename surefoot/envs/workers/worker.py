@@ -21,6 +21,7 @@ from gymnasium import spaces
 
 from surefoot.common.errors import UsageError
 from surefoot.envs.checking.first_steps import make_checked
+from surefoot.envs.host.atari import game_of
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.module_finder import unpickled
 from surefoot.envs.workers.channel import Channel
@@ -30,8 +31,8 @@ EnvMaker = Callable[[], gymnasium.Env]
 
 #: The answer to a step: the observation that the next action answers to, reward, terminated,
 #: truncated, where the episode ended, when the environment is reset in the same step, the true last
-#: observation, and whether it was its first one, which is cut.
-Row = tuple[Any, float, bool, bool, Any, bool]
+#: observation, whether it was its first one, which is cut, and whether a life was lost.
+Row = tuple[Any, float, bool, bool, Any, bool, bool]
 
 
 class EnvInfo(NamedTuple):
@@ -40,12 +41,16 @@ class EnvInfo(NamedTuple):
     name: str
     observation_space: spaces.Space
     action_space: spaces.Space
+    lives: bool
+    """Whether a lost life ends an episode for learning."""
 
     @classmethod
     def of(cls, env: gymnasium.Env) -> EnvInfo:
         """Of this environment."""
         name = type(env.unwrapped).__name__ if env.spec is None else env.spec.id
-        return cls(name, env.observation_space, env.action_space)
+        game = game_of(env)
+        lives = game is not None and game.lives_end
+        return cls(name, env.observation_space, env.action_space, lives)
 
 
 class WorkerError(NamedTuple):
@@ -96,12 +101,12 @@ def _answer(env: EpisodeHistoryWrapper, request: str, argument: Any) -> Any:
     match request:
         case "step":
             obs, reward, terminated, truncated, _ = env.step(argument)
-            staggered, final_obs = env.staggered, None
+            flags, final_obs = (env.staggered, env.life_lost), None
             if terminated or truncated:
                 # A reset may overwrite it in place.
                 final_obs = copy.deepcopy(obs)
                 obs, _ = env.reset()
-            return obs, float(reward), bool(terminated), bool(truncated), final_obs, staggered
+            return obs, float(reward), bool(terminated), bool(truncated), final_obs, *flags
         case "reset":
             return env.reset(seed=argument)[0]
         case _:

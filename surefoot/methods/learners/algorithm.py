@@ -13,8 +13,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from surefoot.core.data.advantages import finished, gae, standardize
-from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
-from surefoot.core.data.segments import distribution, first_rows, in_batch, kept_in_batch
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.reward_scaling import Scaler
+from surefoot.core.data.segments import (
+    distribution,
+    first_rows,
+    in_batch,
+    kept_in_batch,
+    terminations,
+)
 from surefoot.core.data.types import Batch, Scalar, Trajectory
 from surefoot.core.local_model import weighted_mean
 from surefoot.core.networks import Critic, Policy
@@ -58,6 +65,7 @@ class Algorithm(Learner):
         self, state: TrainState, data: Trajectory
     ) -> tuple[TrainState, Batch | None, Metrics]:
         key, policy_key = jax.random.split(state.key)
+        data = data._replace(terminated=terminations(data))
         done = (data.terminated | data.truncated) & data.valid
         scaler = state.scaler.update(data.reward, done, data.valid, self.discount)
         updated = state.normalizer.update(data.obs, data.valid)
@@ -101,7 +109,7 @@ class Algorithm(Learner):
         data: Trajectory,
         obs: PyTree[Array],
         normalizer: Normalizer,
-        scaler: RewardScaler | NoScaler,
+        scaler: Scaler,
         done: Bool[Array, "T N"],
     ) -> tuple[Batch, Judged, Float[Array, "T N"]]:
         """(the policy's batch, what the critic says, what V(s) should be)."""

@@ -36,6 +36,7 @@ class Cloning(Learner):
     policy_update: Update
 
     offline: ClassVar[bool] = True
+    sees_rewards: ClassVar[bool] = False
 
     @property
     def critic_update(self) -> None:

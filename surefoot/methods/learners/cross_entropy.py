@@ -126,6 +126,7 @@ class CrossEntropy(Learner):
 
     fresh_episodes: ClassVar[bool] = True
     needs_single_group: ClassVar[bool] = True
+    sees_rewards: ClassVar[bool] = False
 
     @property
     def critic_update(self) -> None:

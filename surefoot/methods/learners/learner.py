@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.common.part import Part
 from surefoot.core.data.count import Count
-from surefoot.core.data.normalization import Normalizer, NoScaler, RewardScaler
+from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.reward_scaling import Scaler
 from surefoot.core.data.types import Behavior
 from surefoot.core.networks import Critic, Policy
 from surefoot.core.updates import Update
@@ -31,7 +32,7 @@ class TrainState(NamedTuple):
     """State of the policy's update: optimizer moments and the like."""
     critic_state: Any
     normalizer: Normalizer
-    scaler: RewardScaler | NoScaler
+    scaler: Scaler
     key: PRNGKeyArray
     steps: Count
     """Environment steps (valid rows) learned from so far."""
@@ -51,6 +52,8 @@ class Learner(Part):
     """Whether each collection starts new episodes instead of going on with the last ones."""
     needs_single_group: ClassVar[bool] = False
     """Whether the behavior policy must see all environments in one batch."""
+    sees_rewards: ClassVar[bool] = True
+    """Whether it learns from rewards one by one, and not from episodes' returns or from none."""
 
     @property
     @abc.abstractmethod
@@ -101,7 +104,7 @@ class Learner(Part):
         critic: Critic | None,
         *,
         normalizer: Normalizer,
-        scaler: RewardScaler | NoScaler,
+        scaler: Scaler,
         total_steps: int,
         num_envs: int = 1,
     ) -> TrainState:

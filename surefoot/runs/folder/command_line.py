@@ -31,9 +31,9 @@ def made_by(config: dict[str, Any]) -> list[str]:
 def command(config: dict[str, Any], *, steps: int | None = None) -> str | None:
     """The command line that makes the run again in a new folder, or nothing where its environment
     or its method is no name. `steps` is the number of environment steps of a run that was made
-    longer."""
+    longer. A preset may say something else by then: in its place stand the options that it gave."""
     given = made_by(config)
-    if given[:2] == ["surefoot", "train"]:
+    if given[:2] == ["surefoot", "train"] and not config["setup"].get("preset"):
         words = _without("--out", given)
         if steps is not None:
             words = [*_without("--steps", words), "--steps", str(steps)]
@@ -43,7 +43,7 @@ def command(config: dict[str, Any], *, steps: int | None = None) -> str | None:
         return None
     longer = {} if steps is None else {"steps": steps}
     options = [
-        *_changed({**config["setup"], **longer}, RunSettings()),
+        *_changed({**config["setup"], "preset": "", **longer}, RunSettings()),
         *_changed(config["hyperparameters"], kind()),
     ]
     return shlex.join(["surefoot", "train", config["algorithm"], environment, *options])

@@ -27,7 +27,7 @@ def from_gymnasium(env_id: str, *, discount: float, **options: Any) -> TabularMD
     """
     import gymnasium
 
-    from surefoot.envs.make import check_env_id
+    from surefoot.envs.env_ids import check_env_id
 
     check_env_id(env_id)
     try:

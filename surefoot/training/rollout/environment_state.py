@@ -74,7 +74,8 @@ def _group_state(
     }
     obs = jax.eval_shape(lambda: group.encoding.blank((count,)))
     trees = from_named_arrays(named, obs=obs, memory=initial(count))
-    return GroupState(jax.tree.map(np.asarray, trees["obs"]), earned, played, trees["memory"])
+    seen, lived = jax.tree.map(np.asarray, trees["obs"]), arrays.get(prefix + "life_length")
+    return GroupState(seen, earned, played, trees["memory"], lived)
 
 
 def _actions(group: HostEnv, arrays: Mapping[str, np.ndarray], number: int) -> Any:

@@ -23,6 +23,16 @@ class GroupState(NamedTuple):
     """Transitions since each episode began, [N]; 0 where the next one begins an episode."""
     memory: Any = None
     """The acting policy's memory, leaves [N, …]; `None` without one."""
+    life_length: np.ndarray | None = None
+    """Transitions since a life was lost, or since the episode's start, [N]; `None` where lives end
+    nothing."""
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where the next row is the first of an episode, or of a life that is one to the policy,
+        [N]."""
+        since = self.episode_length if self.life_length is None else self.life_length
+        return since == 0
 
 
 def no_memory(count: int) -> None:
@@ -49,7 +59,8 @@ def fresh_episodes(
         else:
             group.offset = groups[0].offset
             obs = group.reset(first)
-        states.append(GroupState(obs, np.zeros(n), np.zeros(n), initial(n)))
+        lived = np.zeros(n) if group.lives else None
+        states.append(GroupState(obs, np.zeros(n), np.zeros(n), initial(n), lived))
         before += n
     return states
 

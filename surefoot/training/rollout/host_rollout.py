@@ -1,7 +1,6 @@
 """Collecting on the host: one compiled call a step and group of environments.
 
-While one group of environments steps, the policy acts for the other. Rows go into arrays of fixed
-size, [T, N], a group's columns side by side.
+While one group of environments steps, the policy acts for the other.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from surefoot.core.data.types import Behavior
 from surefoot.core.distributions import Distribution
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.spaces.actions import ActionMap
-from surefoot.training.rollout.final_images import FinalImages
 from surefoot.training.rollout.group_state import (
     GroupState,
     fresh_episodes,
@@ -31,7 +29,8 @@ from surefoot.training.rollout.group_state import (
     no_memory,
     stacked,
 )
-from surefoot.training.rollout.transitions import Episodes, Transitions, running_totals
+from surefoot.training.rollout.host_rows import HostRows, put
+from surefoot.training.rollout.transitions import Episodes, Transitions
 
 
 class RolloutInfo(NamedTuple):
@@ -47,30 +46,6 @@ class RolloutInfo(NamedTuple):
     """A line for every environment that was restarted."""
     episodes: Episodes
     """The episodes that ended, without those that were cut to bring environments out of phase."""
-
-
-class _Rows(NamedTuple):
-    """What is written into while a trajectory is collected, [T, N, …]."""
-
-    obs: Any
-    next_obs: Any
-    """`None` for images."""
-    action: Any
-    reward: np.ndarray
-    """As it comes, float64."""
-    terminated: np.ndarray
-    truncated: np.ndarray
-    valid: np.ndarray
-    staggered: np.ndarray
-
-
-def _put(rows: Any, at: Any, values: Any) -> None:
-    """Write values into rows, trees of arrays."""
-    if isinstance(rows, np.ndarray):
-        rows[at] = values
-        return
-    for row, value in zip(jax.tree.leaves(rows), jax.tree.leaves(values), strict=True):
-        row[at] = value
 
 
 def _remembered(starts: np.ndarray, memory: Any) -> tuple[Any, ...]:
@@ -94,7 +69,6 @@ class HostRollout:
         self.groups = list(groups)
         self.horizon = horizon
         self.segment_length = segment_length or horizon
-        self._images = bool(self.groups[0].encoding.images)
         self._to_env, self._cache_program = to_env, cache_program
         ends = np.cumsum([0, *(group.num_envs for group in groups)]).tolist()
         self._columns = [slice(a, b) for a, b in itertools.pairwise(ends)]
@@ -137,7 +111,7 @@ class HostRollout:
             raw = dist.draw(now)
             return rebuilt(leaves)[0](raw), raw, memory
 
-        befores = [_remembered(state.episode_length == 0, state.memory) for state in states]
+        befores = [_remembered(state.starts, state.memory) for state in states]
         dists: list[Distribution] = [
             eqx.filter_eval_shape(distribution, leaves, state.obs, *(before or (None, None)))[0]
             for state, before in zip(states, befores, strict=True)
@@ -168,12 +142,12 @@ class HostRollout:
         """The next `horizon` rows."""
         parts = self._to_env, policy, normalizer
         leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_array))
-        rows = self._empty(states[0].obs)
+        shape = self.horizon, sum(group.num_envs for group in self.groups)
+        rows = HostRows.empty(shape, states[0].obs, self._raw, self.groups[0])
         current = [state.obs for state in states]
-        starts = [state.episode_length == 0 for state in states]
+        starts = [state.starts for state in states]
         memory = [state.memory for state in states]
         begun: list[Any] = []
-        finals = FinalImages(rows.valid.shape[1])
         notices: list[str] = []
         environment, lost = 0.0, 0
         begin = (clock := time.perf_counter)()
@@ -185,30 +159,25 @@ class HostRollout:
             begin = clock()
             step = self.groups[i].recv()
             environment += clock() - begin
-            at = t, self._columns[i]
-            if self._images:
-                finals.keep(self._columns[i].start, step)
-            else:
-                _put(rows.next_obs, at, step.next_obs)
-            rows.reward[at] = step.reward
-            rows.terminated[at], rows.truncated[at] = step.terminated, step.truncated
-            rows.valid[at], rows.staggered[at] = step.valid, step.staggered
+            rows.put((t, self._columns[i]), step)
             lost += step.lost
             notices.extend(step.notices)
             current[i] = step.obs
             starts[i] = step.terminated | step.truncated | ~step.valid
+            if step.life_lost is not None:
+                starts[i] |= step.life_lost
 
         def send(i: int, t: int) -> None:
             nonlocal acting
             obs = current[i]
             # Before the step: a vector environment may overwrite its observations in place.
             at = t, self._columns[i]
-            _put(rows.obs, at, obs)
+            put(rows.obs, at, obs)
             begin = clock()
             asked = leaves, obs, noise[i], np.int32(t), *_remembered(starts[i], memory[i])
             action, raw, memory[i] = self._act[len(starts[i])](*asked)
             action = jax.tree.map(np.asarray, action)
-            _put(rows.action, at, raw)
+            put(rows.action, at, raw)
             acting += clock() - begin
             self.groups[i].send(action)
 
@@ -221,46 +190,8 @@ class HostRollout:
                 send(i, t)
         for i in range(len(self.groups)):
             receive(i, self.horizon - 1)
-        after, transitions = self._totals(states, current, rows)
+        after, transitions = rows.totals(states, current, self._columns)
         after = [state._replace(memory=m) for state, m in zip(after, memory, strict=True)]
-        if self._images:
-            transitions = transitions._replace(next_obs=finals.following(current))
         transitions = transitions._replace(memory=stacked(begun))
         episodes = Episodes.of(transitions, rows.staggered)
         return after, transitions, RolloutInfo(environment, acting, lost, tuple(notices), episodes)
-
-    def _empty(self, obs: Any) -> _Rows:
-        shape = self.horizon, sum(group.num_envs for group in self.groups)
-
-        def empty(tree: Any) -> Any:
-            return jax.tree.map(lambda x: np.empty((*shape, *x.shape[1:]), x.dtype), tree)
-
-        terminated, truncated, valid, staggered = (np.empty(shape, bool) for _ in "abcd")
-        flags = terminated, truncated, valid, staggered
-        following = None if self._images else empty(obs)
-        return _Rows(empty(obs), following, empty(self._raw), np.empty(shape), *flags)
-
-    def _totals(
-        self, states: list[GroupState], current: list[Any], rows: _Rows
-    ) -> tuple[list[GroupState], Transitions]:
-        """(where the groups stand, the transitions), with the totals of the episodes."""
-        ends = (rows.terminated | rows.truncated) & rows.valid
-        # What was lost of an episode is in no statistic.
-        ends |= ~rows.valid
-        earned_before = np.concatenate([state.episode_return for state in states])
-        played_before = np.concatenate([state.episode_length for state in states])
-        paid = np.where(rows.valid, rows.reward, 0.0)
-        earned, earning = running_totals(paid, ends, earned_before)
-        played, playing = running_totals(rows.valid.astype(float), ends, played_before)
-        kept = rows._asdict()
-        del kept["staggered"]
-        transitions = Transitions(
-            **{**kept, "reward": rows.reward.astype(np.float32)},
-            episode_return=earned.astype(np.float32),
-            episode_length=played.astype(np.int32),
-        )
-        after = [
-            GroupState(obs, earning[columns], playing[columns])
-            for obs, columns in zip(current, self._columns, strict=True)
-        ]
-        return after, transitions

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from surefoot.core.data.following import Following
 from surefoot.core.data.normalization import Normalizer
 from surefoot.core.data.segments import along_trajectory
-from surefoot.core.data.types import Behavior, Trajectory
+from surefoot.core.data.types import Behavior, Lives, Trajectory
 
 
 class Transitions(NamedTuple):
@@ -29,6 +29,8 @@ class Transitions(NamedTuple):
     episode_length: Int[np.ndarray, "T N"]
     memory: Any = None
     """The policy's memory at the start of each segment, JAX's arrays [T/L, N, …]."""
+    lives: Lives | None = None
+    """Where lost lives end episodes for learning, NumPy arrays."""
 
     @property
     def final_slots(self) -> int:
