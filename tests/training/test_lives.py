@@ -12,6 +12,7 @@ import pytest
 import surefoot as sf
 from support.oracles import gae_by_hand
 from surefoot.agents.playing.policy_spec import PolicySpec
+from surefoot.core.data.following import cut_off, next_rows
 from surefoot.core.data.normalization import NoNormalizer
 from surefoot.core.data.reward_scaling import scaler_of
 from surefoot.core.networks.architecture import Architecture
@@ -184,9 +185,10 @@ def test_a_lost_life_cuts_advantages_of_clipped_rewards(kind):
     )
     over = terminated | truncated
     ends = terminated | (~over & (after < before) & (after > 0))
-    value, following = (
-        np.asarray(value_of(critic, x), float) for x in (trajectory.obs, trajectory.next_obs)
-    )
+    value, last, final = (value_of(critic, x) for x in (trajectory.obs, *trajectory.next_obs))
+    cut = cut_off(trajectory.terminated, trajectory.truncated, trajectory.valid)
+    following = np.asarray(next_rows(value, last, final, cut), float)
+    value = np.asarray(value, float)
     flags = ends & valid, truncated & valid, valid
     sign = (reward > 0).astype(float) - (reward < 0)
     expected = gae_by_hand(sign, value, following, *flags, 0.9, 0.8)
