@@ -1,113 +1,81 @@
-"""What memories, masks, mixed actions and images are for, measured.
+"""What memories, masks, mixed actions and pictures are for: what is learned, and how fast.
 
-    python -m benchmarks.policies run [--only TASK …] [--results FOLDER]
-    python -m benchmarks.policies table [--results FOLDER]
+    python -m benchmarks.policies run [--only TASK …]
+    python -m benchmarks.policies table
+    python -m benchmarks.policies pong-rate [--cycles 6] [--seconds 60] [--peers PYTHON]
+    python -m benchmarks.policies minatar [--methods ppo_clip acktr trpo] [--seeds 0 1 2]
 
-`run` trains every case with the defaults of its method, writes a file a run, and goes on with the
-first that is missing when it was stopped. `table` prints them: what 200 deterministic episodes earn
-on average, as a share of what the best policy earns, and after how many steps the episodes of an
-iteration first earned 95 % of it on average in training.
+`run` trains the tasks of `tasks.py`, a file a run, and goes on with the first that is missing when
+it was stopped; `table` prints them. `pong-rate` has PPO's training loops on Pong work in turn, surefoot's and Stable-Baselines3's, and
+prints their rates. `minatar` trains on MinAtar's Breakout, and goes on where it was stopped. Both
+leave rows as JSON in `--results`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from importlib.metadata import version
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-import surefoot as sf
-from benchmarks.policies.cases import CASES, TASKS, Case
+from benchmarks.policies import case_runs, minatar_runs, pong_rate
+from benchmarks.policies.cases import TASKS
+from benchmarks.speed.cases import INTERPRETERS
+from surefoot.common.errors import UsageError
 
 RESULTS = Path(__file__).parent / "results"
-#: Share of the optimum that counts as having learned it.
-LEARNED = 0.95
 
 
-def measured(case: Case) -> dict[str, Any]:
-    """Train it: its row."""
-    task = TASKS[case.task]
-    env = task.make()
-    reached: list[int] = []
-
-    def told(row: dict[str, Any], agent: sf.Agent) -> None:
-        returns = row["episode_returns"]
-        if not reached and len(returns) and np.mean(returns) >= LEARNED * task.optimum:
-            reached.append(row["steps"])
-
-    begin = time.perf_counter()
-    agent = sf.train(
-        case.method,
-        env,
-        network=case.network,
-        steps=task.steps,
-        seed=case.seed,
-        progress=False,
-        on_iteration=told,
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks.policies",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    seconds = time.perf_counter() - begin
-    returns = agent.evaluate(200, seed=1, env=env).returns
-    return {
-        "task": case.task,
-        "method": case.method,
-        "network": case.network,
-        "seed": case.seed,
-        "steps": task.steps,
-        "mean": float(np.mean(returns)),
-        "share": float(np.mean(returns) / task.optimum),
-        "steps_to_95_percent": reached[0] if reached else None,
-        "seconds": round(seconds, 1),
-        "versions": {name: version(name) for name in ("surefoot", "jax", "gymnasium")},
-    }
+    commands = made.add_subparsers(dest="command", required=True)
+    cases = commands.add_parser("run", help="what is learned with memories, masks, mixed actions")
+    cases.add_argument("--only", nargs="+", choices=[*TASKS], default=[*TASKS], metavar="TASK")
+    cases.add_argument("--results", type=Path, default=RESULTS)
+    shown = commands.add_parser("table", help="print the rows of run")
+    shown.add_argument("--results", type=Path, default=RESULTS)
+    names = [name for name, *_ in pong_rate.CONTESTANTS]
+    rate = commands.add_parser("pong-rate", help="steps a second of PPO on Pong")
+    rate.add_argument("--contestants", nargs="+", choices=names, default=names)
+    rate.add_argument("--cycles", type=int, default=6, help="shares of each contestant")
+    rate.add_argument("--seconds", type=float, default=60.0, help="of a share, at least")
+    rate.add_argument("--peers", type=Path, default=INTERPRETERS["peers"], help="their Python")
+    rate.add_argument("--results", type=Path, default=RESULTS)
+    games = commands.add_parser("minatar", help="what is learned on MinAtar's Breakout")
+    methods = list(minatar_runs.STEPS)
+    games.add_argument("--methods", nargs="+", choices=methods, default=methods)
+    games.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    games.add_argument("--steps", type=int, help="of every run, instead of its method's")
+    games.add_argument("--results", type=Path, default=RESULTS)
+    return made
 
 
-def run(results: Path, only: list[str]) -> None:
-    """All cases of these tasks that have no file."""
-    results.mkdir(parents=True, exist_ok=True)
-    for case in CASES:
-        path = results / f"{case.name}-{case.seed}.json"
-        if case.task in only and not path.exists():
-            row = measured(case)
-            path.write_text(json.dumps(row, indent=1) + "\n")
-            print(_line(row), flush=True)
-
-
-def _line(row: dict[str, Any]) -> str:
-    reached = row["steps_to_95_percent"]
-    return (
-        f"| {row['task']} | {row['method']} | {row['network']} | {row['seed']} | "
-        f"{row['steps']:,} | {row['mean']:.3g} | {row['share']:.0%} | "
-        f"{'–' if reached is None else f'{reached:,}'} |"
-    )
-
-
-def table(results: Path) -> None:
-    """Print what there is."""
-    print("| task | method | network | seed | steps | mean | of the optimum | steps to 95 % |")
-    print("|---|---|---|---|---|---|---|---|")
-    for case in CASES:
-        path = results / f"{case.name}-{case.seed}.json"
-        if path.exists():
-            print(_line(json.loads(path.read_text())))
-
-
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.policies", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("command", choices=["run", "table"])
-    parser.add_argument("--only", nargs="+", choices=[*TASKS], default=[*TASKS], metavar="TASK")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args()
-    if args.command == "run":
-        run(args.results, args.only)
-    else:
-        table(args.results)
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    try:
+        if args.command == "run":
+            case_runs.run(args.results, args.only)
+            return 0
+        if args.command == "table":
+            case_runs.table(args.results)
+            return 0
+        if args.command == "pong-rate":
+            return pong_rate.run(
+                args.contestants,
+                args.results,
+                args.peers,
+                cycles=args.cycles,
+                seconds=args.seconds,
+            )
+        return minatar_runs.run(args.methods, args.seeds, args.results, steps=args.steps)
+    except UsageError as error:
+        print(f"{parser().prog}: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -808,4 +808,20 @@ FAULTS = (
         "Hidden layers saturate as if they were not normalized.",
         ("test_mlp.py",),
     ),
+    Fault(
+        "a-lost-life-is-bootstrapped",
+        "core/data/segments.py",
+        "trajectory.terminated | lives.lost",
+        "trajectory.terminated",
+        "A life that was lost is valued as if nothing had happened.",
+        ("test_lives.py",),
+    ),
+    Fault(
+        "clipped-rewards-are-not",
+        "core/data/reward_scaling.py",
+        "return self.inner(jnp.sign(reward))",
+        "return self.inner(reward)",
+        "Rewards are clipped in the statistics alone, and learned from as they are.",
+        ("test_normalize.py",),
+    ),
 )

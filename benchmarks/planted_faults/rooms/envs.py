@@ -418,4 +418,20 @@ FAULTS = (
         "The mask at an episode's end, where nothing is valid, ends the run.",
         ("test_action_masks.py",),
     ),
+    Fault(
+        "what-ale-draws-is-not-put-back",
+        "envs/host/episode_history.py",
+        "self._game.set_random_state(state)",
+        "pass",
+        "A game that is played again is another one: a resumed run begins its episodes anew.",
+        ("test_atari.py",),
+    ),
+    Fault(
+        "a-lost-life-after-a-pools-end",
+        "envs/host/envpool.py",
+        "(lives < self._lives) & ~done",
+        "(lives < self._lives)",
+        "A game's last row is told as a lost life, too, where lives are left at its end.",
+        ("test_lives.py",),
+    ),
 )

@@ -319,4 +319,20 @@ FAULTS = (
         "KL and line search lie in other charts than those of Stable-Baselines3.",
         ("test_sinks.py::test_tags_are_the_fields_own",),
     ),
+    Fault(
+        "a-preset-wins",
+        "runs/options.py",
+        '{**_preset(algorithm, options.get("preset")), **options}',
+        '{**options, **_preset(algorithm, options.get("preset"))}',
+        "A preset takes the place of what the user has given.",
+        ("test_presets.py",),
+    ),
+    Fault(
+        "a-run-is-made-again-by-a-later-preset",
+        "runs/folder/command_line.py",
+        '"preset": "", **longer',
+        "**longer",
+        "The command that makes a run again has the preset, whatever that says by then.",
+        ("test_presets.py",),
+    ),
 )

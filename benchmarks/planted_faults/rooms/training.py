@@ -219,4 +219,20 @@ FAULTS = (
         "More transitions are put in a lane than it holds.",
         ("test_lanes.py",),
     ),
+    Fault(
+        "told-returns-are-clipped",
+        "training/rollout/host_rows.py",
+        "paid = np.where(self.valid, self.reward, 0.0)",
+        "paid = np.where(self.valid, np.sign(self.reward), 0.0)",
+        "Returns are told of the rewards' signs: scores are in no unit of the game.",
+        ("test_lives.py", "test_rollout.py"),
+    ),
+    Fault(
+        "a-lost-life-ends-no-life",
+        "training/rollout/host_rows.py",
+        "ends | self.life_lost",
+        "ends",
+        "A memory that began afresh with a life is learned from as if it had gone on.",
+        ("test_lives.py",),
+    ),
 )
