@@ -104,6 +104,16 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "logdir": ("out",),
     "log_dir": ("out",),
     "save_path": ("out",),
+    # Of Atari games: Gymnasium's, EnvPool's and Stable-Baselines3's.
+    "frameskip": ("frame_skip",),
+    "stack_num": ("frame_stack",),
+    "stack_size": ("frame_stack",),
+    "n_stack": ("frame_stack",),
+    "episodic_life": ("terminal_on_life_loss",),
+    "reward_clip": ("clip_rewards",),
+    "clip_reward": ("clip_rewards",),
+    "sticky_actions": ("repeat_action_probability",),
+    "action_repeat_probability": ("repeat_action_probability",),
     "random_seed": ("seed",),
     "num_workers": ("num_envs",),
 }

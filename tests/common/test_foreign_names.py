@@ -31,6 +31,13 @@ LIBRARIES = {
         "n_epochs": "epochs",
         "eval_freq": "evaluate_every",
         "tensorboard_log": "log",
+        "n_stack": "frame_stack",
+        "clip_reward": "clip_rewards",
+    },
+    "EnvPool": {
+        "stack_num": "frame_stack",
+        "episodic_life": "terminal_on_life_loss",
+        "reward_clip": "clip_rewards",
     },
     "CleanRL": {
         "total_timesteps": "steps",

@@ -39,8 +39,12 @@ class Watch(CallbackDisplay):
 
 @pytest.mark.parametrize(
     ("vectorization", "own"),
-    [("sync", {}), ("async", {"network": "cnn+gru"})],
-    ids=["sync", "async with a memory"],
+    [
+        ("sync", {}),
+        ("async", {}),
+        pytest.param("async", {"network": "cnn+gru"}, marks=pytest.mark.slow),
+    ],
+    ids=["sync", "async", "async with a memory"],
 )
 def test_a_run_goes_on_bit_for_bit_where_it_was_killed(vectorization, own, tmp_path):
     options = {**OPTIONS, **own, "vectorization": vectorization}

@@ -426,12 +426,4 @@ FAULTS = (
         "A game that is played again is another one: a resumed run begins its episodes anew.",
         ("test_atari.py",),
     ),
-    Fault(
-        "a-lost-life-after-a-pools-end",
-        "envs/host/envpool.py",
-        "(lives < self._lives) & ~done",
-        "(lives < self._lives)",
-        "A game's last row is told as a lost life, too, where lives are left at its end.",
-        ("test_lives.py",),
-    ),
 )
