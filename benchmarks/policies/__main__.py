@@ -5,10 +5,9 @@
     python -m benchmarks.policies pong-rate [--cycles 6] [--seconds 60] [--peers PYTHON]
     python -m benchmarks.policies minatar [--methods ppo_clip acktr trpo] [--seeds 0 1 2]
 
-`run` trains the tasks of `tasks.py`, a file a run, and goes on with the first that is missing when
-it was stopped; `table` prints them. `pong-rate` has PPO's training loops on Pong work in turn, surefoot's and Stable-Baselines3's, and
-prints their rates. `minatar` trains on MinAtar's Breakout, and goes on where it was stopped. Both
-leave rows as JSON in `--results`.
+`run` trains the tasks of `tasks.py`; `table` prints its rows. `pong-rate` has PPO's training loops
+on Pong work in turn, surefoot's and Stable-Baselines3's, and prints their rates. `minatar` trains
+on MinAtar's Breakout. All leave rows as JSON in `--results`, and go on where they were stopped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What memories, masks and mixed actions are for: a row a run.
 
-Every case is trained with the defaults of its method. A row has what 200 deterministic episodes earn
-on average, the share of what the best policy earns, and after how many steps the episodes of an
-iteration first earned 95 % of that on average in training.
+Every case is trained with the defaults of its method. A row has what 200 deterministic episodes
+earn on average, the share of what the best policy earns, and after how many steps the episodes of
+an iteration first earned 95 % of that on average in training.
 """
 
 from __future__ import annotations

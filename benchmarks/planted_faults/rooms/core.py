@@ -662,7 +662,7 @@ FAULTS = (
     Fault(
         "starts-at-the-end-of-an-episode",
         "core/data/segments.py",
-        "return trajectory.valid & (trajectory.episode_length == 1)",
+        "return trajectory.valid & (length == 1)",
         "return trajectory.terminated | trajectory.truncated",
         "A memory starts afresh one row too early.",
         ("test_memory.py",),

@@ -188,8 +188,8 @@ FAULTS = (
     Fault(
         "next-value-without-the-row",
         "methods/learners/judged.py",
-        "no_start, after)",
-        "~no_start, after)",
+        "no_start, jax.tree.map(flat, memories))",
+        "~no_start, jax.tree.map(flat, memories))",
         "The value of what comes next is one of an episode's start.",
         ("test_memory.py",),
     ),
