@@ -40,7 +40,7 @@ class Watch(CallbackDisplay):
 @pytest.mark.parametrize(
     ("vectorization", "own"),
     [
-        ("sync", {}),
+        pytest.param("sync", {}, marks=pytest.mark.slow),
         ("async", {}),
         pytest.param("async", {"network": "cnn+gru"}, marks=pytest.mark.slow),
     ],
