@@ -8,6 +8,8 @@ import pytest
 
 import surefoot as sf
 from support.runs import arrays, untimed
+from surefoot.agents.playing.episodes import Actor
+from surefoot.agents.playing.evaluation import evaluate
 from surefoot.envs.host.atari import MakeAtari, Preprocessing
 from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.earlier.reproduce import reproduce
@@ -88,21 +90,29 @@ def test_a_run_keeps_the_preset_and_what_it_gave(trained):
 def test_an_agent_plays_whole_games_of_raw_rewards_as_it_learned_to_see_them(trained):
     agent = sf.load(trained("a2c", GAME, **OPTIONS))
     assert agent.spec.preprocessing == TOLD
-    env = MakeAtari(GAME, TOLD)()
-    obs, info = env.reset(seed=4)
-    total, steps, over, lives = 0.0, 0, False, info["lives"]
-    lost = 0
+    env, rng = MakeAtari(GAME, TOLD)(), np.random.default_rng(0)
+    _, info = env.reset(seed=4)
+    total, steps, over, lives, lost = 0.0, 0, False, info["lives"], 0
     while not over:
-        action, _ = agent.predict(obs)
-        obs, reward, terminated, truncated, info = env.step(action)
+        _, reward, terminated, truncated, info = env.step(rng.integers(18))
         total, steps, over = total + reward, steps + 1, terminated or truncated
         lost += info["lives"] < lives
         lives = info["lives"]
     assert lost > 1
+    assert total > 0
+
     for given in (None, GAME):
-        found = agent.evaluate(1, seed=4, env=given)
+        rng = np.random.default_rng(0)
+        actor = Actor(
+            lambda count: None,
+            lambda obs, starts, memory, key: (np.array([rng.integers(18)]), None),  # noqa: B023
+        )
+        with agent.opened(given, 1) as host:
+            found = evaluate(actor, host, episodes=1, seed=4)
         np.testing.assert_array_equal(found.returns, [total])
         np.testing.assert_array_equal(found.lengths, [steps])
+    sampled = agent.evaluate(1, deterministic=False)
+    assert sampled.returns[0] % 20 == 0
 
 
 def test_an_update_is_reproduced_without_the_preset(trained, monkeypatch):
