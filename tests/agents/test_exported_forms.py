@@ -26,7 +26,9 @@ from surefoot.agents.export.formats.onnx_graph import to_onnx
 from surefoot.agents.export.formats.ports import interface, ports
 from surefoot.agents.export.formats.stablehlo import to_stablehlo
 from surefoot.agents.playing.policy_spec import PolicySpec
+from surefoot.cli.main import main
 from surefoot.core.data.count import Count
+from surefoot.core.data.normalization import ObservationNormalizer
 from surefoot.core.networks.architecture import Architecture
 from surefoot.envs.spaces.masks import with_mask_space
 from surefoot.runs.export import origin_of
@@ -40,7 +42,6 @@ def make_agent(
 ):
     """An agent that was not trained, and whose actions depend on what it sees."""
     own = {name: more.pop(name) for name in ("activation", "layer_norm") if name in more}
-    normalized = more.pop("normalize_observations", True)
     spec = PolicySpec(
         observation_space,
         action_space,
@@ -48,7 +49,7 @@ def make_agent(
         -0.5,
         more.pop("state_dependent_std", False),
         "affine",
-        normalized,
+        more.pop("normalize_observations", True),
         **more,
     )
     # Sixteen layers would make the least rounding large.
@@ -63,7 +64,7 @@ def make_agent(
     blank = eqx.filter_eval_shape(lambda: (spec.policy(jax.random.key(0)), spec.normalizer()))
     arrays, rest = eqx.partition(blank, lambda x: isinstance(x, jax.ShapeDtypeStruct))
     policy, normalizer = eqx.combine(jax.tree.map(drawn, arrays), rest)
-    if hasattr(normalizer, "moments"):
+    if isinstance(normalizer, ObservationNormalizer):
         moments = normalizer.moments
         moments = moments._replace(seen=Count.of(30), var=0.2 + jnp.abs(moments.var))
         normalizer = eqx.tree_at(lambda n: n.moments, normalizer, moments)
@@ -478,7 +479,7 @@ def on(env_id, network="auto", size=None, **more):
 
 #: Agents, and what the code of their cards has to say.
 CARDS = {
-    "memory": (lambda: on("CartPole-v1", "lstm"), "state, reset = {"),
+    "memory": (lambda: on("CartPole-v1", "lstm"), 'state = {"hidden": '),
     "masks of a method": (
         lambda: on("MaskedPole-v0", "gru", 2, action_masks="auto"),
         '"action_mask": np.hstack(env.get_wrapper_attr("action_masks")()), "observation": ',
@@ -541,6 +542,16 @@ def test_the_card_says_what_goes_in_and_out(tmp_path):
         assert row in text
     text = sf.export(made("doors"), tmp_path / "doors" / "p.onnx", episodes=0).card.read_text()
     assert "| `action_mask` | `int8` | `[batch, 200]` | 1 where an action is valid |" in text
+
+
+def test_the_command_line_tells_all_that_goes_in_and_out(tmp_path):
+    made("cue").save(tmp_path / "agent")
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        assert main(["export", str(tmp_path / "agent"), "--episodes", "0"]) == 0
+    told = " ".join(text.getvalue().split())
+    assert "state float32[batch, 8], reset bool[batch] → action int64[batch], next_state" in told
+    assert (tmp_path / "agent" / "onnx" / "policy.onnx").is_file()
 
 
 def test_a_mask_in_the_observation_is_not_looked_for_beside_it():

@@ -123,12 +123,15 @@ def _start(taken: Interface) -> list[str]:
         return f"np.zeros({(1, *port.shape)!r}, np.{port.dtype})"
 
     any_state = _nested(taken.takes["state"], "state", zeros)
-    return [f"state, reset = {any_state}, True  # Before an episode, any state will do."]
+    return [
+        f"state = {any_state}  # Of no account where an episode starts.",
+        "reset = True",
+    ]
 
 
 def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list[str]:
     info = "info" if observed else "_"
-    seen = observed or "observation"
+    seen = "seen" if observed else "observation"
     stepped = f"observation, reward, terminated, truncated, {info} = env.step"
     if _has_memory(taken):
         acting = [
@@ -136,8 +139,6 @@ def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list
             "    reset = False  # Until the next episode.",
             f"    {stepped}(action)",
         ]
-    elif observed:
-        acting = [f"    action = act({seen})", f"    {stepped}(action)"]
     else:
         acting = [f"    {stepped}(act({seen}))"]
     return [
@@ -146,6 +147,7 @@ def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list
         *_start(taken),
         "total, ended = 0.0, False",
         "while not ended:",
+        *([f"    seen = {observed}"] if observed else []),
         *acting,
         "    total, ended = total + reward, terminated or truncated",
         'print("return", total)',
