@@ -1,13 +1,20 @@
-"""The ids of environments on the host: which there are, and what they need."""
+"""The ids of environments on the host: which there are, what they need, and what makes a game."""
 
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import gymnasium
 
 from surefoot.common.errors import UsageError, closest
-from surefoot.envs.host.atari import has_games, is_atari, register_games
+from surefoot.envs.host.atari import (
+    MakeAtari,
+    Preprocessing,
+    has_games,
+    is_atari,
+    register_games,
+)
 
 
 def check_env_id(env_id: str) -> str:
@@ -40,6 +47,11 @@ _EXTRAS = (
     ("gymnasium.envs.mujoco", "mujoco", "surefoot[mujoco]"),
     ("gymnasium.envs.box2d", "Box2D", "gymnasium[box2d]"),
 )
+
+
+def preprocessed(source: Any, preprocessing: Preprocessing) -> Any:
+    """What makes an Atari game where `source` is the id of one; everything else as it is."""
+    return MakeAtari(check_env_id(source), preprocessing) if is_atari(source) else source
 
 
 def list_env_ids() -> list[str]:

@@ -18,9 +18,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from surefoot.common.errors import UsageError, in_short
 from surefoot.common.settings import ActionMasks, Backend, RunSettings, Vectorization
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.env_ids import check_env_id
+from surefoot.envs.env_ids import check_env_id, preprocessed
 from surefoot.envs.host.action_masks import MakeWithMasks
-from surefoot.envs.host.atari import DEFAULT, MakeAtari, is_atari, preprocessed
+from surefoot.envs.host.atari import DEFAULT, MakeAtari
 from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
@@ -102,10 +102,9 @@ def _in_workers(
 
 
 def _maker(source: Any, masks: ActionMasks) -> EnvMaker:
-    if is_atari(source):
-        make: EnvMaker = MakeAtari(check_env_id(source), DEFAULT)
-    elif isinstance(source, str):
-        make = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
+    source = preprocessed(source, DEFAULT)
+    if isinstance(source, str):
+        make: EnvMaker = functools.partial(make_registered, gymnasium.spec(check_env_id(source)))
     else:
         check_source(source)
         if (call := MakeCall.of(source)) is not None:

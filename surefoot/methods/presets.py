@@ -123,9 +123,9 @@ def preset_options(name: Any, method: str) -> dict[str, Any]:
 def check_environment(name: str, env_id: str | None, called: str) -> None:
     """Raise `UsageError` for an environment that the preset is not for. It is `called` so where it
     is no id."""
-    if not name or (env_id is not None and env_id.startswith(PRESETS[name].environments)):
-        return
     preset = PRESETS[name]
+    if env_id is not None and env_id.startswith(preset.environments):
+        return
     begin = " or ".join(map(repr, preset.environments))
     raise UsageError(
         f"preset is {name!r} with the environment {called}; accepted are {preset.purpose}, whose "

@@ -67,8 +67,9 @@ class Options(NamedTuple):
         jax_setup.configure_before_compute()
         loggers.check(self.settings.log)
         env = gymnasium_id(env, self.settings.backend)
-        env_id = env if isinstance(env, str) else None
-        check_environment(self.settings.preset, env_id, called(env))
+        if self.settings.preset:
+            env_id = env if isinstance(env, str) else None
+            check_environment(self.settings.preset, env_id, called(env))
         return Run(self.name, self.recipe, env, self.settings, self.makes)
 
     def runs(self, env: EnvLike, seeds: Sequence[int]) -> list[Run]:

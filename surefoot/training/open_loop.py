@@ -11,8 +11,8 @@ from surefoot.common.settings import RunSettings
 from surefoot.envs.checking.check_device import check_device_env
 from surefoot.envs.device.classic import DEVICE_ENVS
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.env_ids import check_env_id
-from surefoot.envs.host.atari import Preprocessing, check_settings, preprocessed
+from surefoot.envs.env_ids import check_env_id, preprocessed
+from surefoot.envs.host.atari import Preprocessing, check_settings
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import make_groups
 from surefoot.envs.registered import called

@@ -11,14 +11,13 @@ from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 import surefoot as sf
 from surefoot.common.settings import RunSettings
-from surefoot.envs.env_ids import check_env_id, list_env_ids
+from surefoot.envs.env_ids import check_env_id, list_env_ids, preprocessed
 from surefoot.envs.host.atari import (
     MakeAtari,
     Preprocessing,
     check_settings,
     game_of,
     gymnasium_id,
-    preprocessed,
 )
 from surefoot.envs.host.episode_history import EpisodeHistoryWrapper
 from surefoot.envs.make import make_groups, make_host
@@ -162,9 +161,10 @@ def test_games_are_listed_by_one_name():
     ],
 )
 def test_a_wrong_id_is_one_line(env_id, message):
-    with pytest.raises(sf.UsageError, match=message) as error:
-        make_host(env_id, 1)
-    assert "\n" not in str(error.value)
+    for use in (lambda: make_host(env_id, 1), lambda: sf.train("a2c", env_id, preset="atari")):
+        with pytest.raises(sf.UsageError, match=message) as error:
+            use()
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("module", "package"), [("ale_py", "ale-py"), ("cv2", "opencv-python-h")])

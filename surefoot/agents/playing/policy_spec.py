@@ -20,7 +20,8 @@ from surefoot.core.networks.architecture import Architecture
 from surefoot.core.networks.policy_and_critic import CRITIC_GAIN, POLICY_GAIN
 from surefoot.core.networks.selecting import Selecting
 from surefoot.envs.device.device_env import DeviceEnv
-from surefoot.envs.host.atari import DEFAULT, Preprocessing, preprocessed
+from surefoot.envs.env_ids import preprocessed
+from surefoot.envs.host.atari import DEFAULT, Preprocessing
 from surefoot.envs.spaces.action_heads import action_head
 from surefoot.envs.spaces.actions import (
     ActionMap,

@@ -154,11 +154,6 @@ class MakeAtari:
         return AtariGame(stacked, told.frame_skip, lives_end=told.terminal_on_life_loss)
 
 
-def preprocessed(source: Any, preprocessing: Preprocessing) -> Any:
-    """What makes a game where `source` is the id of one; everything else as it is."""
-    return MakeAtari(source, preprocessing) if is_atari(source) else source
-
-
 class AtariGame(gymnasium.Wrapper):
     """A game that says where a life was lost, and whose randomness can be put back: that of ALE is
     no part of `np_random`."""

@@ -101,8 +101,6 @@ class Pool:
         with _quiet():
             fresh = self._pool.reset(np.array(which, np.int32))[0]
         final = np.empty(self._num_envs, object)
-        if self._lives is not None:
-            self._lives[which] = 0
         for i in which:
             final[i] = _row(stepped.obs, i)
         return stepped._replace(
@@ -158,7 +156,8 @@ def make_pool(
     with _quiet():
         observation_space = spec.gymnasium_observation_space
         action_space = _single(spec.gymnasium_action_space)
-    limit = _time_limit(spec) if stagger else None
+    # Games are out of phase after a while, and far shorter than their limit.
+    limit = _time_limit(spec) if stagger and game is None else None
     lives = game is not None and game.terminal_on_life_loss
     return HostEnv(
         Pool(pool_id, num_envs, threads, limit, options=options, lives=lives),
