@@ -442,7 +442,7 @@ def test_an_algorithms_help_lists_its_options_and_the_setups():
     out = run("train", "trpo", "--help").out
     for option in ("--max-kl", "--cg-steps", "--num-envs", "--steps", "--no-scale-rewards"):
         assert option in out
-    assert "--clip" not in out
+    assert "--clip " not in out
     assert "--out PATH" in out
     assert "None}" not in out
 

@@ -8,7 +8,8 @@ from gymnasium import spaces
 
 from support.problems import KEY
 from surefoot.agents.playing.policy_spec import PolicySpec
-from surefoot.core.data.normalization import NoNormalizer, NoScaler
+from surefoot.core.data.normalization import NoNormalizer
+from surefoot.core.data.reward_scaling import NoScaler
 from surefoot.core.data.types import OfflineData
 from surefoot.core.networks.architecture import Architecture
 from surefoot.core.updates import Update

@@ -109,14 +109,6 @@ FAULTS = (
         ("test_recorded_forms.py",),
     ),
     Fault(
-        "masks-of-the-neighboring-action",
-        "envs/spaces/masks.py",
-        "flat - action_space.start\n        case spaces.MultiDiscrete",
-        "flat\n        case spaces.MultiDiscrete",
-        "An action's flag in its mask is looked for without the number that actions start at.",
-        ("test_recorded_forms.py",),
-    ),
-    Fault(
         "minari-observations-shifted",
         "agents/demonstrations/minari.py",
         "lambda x: x[:-1]",
