@@ -824,4 +824,20 @@ FAULTS = (
         "Rewards are clipped in the statistics alone, and learned from as they are.",
         ("test_normalize.py",),
     ),
+    Fault(
+        "final-images-of-every-end",
+        "core/data/following.py",
+        "truncated & ~terminated & valid",
+        "(truncated | terminated) & valid",
+        "The slots of images that were cut off are counted as if terminated ones had one.",
+        ("test_following.py",),
+    ),
+    Fault(
+        "the-row-itself-follows",
+        "core/data/following.py",
+        "jnp.concatenate([of_rows[1:], of_last])",
+        "of_rows",
+        "Of images, the value of what follows a row is the row's own.",
+        ("test_following.py",),
+    ),
 )

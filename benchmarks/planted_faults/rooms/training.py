@@ -236,22 +236,6 @@ FAULTS = (
         ("test_lives.py",),
     ),
     Fault(
-        "final-images-of-every-end",
-        "core/data/following.py",
-        "truncated & ~terminated & valid",
-        "(truncated | terminated) & valid",
-        "The slots of images that were cut off are counted as if terminated ones had one.",
-        ("test_following.py",),
-    ),
-    Fault(
-        "the-row-itself-follows",
-        "core/data/following.py",
-        "jnp.concatenate([of_rows[1:], of_last])",
-        "of_rows",
-        "Of images, the value of what follows a row is the row's own.",
-        ("test_following.py",),
-    ),
-    Fault(
         "final-images-of-the-reset",
         "training/rollout/final_images.py",
         "np.copy(x[i]), step.next_obs)",
