@@ -109,8 +109,8 @@ class OfflineLoop(TrainingLoop):
         counts = lanes.row >= 0
 
         def laid(x: jax.Array) -> jax.Array:
-            rows = x[lanes.row]
-            return jnp.where(counts.reshape(*counts.shape, *(1,) * (x.ndim - 1)), rows, 0)
+            there = counts.reshape(*counts.shape, *(1,) * (x.ndim - 1))
+            return jnp.where(there, x[lanes.row], jnp.zeros((), x.dtype))
 
         obs, action = jax.tree.map(laid, (data.obs, data.action))
         return OfflineData(obs, action, jnp.asarray(lanes.starts), jnp.asarray(counts))

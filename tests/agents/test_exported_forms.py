@@ -30,6 +30,7 @@ from surefoot.cli.main import main
 from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import ObservationNormalizer
 from surefoot.core.networks.architecture import Architecture
+from surefoot.envs.host.atari import MakeAtari, Preprocessing
 from surefoot.envs.spaces.masks import with_mask_space
 from surefoot.runs.export import origin_of
 
@@ -477,6 +478,20 @@ def on(env_id, network="auto", size=None, **more):
     return make_agent(seen, env.action_space, network, environment=env_id, **more)
 
 
+def on_pong():
+    told = Preprocessing(screen_size=36, frame_stack=2)
+    env = MakeAtari("ALE/Pong-v5", told)()
+    agent = make_agent(
+        env.observation_space,
+        env.action_space,
+        "cnn",
+        environment="ALE/Pong-v5",
+        preprocessing=told,
+    )
+    env.close()
+    return agent
+
+
 #: Agents, and what the code of their cards has to say.
 CARDS = {
     "memory": (lambda: on("CartPole-v1", "lstm"), 'state = {"hidden": '),
@@ -489,13 +504,14 @@ CARDS = {
         'np.hstack(info["action_mask"])',
     ),
     "bounded": (lambda: on("Pendulum-v1", action_distribution="beta"), "act(observation)"),
+    "a game": (on_pong, "env = FrameStackObservation(env, 2)"),
 }
 
 
 PLAYED = [f"{kind}: {form}" for kind in RUNTIMES for form in CARDS]
 
 
-@pytest.mark.parametrize("case", cases(PLAYED, fast=[*PLAYED[:3], PLAYED[5]]))
+@pytest.mark.parametrize("case", cases(PLAYED, fast=[*PLAYED[:3], PLAYED[6]]))
 def test_the_code_of_the_card_plays_what_evaluate_plays(case, tmp_path, monkeypatch):
     kind, form = case.split(": ")
     make, told = CARDS[form]
@@ -528,6 +544,34 @@ def test_without_an_environment_the_card_acts_once_or_remembers(form, kind, tmp_
             np.testing.assert_allclose(at(found, port.path), at(action, port.path), atol=1e-5)
         starts = False
     assert len(shown) == (1 if state is None else 3)
+
+
+def test_an_action_of_one_part_stays_a_dict(tmp_path, monkeypatch):
+    space = spaces.Dict({"move": spaces.Discrete(2)})
+    agent = make_agent(spaces.Box(-1.0, 1.0, (3,)), space)
+    written = sf.export(agent, tmp_path / "p.onnx", episodes=0)
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    exec(python_of(written.card), {"print": lambda word, action: shown.append(action)})
+    assert shown == [{"move": 0}] or shown == [{"move": 1}]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.MultiDiscrete([3, 3], dtype=np.uint8, start=[250, 0]),
+        spaces.MultiDiscrete([3, 3], dtype=np.int16),
+        spaces.Discrete(3, dtype=np.int8),
+    ],
+    ids=str,
+)
+def test_integers_of_few_bits_go_in_as_they_are(space):
+    agent = make_agent(space, spaces.Discrete(4), normalize_observations=False)
+    session = onnxruntime.InferenceSession(to_onnx(agent, origin_of(agent, None)))
+    space.seed(0)
+    many = np.stack([np.asarray(space.sample()) for _ in range(20)]).astype(space.dtype)
+    (found,) = session.run(["action"], {"observation": many})
+    np.testing.assert_array_equal(found, agent.predict(many)[0])
 
 
 def test_the_card_says_what_goes_in_and_out(tmp_path):

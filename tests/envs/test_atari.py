@@ -200,6 +200,8 @@ def test_a_pool_sees_what_gymnasium_does():
     assert pool.action_space == env.action_space
     assert pool.lives
     assert pool.reset(0).shape == (2, 20, 20, 3)
+    with pytest.raises(sf.UsageError, match="noop_max is 0 with EnvPool; accepted is 1 or more"):
+        make_groups(MakeAtari("ALE/Pong-v5", told._replace(noop_max=0)), 2, **options)
     (plain,) = make_groups("ALE/Pong-v5", 1, **options)
     assert plain.reset(0).shape == (1, 84, 84, 4)
     assert not plain.lives

@@ -31,7 +31,11 @@ def made(rng):
     ended = terminated | truncated
     obs, other = rng.normal(size=(2, T + 1, N, 2)).astype(np.float32)
     next_obs = np.where(ended[..., None], other[:T], obs[1:])
-    cut = cut_off(terminated, truncated, np.ones((T, N), bool))
+    # Rows in which an environment was lost: what they show followed the row before.
+    valid = np.ones((T, N), bool)
+    for i in range(N):
+        valid[1 + np.flatnonzero(~ended[:-1, i] & ~ended[1:, i])[:1], i] = False
+    cut = cut_off(terminated, truncated, valid)
     final = np.zeros((SLOTS, N, 2), np.float32)
     for i in range(N):
         at = np.flatnonzero(cut[:, i])
@@ -41,7 +45,7 @@ def made(rng):
     for t in range(T):
         age += 1
         length[t] = age
-        age[ended[t]] = 0
+        age[ended[t] | ~valid[t]] = 0
     plain = Trajectory(
         obs=obs[:T],
         action=np.zeros((T, N), int),
@@ -50,7 +54,7 @@ def made(rng):
         next_obs=next_obs,
         terminated=terminated,
         truncated=truncated,
-        valid=np.ones((T, N), bool),
+        valid=valid,
         episode_return=np.zeros((T, N), np.float32),
         episode_length=length,
     )
@@ -63,7 +67,7 @@ def test_the_next_rows_are_the_true_ones_wherever_they_are_asked_for():
         plain, sparse = made(np.random.default_rng(seed))
         cut = cut_off(plain.terminated, plain.truncated, plain.valid)
         found = next_rows(sparse.obs, *sparse.next_obs, cut)
-        asked = ~plain.terminated
+        asked = plain.valid & ~plain.terminated
         np.testing.assert_array_equal(found[asked], plain.next_obs[asked])
         rows = np.asarray(cut_rows(cut, SLOTS))
         for i in range(N):
@@ -84,7 +88,8 @@ def test_a_critic_says_the_same_of_them(network):
     for seed in range(5):
         plain, sparse = made(np.random.default_rng(seed))
         one, other = say(plain), say(sparse)
-        asked = ~plain.terminated
+        asked = plain.valid & ~plain.terminated
+        assert not plain.valid.all()
         np.testing.assert_allclose(other.value, one.value, atol=1e-6)
         np.testing.assert_allclose(other.next_value[asked], one.next_value[asked], atol=1e-6)
         assert np.abs(np.diff(one.next_value, axis=0)).max() > 0.1

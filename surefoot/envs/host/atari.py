@@ -56,7 +56,9 @@ class Preprocessing(NamedTuple):
 
     def of_pool(self) -> dict[str, Any]:
         """The same as options of EnvPool's. What lives and rewards are to learning is no business
-        of the environment's there either."""
+        of the environment's there either. Raises `UsageError` for what would end the process."""
+        if self.noop_max == 0:
+            raise UsageError("noop_max is 0 with EnvPool; accepted is 1 or more: pass --noop-max 1")
         return {
             "noop_max": self.noop_max,
             "frame_skip": self.frame_skip,
@@ -182,22 +184,28 @@ class AtariGame(gymnasium.Wrapper):
         return result
 
     def random_state(self) -> dict[str, Any]:
-        """Where the game's generators stand, and all of the emulator with them, as JSON can have
-        it."""
+        """Where the game's generators stand, and all of the emulator with them."""
         game: Any = self.unwrapped
         state = game.ale.cloneState(include_rng=True).__getstate__()
-        kept = base64.b85encode(zlib.compress(state)).decode()
-        return {"numpy": game.np_random.bit_generator.state, "ale": kept}
+        return {"numpy": game.np_random.bit_generator.state, "ale": state}
 
     def set_random_state(self, told: dict[str, Any]) -> None:
-        """Put them back: a reset without a seed is then the one that followed."""
+        """Put them back, as `in_text` has them: a reset without a seed is then the one that
+        followed."""
         import ale_py
 
         game: Any = self.unwrapped
         state: Any = ale_py.ALEState.__new__(ale_py.ALEState)
-        state.__setstate__(zlib.decompress(base64.b85decode(told["ale"])))
+        state.__setstate__(zlib.decompress(base64.b64decode(told["ale"])))
         game.ale.restoreState(state)
         game.np_random.bit_generator.state = told["numpy"]
+
+
+def in_text(state: Any) -> Any:
+    """An `AtariGame.random_state` as JSON can have it; anything else as it is."""
+    if not isinstance(state, dict) or "ale" not in state:
+        return state
+    return {**state, "ale": base64.b64encode(zlib.compress(state["ale"])).decode()}
 
 
 def game_of(env: gymnasium.Env) -> AtariGame | None:

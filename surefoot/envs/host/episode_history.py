@@ -21,7 +21,7 @@ from surefoot.envs.checking.first_steps import (
     checked_reset,
     checked_step,
 )
-from surefoot.envs.host.atari import game_of
+from surefoot.envs.host.atari import game_of, in_text
 from surefoot.envs.host.stagger import first_limit, time_limit
 from surefoot.envs.spaces.trees import empty_of, length_of, map_arrays
 
@@ -83,7 +83,12 @@ class Kept(NamedTuple):
         actions = None
         if self.chunks is not None:
             actions = map_arrays(lambda *chunks: np.concatenate(chunks), *self.chunks)
-        return History(self.seed, plain(self.generator), actions, plain(self.now))
+        return History(self.seed, _plain(self.generator), actions, _plain(self.now))
+
+
+def _plain(state: Any) -> Any:
+    """A generator's state as JSON can have it."""
+    return plain(in_text(state))
 
 
 def _room(action: Any) -> np.ndarray:
@@ -180,7 +185,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             elif length <= MAX_KEPT:
                 assert kept is not None
                 actions = map_arrays(lambda rows: rows[:length].copy(), kept)
-            return History(seed, plain(generator), actions, plain(now))
+            return History(seed, _plain(generator), actions, _plain(now))
 
         return history
 
@@ -209,7 +214,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
             action = map_arrays(lambda rows, i=i: rows[i].copy(), history.actions)
             obs, reward, terminated, truncated, _ = self.step(action)
             earned, ended = earned + float(reward), bool(terminated or truncated)
-        return obs, earned, not ended and plain(self._raw_state()) == history.now
+        return obs, earned, not ended and _plain(self._raw_state()) == history.now
 
     def _raw_state(self) -> Any:
         """The generator's; `None` for one that is not NumPy's: resimulating then starts an episode

@@ -236,11 +236,16 @@ def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
     def one_hot(x: Any, n: int) -> Any:
         return (x[..., None] == xp.arange(n)).astype(dtype)
 
+    def integers(x: Any) -> Any:
+        x = xp.asarray(x)
+        # Types of 8 and 16 bits overflow soon, and ONNX subtracts none of them.
+        return x.astype(xp.int32) if x.dtype.itemsize < 4 else x
+
     match space:
         case spaces.Discrete():
-            return one_hot(xp.asarray(obs) - space.start, int(space.n))
+            return one_hot(integers(obs) - space.start, int(space.n))
         case spaces.MultiDiscrete():
-            values = xp.asarray(obs) - space.start
+            values = integers(obs) - space.start
             own = values.shape[: values.ndim - space.nvec.ndim]
             values = values.reshape(*own, space.nvec.size)
             hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
@@ -252,5 +257,4 @@ def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
 
 
 def _one_line(space: spaces.Space) -> str:
-    """The text of a large box has line breaks."""
     return " ".join(str(space).split())

@@ -75,10 +75,12 @@ def _judge_along_time(
     steps, envs = data.reward.shape
     length = segment_length(data) or steps
 
+    # A row that is no transition may hold anything, unless it is what followed one.
+    goes_on = data.valid & ~(data.terminated | data.truncated)
+    sound = data.valid.at[1:].set(data.valid[1:] | goes_on[:-1])
+
     def counted(x: Array) -> Array:
-        """A row that is no transition may hold anything."""
-        valid = data.valid.reshape(*data.valid.shape, *(1,) * (x.ndim - 2))
-        return jnp.where(valid, x, jnp.zeros((), x.dtype))
+        return jnp.where(jnp.expand_dims(sound, range(2, x.ndim)), x, jnp.zeros((), x.dtype))
 
     seen = along_time(jax.tree.map(counted, obs))
     dist, memories = critic.unroll(seen, along_time(first_rows(data)), memory)

@@ -19,6 +19,7 @@ from surefoot.agents.export.formats.ports import interface
 from surefoot.agents.export.formats.provenance import Origin
 from surefoot.agents.playing.evaluation import Evaluation
 from surefoot.common.statistics import t_interval
+from surefoot.envs.host.atari import is_atari
 
 if TYPE_CHECKING:
     from surefoot.agents.agent import Agent
@@ -50,8 +51,10 @@ def card(
     task, recipe = origin.task or "an environment", origin.recipe or "a policy"
     taken = interface(agent)
     observed = masks_beside(agent.spec, env_id)
-    example = usage(taken, file=file, kind=kind, env_id=env_id, observed=observed)
+    game = agent.spec.preprocessing if is_atari(env_id) else None
+    example = usage(taken, file=file, kind=kind, env_id=env_id, observed=observed, game=game)
     needs = _RUN_WITH[kind] + (" gymnasium" if env_id else "")
+    needs += "" if game is None else " ale-py opencv-python-headless"
     sections = [
         f"---\n{_head(origin, played)}---",
         f"# {code(recipe)} on {code(task)}",

@@ -15,20 +15,36 @@ from gymnasium import spaces
 
 from surefoot.agents.export.formats.ports import Interface, Port, ports
 from surefoot.agents.export.formats.program import nested
+from surefoot.envs.host.atari import Preprocessing
 from surefoot.envs.spaces.masks import ACTION_MASK
+
+_WRAPPERS = "AtariPreprocessing", "FrameStackObservation"
 
 
 def usage(
-    taken: Interface, *, file: str, kind: str, env_id: str | None, observed: str | None = None
+    taken: Interface,
+    *,
+    file: str,
+    kind: str,
+    env_id: str | None,
+    observed: str | None = None,
+    game: Preprocessing | None = None,
 ) -> str:
     """The code: an episode of a Gymnasium environment if its id is given, otherwise the action for
     one observation. `observed` is Python for what the policy sees of `observation` and `info`,
-    where that is more than the observation."""
+    where that is more than the observation; `game` what becomes of an Atari game's frames."""
     runtime = {"onnx": "import onnxruntime", "stablehlo": "import jax"}[kind]
-    imports = [*(["import gymnasium"] if env_id else []), "import numpy as np", runtime]
+    imports = ["import numpy as np", runtime]
+    made: list[str] = []
+    if env_id:
+        imports.append("import gymnasium")
+        made = [f"env = gymnasium.make({_literal(env_id)})"]
+    if env_id and game is not None:
+        imports += ["import ale_py", f"from gymnasium.wrappers import {', '.join(_WRAPPERS)}"]
+        made = _game(env_id, game)
     ordered = sorted(imports, key=lambda line: line.split()[1])
     acting = _onnx(taken) if kind == "onnx" else _stablehlo(taken)
-    played = _episode(taken, env_id, observed) if env_id else _once(taken)
+    played = [*made, *_episode(taken, observed)] if env_id else _once(taken)
     return "\n".join([*ordered, "", *_loading(file, kind), "", *acting, "", *played])
 
 
@@ -58,7 +74,8 @@ def _onnx(taken: Interface) -> list[str]:
     lines = [_head(taken), "    batch = {", *parts, "    }"]
     names = [port.name for port in taken.outputs]
     run = f"policy.run([{', '.join(map(_literal, names))}], batch)"
-    if len(names) == 1:
+    several = isinstance(taken.gives["action"], spaces.Dict | spaces.Tuple)
+    if len(names) == 1 and not several:
         return [*lines, f"    return {run}[0][0]"]
     place = {name: f"outputs[{i}]" for i, name in enumerate(names)}
     made = [_nested(taken.gives["action"], "action", lambda port: f"{place[port.name]}[0]")]
@@ -129,7 +146,24 @@ def _start(taken: Interface) -> list[str]:
     ]
 
 
-def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list[str]:
+def _game(env_id: str, game: Preprocessing) -> list[str]:
+    """How an Atari game is made that is seen as the policy saw it."""
+    sticky = game.repeat_action_probability
+    return [
+        "gymnasium.register_envs(ale_py)",
+        "env = gymnasium.make(",
+        f"    {_literal(env_id)}, frameskip=1, repeat_action_probability={sticky},",
+        '    obs_type="grayscale",',
+        ")",
+        "env = AtariPreprocessing(",
+        f"    env, noop_max={game.noop_max}, frame_skip={game.frame_skip}, "
+        f"screen_size={game.screen_size}",
+        ")",
+        f"env = FrameStackObservation(env, {game.frame_stack})",
+    ]
+
+
+def _episode(taken: Interface, observed: str | None) -> list[str]:
     info = "info" if observed else "_"
     seen = "seen" if observed else "observation"
     stepped = f"observation, reward, terminated, truncated, {info} = env.step"
@@ -142,7 +176,6 @@ def _episode(taken: Interface, env_id: str | None, observed: str | None) -> list
     else:
         acting = [f"    {stepped}(act({seen}))"]
     return [
-        f"env = gymnasium.make({_literal(env_id)})",
         f"observation, {info} = env.reset(seed=1)",
         *_start(taken),
         "total, ended = 0.0, False",

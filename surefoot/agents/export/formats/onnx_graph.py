@@ -56,7 +56,11 @@ def to_onnx(agent: Agent, origin: Origin) -> bytes:
         producer_version=origin.exported_by,
     )
     onnx.helper.set_model_props(model, origin.facts())
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        # An operator that there is, but not for this type.
+        raise no_operator(f"what ONNX refuses ({str(error).splitlines()[0]})") from None
     return bytes(model.SerializeToString(deterministic=True))
 
 
