@@ -152,7 +152,8 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         else:
             result = self.env.step(action)
         obs, reward, terminated, truncated, info = result
-        self.life_lost = self._game is not None and self._game.life_lost
+        if self._game is not None:
+            self.life_lost = self._game.life_lost
         goes_on = not (terminated or truncated)
         self.staggered = goes_on and self._length == self._first_limit
         over = self._max_steps is not None and self._length >= self._max_steps
@@ -163,14 +164,15 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
     def _keep(self, action: Any) -> None:
         """Copy the action: whoever steps many environments may hand out views of one array."""
         kept, length = self._actions, self._length
+        # Most actions are one array, and this is done for every step.
+        if isinstance(kept, np.ndarray) and length < len(kept):
+            kept[length] = action
+            return
         if kept is None:
             kept = self._actions = map_arrays(_room, action)
         elif length == length_of(kept):
             kept = self._actions = map_arrays(_doubled, kept)
-        if isinstance(kept, np.ndarray):
-            kept[length] = action
-        else:
-            map_arrays(lambda rows, one: rows.__setitem__(length, one), kept, action)
+        map_arrays(lambda rows, one: rows.__setitem__(length, one), kept, action)
 
     def mark(self) -> Callable[[], History]:
         """Remember where the running episode stands, at next to no cost: what is returned tells it,

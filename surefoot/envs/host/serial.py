@@ -52,11 +52,14 @@ class Serial:
     def recv(self) -> Stepped:
         n = len(self.envs)
         reward, final = np.empty(n), np.empty(n, object)
-        terminated, truncated, staggered, lost = (np.empty(n, bool) for _ in range(4))
+        terminated, truncated, staggered = (np.empty(n, bool) for _ in range(3))
+        lost = np.empty(n, bool) if self._lives else None
         seen = []
         for i, env in enumerate(self.envs):
             obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
-            staggered[i], lost[i] = env.staggered, env.life_lost
+            staggered[i] = env.staggered
+            if lost is not None:
+                lost[i] = env.life_lost
             if terminated[i] or truncated[i]:
                 # A reset may overwrite it in place.
                 final[i] = copy.deepcopy(obs)
@@ -64,9 +67,8 @@ class Serial:
             seen.append(obs)
         info = {"final_obs": final}
         obs = self._together(seen)
-        life_lost = lost if self._lives else None
         ends = terminated, truncated
-        return Stepped(obs, reward, *ends, info, staggered=staggered, life_lost=life_lost)
+        return Stepped(obs, reward, *ends, info, staggered=staggered, life_lost=lost)
 
     def mark(self) -> Callable[[], list[History]]:
         marks = [env.mark() for env in self.envs]

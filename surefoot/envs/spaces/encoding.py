@@ -12,6 +12,7 @@ from zero, a time in seconds since 1970 for instance.
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -59,12 +60,12 @@ class Encoding:
         self.images = {_key(leaf): leaf for leaf in others if is_image(leaf.space)}
         if not others:
             raise UsageError(
-                f"observation space {_one_line(space)} has nothing but a mask; accepted is one "
+                f"observation space {' '.join(str(space).split())} has nothing but a mask; accepted is one "
                 "with something to see"
             )
         if VECTOR in self.images and self.vector:
             raise UsageError(
-                f"observation space {_one_line(space)} has an image {VECTOR!r} beside numbers, "
+                f"observation space {' '.join(str(space).split())} has an image {VECTOR!r} beside numbers, "
                 "which are called so together; accepted are other keys: rename it"
             )
 
@@ -88,6 +89,8 @@ class Encoding:
         """A batch of observations encoded: the vector, float32 [*batch, size], less an offset,
         float64 [size]; an image, [*batch, H, W, C]; a dict of them where there is more than one; an
         `Observation` where there is a mask. `xp` is numpy or jax.numpy."""
+        if not self.images and self.mask is None:
+            return self._vector(obs, xp, offset)
         seen: Any = {key: _image(leaf, obs, xp) for key, leaf in self.images.items()}
         if self.vector:
             seen[VECTOR] = self._vector(obs, xp, offset)
@@ -251,10 +254,5 @@ def _flat(space: spaces.Space, obs: Any, xp: Any, dtype: Any) -> Any:
             hot = [one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.reshape(-1))]
             return xp.concatenate(hot, axis=-1)
         case _:
-            values = xp.asarray(obs, dtype=dtype)
-            own = len(space.shape or ())
-            return values.reshape(*values.shape[: values.ndim - own], size_of(space))
-
-
-def _one_line(space: spaces.Space) -> str:
-    return " ".join(str(space).split())
+            values, shape = xp.asarray(obs, dtype=dtype), space.shape or ()
+            return values.reshape(*values.shape[: values.ndim - len(shape)], math.prod(shape))
