@@ -60,13 +60,13 @@ class Encoding:
         self.images = {_key(leaf): leaf for leaf in others if is_image(leaf.space)}
         if not others:
             raise UsageError(
-                f"observation space {' '.join(str(space).split())} has nothing but a mask; accepted is one "
-                "with something to see"
+                f"observation space {' '.join(str(space).split())} has nothing but a mask; "
+                "accepted is one with something to see"
             )
         if VECTOR in self.images and self.vector:
             raise UsageError(
-                f"observation space {' '.join(str(space).split())} has an image {VECTOR!r} beside numbers, "
-                "which are called so together; accepted are other keys: rename it"
+                f"observation space {' '.join(str(space).split())} has an image {VECTOR!r} beside "
+                "numbers, which are called so together; accepted are other keys: rename it"
             )
 
     @property
