@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.images import convolved_by_hand, patches_by_hand
-from surefoot.core.networks import Patches
+from surefoot.core.networks import Patches, convolution
 from surefoot.core.networks.convolution import Window, convolve
 
 #: Strides that divide the kernel and that do not, a rest that no position reaches, and padding.
@@ -21,10 +21,10 @@ WINDOWS = {
 CANONICAL = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 
 
-def problem(window, seed=0, batch=()):
+def problem(window, seed=0, batch=(), out=5):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(*batch, 3, 8, 7, 2))
-    w = rng.normal(size=(*batch, window.size**2 * 2, 5))
+    w = rng.normal(size=(*batch, window.size**2 * 2, out))
     return x, w
 
 
@@ -89,9 +89,18 @@ def test_patches_are_pixel_by_pixel_and_channels_innermost(window, x64):
     assert of_one.shape == found.shape[1:]
 
 
-@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
-def test_every_derivative_is_that_of_jax(window, x64):
-    x, w = problem(window)
+#: Of one channel a convolution has less than its image, and more where it has five.
+WIDTHS = [(window, 5) for window in WINDOWS] + [
+    ("half a kernel apart", 1),
+    ("with a rest", 1),
+    ("padded, two apart", 1),
+]
+
+
+@pytest.mark.parametrize(("window", "out"), WIDTHS)
+def test_every_derivative_is_that_of_jax(window, out, x64):
+    window = WINDOWS[window]
+    x, w = problem(window, out=out)
 
     @jax.jit
     def both(x, w):
@@ -103,7 +112,24 @@ def test_every_derivative_is_that_of_jax(window, x64):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
-def test_in_a_loop_all_axes_are_in_the_compilers_order():
+@pytest.mark.parametrize(("window", "out"), WIDTHS)
+def test_what_a_cpu_computes_is_what_others_do(window, out, x64):
+    window = WINDOWS[window]
+    x, w = problem(window, out=out)
+    kernel = w.reshape(window.size, window.size, -1, out)
+    c = np.random.default_rng(1).normal(size=by_jax(x, w, window).shape)
+    x, c, kernel = map(jnp.asarray, (x, c, kernel))
+    options = {"window": window, "sides": x.shape[1:3]}
+    for general, on_cpu, factors in (
+        (convolution._to_weights, convolution._to_weights_on_cpu, (x, c)),
+        (convolution._to_image, convolution._to_image_on_cpu, (c, kernel)),
+    ):
+        found, expected = on_cpu(*factors, **options), general(*factors, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("platform", "convolutions"), [("cpu", 3), ("cuda", 5)])
+def test_in_a_loop_all_axes_are_in_the_compilers_order(platform, convolutions):
     """Elsewhere the compiler would see to it."""
     window = Window(3, 2)
     x, w = (a.astype(np.float32) for a in problem(window))
@@ -116,9 +142,9 @@ def test_in_a_loop_all_axes_are_in_the_compilers_order():
     def loop(x, w):
         return jax.lax.fori_loop(0, 3, lambda _, pair: product(*pair), (x, w))
 
-    text = jax.jit(loop).lower(x, w).as_text()
+    text = jax.jit(loop).trace(x, w).lower(lowering_platforms=(platform,)).as_text()
     lines = [line for line in text.splitlines() if "stablehlo.convolution(" in line]
-    assert len(lines) >= 5
+    assert len(lines) >= convolutions
     assert all(f"dim_numbers = {CANONICAL}" in line for line in lines)
     assert all("reverse = [true" not in line for line in lines)
 

@@ -737,6 +737,22 @@ FAULTS = (
         ("test_convolution.py",),
     ),
     Fault(
+        "convolution-shifted-the-other-way",
+        "core/networks/convolution.py",
+        "[_padded(c, shift, there) for shift in shifts]",
+        "[_padded(c, shift[::-1], there) for shift in shifts]",
+        "On a CPU the gradient of a kernel is transposed where its output is narrow.",
+        ("test_convolution.py",),
+    ),
+    Fault(
+        "convolution-beyond-the-kernel",
+        "core/networks/convolution.py",
+        "beyond = blocks * stride - size\n    kernel = jnp.pad(w, ((0, beyond), (0, beyond)",
+        "beyond = blocks * stride - size\n    kernel = jnp.pad(w, ((beyond, 0), (beyond, 0)",
+        "On a CPU the gradient of an image is shifted where the stride does not divide the kernel.",
+        ("test_convolution.py",),
+    ),
+    Fault(
         "pixels-not-scaled",
         "core/networks/cnn.py",
         "x / 255 if image.dtype == jnp.uint8 else x",

@@ -3,9 +3,13 @@
 T(x, w, c) = ⟨c, x ∗ w⟩ is linear in the image x, the weights w and a cotangent c. Its derivative in
 c is the convolution; those in w and in x carry c back to the weights and to the image. Each of the
 three is a product of two factors, and its derivatives are the other two. JAX writes them as
-convolutions with axes exchanged. On a CPU the compiler puts axes in order outside of loops only:
-within one, such as conjugate gradient, the product for the weights takes a hundred times as long.
-Here the arrays are laid out first.
+convolutions with axes exchanged, and for a stride of s, with kernels and images that are zero but
+at every s-th pixel.
+
+Compilers for CPUs multiply with those zeros, and put axes in order outside of loops only: within
+one, such as conjugate gradient, the product for the weights takes a hundred times as long. There
+s × s pixels become the channels of one, so that a convolution has stride 1, and the product for the
+weights is one of matrices for each pixel of the kernel. Elsewhere the arrays are laid out first.
 
 Weights are a matrix [k·k·C, out], so that x ∗ w is the product of the image's patches and w.
 """
@@ -13,7 +17,8 @@ Weights are a matrix [k·k·C, out], so that x ∗ w is the product of the image
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -90,8 +95,69 @@ def _to_image(c: Array, w: Array, *, window: Window, sides: _Sides) -> Array:
     )
 
 
-def _product(name: str, plain: Callable[..., Array]) -> Primitive:
-    """The primitive that computes `plain` of two factors."""
+def _to_weights_on_cpu(x: Array, c: Array, *, window: Window, sides: _Sides) -> Array:
+    """`_to_weights`: matrix products of blocks of s × s pixels and c. Each of the kernel's blocks
+    shifts one against the other; the smaller of both is written down once for each."""
+    size, stride, padding = window
+    blocks, positions, out = -(-size // stride), c.shape[1:3], c.shape[-1]
+    there = tuple(n - 1 + blocks for n in positions)
+    x = _blocks(_padded(x, (padding, padding), [stride * n for n in there]), stride)
+    # Behind the barrier the blocks are an array; without it, each product puts them together again.
+    x = jax.lax.optimization_barrier(x)
+    channels = x.shape[-1]
+    shifts = [(i, j) for i in range(blocks) for j in range(blocks)]
+    if out * math.prod(there) < channels * math.prod(positions):
+        moved = [_padded(c, shift, there) for shift in shifts]
+        c = jax.lax.optimization_barrier(jnp.concatenate(moved, axis=-1))
+        product = x.reshape(-1, channels).T @ c.reshape(-1, c.shape[-1])
+        product = product.reshape(channels, blocks, blocks, out).transpose(3, 1, 2, 0)
+    else:
+        rows, columns = positions
+        c = c.reshape(-1, out)
+        seen = [x[:, i : i + rows, j : j + columns].reshape(-1, channels) for i, j in shifts]
+        product = jnp.stack([c.T @ one for one in seen], axis=1).reshape(out, blocks, blocks, -1)
+    return _pixels(product, stride).transpose(1, 2, 3, 0)[:size, :size]
+
+
+def _to_image_on_cpu(c: Array, w: Array, *, window: Window, sides: _Sides) -> Array:
+    """`_to_image` of blocks of s × s pixels, with stride 1."""
+    size, stride, padding = window
+    blocks, (_, rows, columns, _) = -(-size // stride), c.shape
+    beyond = blocks * stride - size
+    kernel = jnp.pad(w, ((0, beyond), (0, beyond), (0, 0), (0, 0)))
+    kernel = _blocks(kernel.transpose(3, 0, 1, 2), stride).transpose(1, 2, 3, 0)
+    there = rows - 1 + blocks, columns - 1 + blocks
+    image = _to_image(c, kernel, window=Window(blocks), sides=there)
+    return _padded(_pixels(image, stride), (-padding, -padding), sides)
+
+
+def _padded(x: Array, before: tuple[int, int], sides: Sequence[int]) -> Array:
+    """Images of these sides, with so many zeros before their first row and their first column;
+    negative numbers cut off."""
+    widths = [
+        (low, side - n - low, 0) for low, side, n in zip(before, sides, x.shape[1:3], strict=True)
+    ]
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *widths, (0, 0, 0)])
+
+
+def _blocks(x: Array, size: int) -> Array:
+    """[B, H, W, C] → [B, H/size, W/size, size·size·C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // size, size, width // size, size, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // size, width // size, -1)
+
+
+def _pixels(x: Array, size: int) -> Array:
+    """What `_blocks` was made of."""
+    batch, height, width, _ = x.shape
+    x = x.reshape(batch, height, width, size, size, -1).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height * size, width * size, -1)
+
+
+def _product(
+    name: str, plain: Callable[..., Array], on_cpu: Callable[..., Array] | None = None
+) -> Primitive:
+    """The primitive that computes `plain` of two factors, on a CPU by `on_cpu`."""
 
     def shaped(a: Any, b: Any, **options: Any) -> Any:
         return a.update(shape=jax.eval_shape(functools.partial(plain, **options), a, b).shape)
@@ -108,13 +174,17 @@ def _product(name: str, plain: Callable[..., Array]) -> Primitive:
     primitive.def_impl(plain)
     primitive.def_abstract_eval(shaped)
     mlir.register_lowering(primitive, mlir.lower_fun(plain, multiple_results=False))
+    if on_cpu is not None:
+        mlir.register_lowering(
+            primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu"
+        )
     batching.primitive_batchers[primitive] = batched
     return primitive
 
 
 _image_and_weights = _product("convolution", _convolved)
-_image_and_cotangent = _product("convolution_to_weights", _to_weights)
-_cotangent_and_weights = _product("convolution_to_image", _to_image)
+_image_and_cotangent = _product("convolution_to_weights", _to_weights, _to_weights_on_cpu)
+_cotangent_and_weights = _product("convolution_to_image", _to_image, _to_image_on_cpu)
 
 # For each product, where a cotangent of it goes: to its first factor, and to its second.
 ad.defbilinear(
