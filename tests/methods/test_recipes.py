@@ -93,6 +93,13 @@ def small(name):
 #: Each recipe once, each action space several times. On the host an action space's sampling and the
 #: critic's regression are compiled once for all recipes.
 PAIRS = [(name, list(ACTIONS)[-i % len(ACTIONS)]) for i, name in enumerate(COLLECTING)]
+#: On the device each has a program of its own, which takes most of the time: each recipe twice,
+#: with other action spaces than on the host.
+ON_DEVICE = [
+    (name, list(ACTIONS)[(further - i) % len(ACTIONS)])
+    for i, name in enumerate(COLLECTING)
+    for further in (1, 2)
+]
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
@@ -101,9 +108,8 @@ def test_every_recipe_learns(name, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ACTIONS)
-@pytest.mark.parametrize("name", COLLECTING)
-def test_every_recipe_learns_from_every_action_space_on_the_device(name, kind):
+@pytest.mark.parametrize(("name", "kind"), ON_DEVICE)
+def test_every_recipe_learns_on_the_device(name, kind):
     check_that_it_learns(prepare(name, device_env(kind), small(name)))
 
 
