@@ -25,6 +25,7 @@ from surefoot.envs.host.envpool import make_pool
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.host.serial import Serial
 from surefoot.envs.host.stepper import Stepper, Threaded
+from surefoot.envs.host.vector_masks import with_masks
 from surefoot.envs.registered import MakeCall, called, make_registered
 from surefoot.envs.workers.supervised import Restarts
 from surefoot.envs.workers.vector import Workers
@@ -59,7 +60,7 @@ def make_host(
                 f"the vector environment has {source.num_envs} copies and num_envs is {num_envs}: "
                 f"pass num_envs={source.num_envs}"
             )
-        return HostEnv.of(source, name=_name(source))
+        return HostEnv.of(with_masks(source, masks), name=_name(source))
     if vectorization == "async":
         restarts = Restarts(RunSettings.max_env_restarts)
         timeout = RunSettings.env_timeout

@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
 
 from surefoot.common.errors import UsageError
 from surefoot.core.observation import Observation
@@ -91,7 +92,51 @@ def test_where_no_action_counts_every_one_is_valid():
     np.testing.assert_array_equal(seen[4].action_mask, [np.arange(CHOICES) <= 0] * 2)
 
 
+class Own(SyncVectorEnv):
+    def action_masks(self):
+        return np.stack([env.unwrapped._mask() for env in self.envs])
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize(
+    ("vector", "source", "masks"),
+    [
+        (SyncVectorEnv, ByMethod, "auto"),
+        (SyncVectorEnv, ByInfo, "info"),
+        (AsyncVectorEnv, ByInfo, "info"),
+        (Own, Counting, "auto"),
+    ],
+)
+def test_those_of_a_vector_environment_likewise(vector, source, masks, mode):
+    env = make_host(vector([source] * 2, autoreset_mode=mode), 2, masks=masks)
+    times = [0, 1, 2, 0, 1] if mode == AutoresetMode.SAME_STEP else [0, 1, 2, 3, 0, 1]
+    for time, obs in zip(times, steps(env, len(times) - 1), strict=True):
+        np.testing.assert_array_equal(obs.seen, np.full((2, 1), time))
+        valid = (np.arange(CHOICES) <= time) | (time == Counting.length)
+        np.testing.assert_array_equal(obs.action_mask, [valid] * 2)
+
+
+def test_workers_of_a_vector_environment_are_asked_where_they_reset_at_once():
+    envs = AsyncVectorEnv([ByMethod] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    for time, obs in zip([0, 1, 2, 0], steps(make_host(envs, 2, masks="auto"), 3), strict=True):
+        np.testing.assert_array_equal(obs.action_mask, [np.arange(CHOICES) <= time] * 2)
+
+
+def test_what_was_seen_last_of_a_vector_environment_is_its_end():
+    envs = SyncVectorEnv([ByInfo] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    for wrapped in (envs, DictInfoToList(envs)):
+        env = make_host(wrapped, 2, masks="info")
+        env.reset(0)
+        rows = [env.step(np.zeros(2, int)) for _ in range(3)]
+        assert rows[-1].terminated.all()
+        np.testing.assert_array_equal(rows[-1].next_obs.seen, [[3], [3]])
+        np.testing.assert_array_equal(rows[-1].obs.seen, [[0], [0]])
+    env.close()
+
+
 def test_masks_that_are_not_wanted_are_left():
+    vector = SyncVectorEnv([ByMethod] * 2)
+    assert isinstance(steps(make_host(vector, 2, masks="none"))[0], np.ndarray)
     assert isinstance(steps(make_host(ByMethod, 1))[0], np.ndarray)
     assert isinstance(steps(make_host(ByInfo, 1, masks="auto"))[0], np.ndarray)
     assert isinstance(steps(make_host("CartPole-v1", 1, masks="auto"))[0], np.ndarray)
@@ -154,6 +199,21 @@ class Forgotten(Counting):
 )
 def test_a_mask_that_fits_nothing_is_told_in_a_line(source, masks, words):
     env = make_host(source, 2, masks=masks)
+    with pytest.raises(UsageError, match=words):
+        steps(env)
+
+
+@pytest.mark.parametrize(
+    ("source", "masks", "words"),
+    [
+        (Never, "info", "no action is valid in environment 0"),
+        (TooShort, "auto", "copy 0 is .*accepted for Discrete\\(5\\) are 5"),
+        (Forgotten, "info", "copy 0 is None; accepted"),
+        (Counting, "info", "copy 0 is None; accepted"),
+    ],
+)
+def test_likewise_of_a_vector_environment(source, masks, words):
+    env = make_host(SyncVectorEnv([source] * 2), 2, masks=masks)
     with pytest.raises(UsageError, match=words):
         steps(env)
 

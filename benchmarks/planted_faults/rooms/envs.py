@@ -427,6 +427,14 @@ FAULTS = (
         ("test_atari.py",),
     ),
     Fault(
+        "no-masks-where-copies-reset-at-once",
+        "envs/host/vector_masks.py",
+        "waiting = np.zeros(self.num_envs, bool) if self._same_step else ended",
+        "waiting = ended",
+        "An episode of a vector environment's copy begins with every action valid.",
+        ("test_action_masks.py",),
+    ),
+    Fault(
         "masks-of-the-neighboring-action",
         "envs/spaces/masks.py",
         "flat - action_space.start\n        case spaces.MultiDiscrete",
