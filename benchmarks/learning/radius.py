@@ -1,4 +1,4 @@
-"""How much of its trust region does TRPO use, and what does each step ask for it?
+"""How much of its trust region does TRPO use, and how many evaluations does that cost?
 
     python -m benchmarks.learning.radius TASK … [--steps 204800] [--seed 0]
 
@@ -26,7 +26,7 @@ def line(task: str, rule: str, *, steps: int, seed: int) -> str:
 
     def told(row: dict[str, Any], agent: sf.Agent) -> None:
         accepted.append(row["accepted"])
-        tries.append(row["backtracks"])
+        tries.append(min(row["backtracks"], TRPO.tries - 1))
         if row["accepted"]:
             kl.append(row["kl_mean"] / TRPO.max_kl)
 
@@ -40,7 +40,7 @@ def line(task: str, rule: str, *, steps: int, seed: int) -> str:
         progress=False,
         on_iteration=told,
     )
-    # Half a rounding unit of single precision beyond δ is δ.
+    # In single precision a mean over a batch that is δ may be some rounding units larger.
     inside = (np.array(kl) >= 0.97) & (np.array(kl) <= 1 + 1e-6)
     columns = (
         f"{np.mean(accepted):.0%}",

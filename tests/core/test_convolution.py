@@ -89,7 +89,7 @@ def test_patches_are_pixel_by_pixel_and_channels_innermost(window, x64):
     assert of_one.shape == found.shape[1:]
 
 
-#: Of one channel a convolution has less than its image, and more where it has five.
+#: Wider than the image that it is of, and narrower.
 WIDTHS = [(window, 5) for window in WINDOWS] + [
     ("half a kernel apart", 1),
     ("with a rest", 1),
@@ -159,6 +159,9 @@ def test_a_batch_of_problems_is_one_after_the_other(axes, x64):
     ]
     gradient = jax.grad(loss(convolve, window), (0, 1))
     together = jax.jit(jax.vmap(gradient, in_axes=axes))(*given)
+    if None not in axes:
+        text = jax.jit(jax.vmap(gradient, in_axes=axes)).lower(*given).as_text()
+        assert "dilate = [2" not in text, "on a CPU nothing is multiplied with zeros"
     alone = jax.jit(gradient)
     for i in range(4):
         each = [a[0 if axis is None else i] for a, axis in zip(pair, axes, strict=True)]

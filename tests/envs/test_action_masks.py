@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import DictInfoToList
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 from surefoot.common.errors import UsageError
 from surefoot.core.observation import Observation
@@ -103,7 +103,6 @@ class Own(SyncVectorEnv):
     [
         (SyncVectorEnv, ByMethod, "auto"),
         (SyncVectorEnv, ByInfo, "info"),
-        (AsyncVectorEnv, ByInfo, "info"),
         (Own, Counting, "auto"),
     ],
 )
@@ -116,8 +115,61 @@ def test_those_of_a_vector_environment_likewise(vector, source, masks, mode):
         np.testing.assert_array_equal(obs.action_mask, [valid] * 2)
 
 
-def test_workers_of_a_vector_environment_are_asked_where_they_reset_at_once():
-    envs = AsyncVectorEnv([ByMethod] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+class MaskerOfAll(VectorWrapper):
+    def action_masks(self):
+        return np.stack([env._mask() for env in self.env.envs])
+
+
+class Attribute(Counting):
+    action_masks = np.ones(CHOICES)
+
+
+class TooFew(SyncVectorEnv):
+    def action_masks(self):
+        return np.ones((1, CHOICES))
+
+
+def test_the_method_of_a_wrapper_around_a_vector_environment_is_found():
+    envs = MaskerOfAll(SyncVectorEnv([Counting] * 2, autoreset_mode=AutoresetMode.SAME_STEP))
+    for wrapped in (envs, RecordEpisodeStatistics(envs)):
+        wrapped.reset()
+        obs = make_host(wrapped, 2, masks="auto").reset(0)
+        np.testing.assert_array_equal(obs.action_mask, [np.arange(CHOICES) <= 0] * 2)
+    envs.close()
+
+
+def test_what_is_no_method_is_left():
+    assert isinstance(
+        steps(make_host(SyncVectorEnv([Attribute] * 2), 2, masks="auto"))[0], np.ndarray
+    )
+
+
+def test_a_mask_for_each_copy():
+    with pytest.raises(
+        UsageError, match="there are 1 action masks; accepted is one for each of the 2"
+    ):
+        make_host(TooFew([Counting] * 2), 2, masks="auto").reset(0)
+
+
+class WithoutWorkers(AsyncVectorEnv):
+    """Its copies are in this process: JAX's threads are no place to fork from."""
+
+    def __init__(self, makers, mode):
+        self._within = SyncVectorEnv(makers, autoreset_mode=mode)
+        vars(self).update(vars(self._within))
+        self.reset, self.step, self.call = map(
+            functools.partial(getattr, self._within), ("reset", "step", "call")
+        )
+
+    def close(self):
+        self._within.close()
+
+    def __del__(self):
+        pass
+
+
+def test_workers_of_a_vector_environment_are_asked():
+    envs = WithoutWorkers([ByMethod] * 2, AutoresetMode.SAME_STEP)
     for time, obs in zip([0, 1, 2, 0], steps(make_host(envs, 2, masks="auto"), 3), strict=True):
         np.testing.assert_array_equal(obs.action_mask, [np.arange(CHOICES) <= time] * 2)
 

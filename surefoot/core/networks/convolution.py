@@ -7,9 +7,9 @@ convolutions with axes exchanged, and for a stride of s, with kernels and images
 at every s-th pixel.
 
 Compilers for CPUs multiply with those zeros, and put axes in order outside of loops only: within
-one, such as conjugate gradient, the product for the weights takes a hundred times as long. There
-s × s pixels become the channels of one, so that a convolution has stride 1, and the product for the
-weights is one of matrices for each pixel of the kernel. Elsewhere the arrays are laid out first.
+one, such as conjugate gradient, the product for the weights takes a hundred times as long. So the
+arrays are laid out first, and on a CPU each block of s × s pixels becomes one pixel with s² times
+as many channels, which makes the stride 1: then the product for the weights is one of matrices.
 
 Weights are a matrix [k·k·C, out], so that x ∗ w is the product of the image's patches and w.
 """
@@ -17,7 +17,7 @@ Weights are a matrix [k·k·C, out], so that x ∗ w is the product of the image
 from __future__ import annotations
 
 import functools
-import math
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -96,32 +96,28 @@ def _to_image(c: Array, w: Array, *, window: Window, sides: _Sides) -> Array:
 
 
 def _to_weights_on_cpu(x: Array, c: Array, *, window: Window, sides: _Sides) -> Array:
-    """`_to_weights`: matrix products of blocks of s × s pixels and c. Each of the kernel's blocks
-    shifts one against the other; the smaller of both is written down once for each."""
+    """`_to_weights`: the product of a matrix of blocks of s × s pixels with one in which c stands
+    beside itself, shifted, once for each of the kernel's blocks."""
     size, stride, padding = window
-    blocks, positions, out = -(-size // stride), c.shape[1:3], c.shape[-1]
-    there = tuple(n - 1 + blocks for n in positions)
+    if stride == 1:
+        return _to_weights(x, c, window=window, sides=sides)
+    blocks, (_, rows, columns, out) = -(-size // stride), c.shape
+    there = rows - 1 + blocks, columns - 1 + blocks
     x = _blocks(_padded(x, (padding, padding), [stride * n for n in there]), stride)
-    # Behind the barrier the blocks are an array; without it, each product puts them together again.
-    x = jax.lax.optimization_barrier(x)
-    channels = x.shape[-1]
-    shifts = [(i, j) for i in range(blocks) for j in range(blocks)]
-    if out * math.prod(there) < channels * math.prod(positions):
-        moved = [_padded(c, shift, there) for shift in shifts]
-        c = jax.lax.optimization_barrier(jnp.concatenate(moved, axis=-1))
-        product = x.reshape(-1, channels).T @ c.reshape(-1, c.shape[-1])
-        product = product.reshape(channels, blocks, blocks, out).transpose(3, 1, 2, 0)
-    else:
-        rows, columns = positions
-        c = c.reshape(-1, out)
-        seen = [x[:, i : i + rows, j : j + columns].reshape(-1, channels) for i, j in shifts]
-        product = jnp.stack([c.T @ one for one in seen], axis=1).reshape(out, blocks, blocks, -1)
+    shifts = itertools.product(range(blocks), range(blocks))
+    c = jnp.concatenate([_padded(c, shift, there) for shift in shifts], axis=-1)
+    # Behind the barrier they are arrays; without it, the product puts them together as it goes.
+    x, c = jax.lax.optimization_barrier((x, c))
+    product = x.reshape(-1, x.shape[-1]).T @ c.reshape(-1, c.shape[-1])
+    product = product.reshape(-1, blocks, blocks, out).transpose(3, 1, 2, 0)
     return _pixels(product, stride).transpose(1, 2, 3, 0)[:size, :size]
 
 
 def _to_image_on_cpu(c: Array, w: Array, *, window: Window, sides: _Sides) -> Array:
     """`_to_image` of blocks of s × s pixels, with stride 1."""
     size, stride, padding = window
+    if stride == 1:
+        return _to_image(c, w, window=window, sides=sides)
     blocks, (_, rows, columns, _) = -(-size // stride), c.shape
     beyond = blocks * stride - size
     kernel = jnp.pad(w, ((0, beyond), (0, beyond), (0, 0), (0, 0)))
@@ -163,12 +159,11 @@ def _product(
         return a.update(shape=jax.eval_shape(functools.partial(plain, **options), a, b).shape)
 
     def batched(factors: Any, axes: Any, **options: Any) -> tuple[Array, int]:
-        one = functools.partial(plain, **options)
         if None in axes:
-            return jax.vmap(one, in_axes=axes)(*factors), 0
+            return jax.vmap(functools.partial(plain, **options), in_axes=axes)(*factors), 0
         # All at once they would be a convolution in groups, which takes several times as long.
         factors = [jnp.moveaxis(x, axis, 0) for x, axis in zip(factors, axes, strict=True)]
-        return jax.lax.map(lambda pair: one(*pair), tuple(factors)), 0
+        return jax.lax.map(lambda pair: primitive.bind(*pair, **options), tuple(factors)), 0
 
     primitive = Primitive(name)
     primitive.def_impl(plain)

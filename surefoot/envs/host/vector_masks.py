@@ -2,8 +2,9 @@
 
 They are understood where those of a single environment are (`action_masks.py`): as
 `info["action_mask"]`, a row for each environment, or from a method `action_masks()`, of the vector
-environment itself or of those within Gymnasium's own two. Where an episode has ended nothing is
-done: there every action is valid.
+environment itself, of a wrapper around it, or of the copies within Gymnasium's own two. Where an
+episode has ended nothing is done: there every action is valid. `AsyncVectorEnv`, which asks all of
+its copies or none, asks for masks there, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
@@ -37,7 +39,13 @@ def with_masks(envs: VectorEnv, masks: ActionMasks) -> VectorEnv:
     they give none, or give them there."""
     if has_mask(envs.single_observation_space) or mask_size(envs.single_action_space) is None:
         return envs
-    source = {"none": None, "info": _from_infos, "auto": _method(envs)}[masks]
+    match masks:
+        case "info":
+            source: Source | None = _from_infos
+        case "auto":
+            source = _method(envs)
+        case _:
+            source = None
     return envs if source is None else WithActionMasks(envs, source)
 
 
@@ -50,19 +58,34 @@ def _from_infos(infos: Any, waiting: np.ndarray) -> list[Any]:
 
 
 def _method(envs: VectorEnv) -> Source | None:
-    within = envs.unwrapped
-    if callable(method := getattr(within, METHOD, None)):
-        return lambda infos, waiting: list(method())
-    match within:
-        case SyncVectorEnv() if all(env.has_wrapper_attr(METHOD) for env in within.envs):
-            each = [env.get_wrapper_attr(METHOD) for env in within.envs]
+    layer = envs
+    while not callable(method := getattr(layer, METHOD, None)):
+        if not isinstance(layer, VectorWrapper):
+            return _method_of_copies(layer)
+        layer = layer.env
+    return lambda infos, waiting: list(method())
+
+
+def _method_of_copies(envs: VectorEnv) -> Source | None:
+    match envs:
+        case SyncVectorEnv():
+            each = [method for env in envs.envs if (method := _own(env)) is not None]
+            if len(each) < envs.num_envs:
+                return None
             return lambda infos, waiting: [
                 None if over else mask() for mask, over in zip(each, waiting, strict=True)
             ]
-        case AsyncVectorEnv() if all(within.call("has_wrapper_attr", METHOD)):
-            return lambda infos, waiting: list(within.call(METHOD))
+        case AsyncVectorEnv() if all(envs.call("has_wrapper_attr", METHOD)):
+            return lambda infos, waiting: list(envs.call(METHOD))
         case _:
             return None
+
+
+def _own(env: Any) -> Callable[[], Any] | None:
+    if not isinstance(env, gymnasium.Env) or not env.has_wrapper_attr(METHOD):
+        return None
+    method = env.get_wrapper_attr(METHOD)
+    return method if callable(method) else None
 
 
 class WithActionMasks(VectorWrapper):
@@ -92,6 +115,11 @@ class WithActionMasks(VectorWrapper):
 
     def _with_masks(self, obs: Any, infos: Any, waiting: np.ndarray) -> dict[str, Any]:
         given = self._source(infos, waiting)
+        if len(given) != self.num_envs:
+            raise UsageError(
+                f"environment {called(self.env)}: there are {len(given)} action masks; accepted is "
+                f"one for each of the {self.num_envs} copies"
+            )
         rows = np.ones((self.num_envs, self._size), np.int8)
         for i in np.flatnonzero(~waiting):
             mask = flat_mask(given[i])
@@ -105,7 +133,8 @@ class WithActionMasks(VectorWrapper):
         return with_mask(obs, rows)
 
     def _with_masked_finals(self, infos: Any, ended: np.ndarray) -> Any:
-        """The infos with last observations of this space; what is missing is refused elsewhere."""
+        """The infos with last observations of this space. Where there are none, whoever asks for
+        them refuses it."""
         mask = np.ones(self._size, np.int8)
         if isinstance(infos, list):
             return [
@@ -114,9 +143,9 @@ class WithActionMasks(VectorWrapper):
                 else info
                 for info, over in zip(infos, ended, strict=True)
             ]
-        if infos.get("final_obs") is None:
+        given, finals = infos.get("final_obs"), np.full(self.num_envs, None, object)
+        if given is None or len(given) != self.num_envs or isinstance(given, dict):
             return infos
-        finals = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(ended):
-            finals[i] = with_mask(infos["final_obs"][i], mask)
+            finals[i] = with_mask(given[i], mask)
         return {**infos, "final_obs": finals}
