@@ -62,11 +62,20 @@ class Case:
     method: str
     network: str
     seed: int
+    at_once: int = 1
+    """So many seeds, from this one on, in one program."""
 
     @property
     def name(self) -> str:
         """That of its file."""
-        return "-".join([self.task.replace(", ", "-").replace(" ", "-"), self.method, self.network])
+        seeds = f"{self.seed}" if self.at_once == 1 else f"{self.seed}-to-{self.seeds[-1]}"
+        task = self.task.replace(", ", "-").replace(" ", "-")
+        return "-".join([task, self.method, self.network, seeds])
+
+    @property
+    def seeds(self) -> list[int]:
+        """All of them."""
+        return list(range(self.seed, self.seed + self.at_once))
 
 
 def _cases() -> list[Case]:
@@ -76,6 +85,7 @@ def _cases() -> list[Case]:
         *(Case("cue", method, "mlp", 0) for method in both),
         *(Case("hidden velocities", m, "gru", seed) for m in both for seed in range(3)),
         *(Case("hidden velocities", method, "mlp", 0) for method in both),
+        *(Case("hidden velocities", method, "gru", 0, at_once=4) for method in both),
         *(Case("hidden velocities, host", method, "gru", 0) for method in both),
         *(Case("doors, masked", method, "mlp", 0) for method in both),
         *(Case("doors, masked and cued", method, "gru", 0) for method in both),
