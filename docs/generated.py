@@ -16,7 +16,7 @@ import diagnostics
 
 import surefoot
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 
 def recipe_table() -> str:

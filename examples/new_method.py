@@ -4,7 +4,7 @@ searched back until the policy is within a KL of `max_kl` of the one that collec
 import dataclasses
 
 import surefoot as sf
-from surefoot.methods.recipes import ActorCritic
+from surefoot.methods.families.actor_critic import ActorCritic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from surefoot.core.geometry import CG as CG
     from surefoot.core.geometry import KFAC as KFAC
     from surefoot.core.geometry import Cholesky as Cholesky
+    from surefoot.core.geometry import Compatible as Compatible
     from surefoot.core.geometry import Euclidean as Euclidean
     from surefoot.core.geometry import Fisher as Fisher
     from surefoot.core.geometry import Geometry as Geometry
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from surefoot.core.networks import mlp_critic as mlp_critic
     from surefoot.core.networks import mlp_policy as mlp_policy
     from surefoot.core.objectives import Clipped as Clipped
+    from surefoot.core.objectives import CostSurrogate as CostSurrogate
     from surefoot.core.objectives import EntropyBonus as EntropyBonus
     from surefoot.core.objectives import KLPenalized as KLPenalized
     from surefoot.core.objectives import Likelihood as Likelihood
@@ -71,13 +73,26 @@ if TYPE_CHECKING:
     from surefoot.core.step_size import schedules as schedules
     from surefoot.core.updates import AdaptKL as AdaptKL
     from surefoot.core.updates import AveragePolicy as AveragePolicy
+    from surefoot.core.updates import Constrained as Constrained
     from surefoot.core.updates import Epochs as Epochs
+    from surefoot.core.updates import Exponential as Exponential
+    from surefoot.core.updates import Lagrangian as Lagrangian
+    from surefoot.core.updates import LimitTV as LimitTV
+    from surefoot.core.updates import Positive as Positive
+    from surefoot.core.updates import RelativeEntropy as RelativeEntropy
     from surefoot.core.updates import Step as Step
+    from surefoot.core.updates import Tilt as Tilt
+    from surefoot.core.updates import TiltRule as TiltRule
     from surefoot.core.updates import Update as Update
+    from surefoot.core.updates import WithCosts as WithCosts
     from surefoot.envs.device.device_env import DeviceEnv as DeviceEnv
     from surefoot.methods import recipes as recipes
     from surefoot.methods.learners.algorithm import Algorithm as Algorithm
     from surefoot.methods.learners.behavior_cloning import Cloning as Cloning
+    from surefoot.methods.learners.cost_limits import CostLimited as CostLimited
+    from surefoot.methods.learners.covariance_adaptation import (
+        CovarianceAdaptation as CovarianceAdaptation,
+    )
     from surefoot.methods.learners.cross_entropy import CrossEntropy as CrossEntropy
     from surefoot.methods.learners.learner import Learner as Learner
     from surefoot.methods.learners.learner import TrainState as TrainState
@@ -105,6 +120,7 @@ _WHERE = {
         "Score",
         "Surrogate",
         "Clipped",
+        "CostSurrogate",
         "RatioPenalized",
         "Likelihood",
         "EntropyBonus",
@@ -116,6 +132,7 @@ _WHERE = {
         "Euclidean",
         "Optax",
         "Fisher",
+        "Compatible",
         "CG",
         "Cholesky",
         "KFAC",
@@ -130,9 +147,26 @@ _WHERE = {
         "Decay",
         "StepSize",
     ),
-    "surefoot.core.updates": ("Step", "Epochs", "AdaptKL", "AveragePolicy", "Update"),
+    "surefoot.core.updates": (
+        "Step",
+        "Epochs",
+        "AdaptKL",
+        "LimitTV",
+        "AveragePolicy",
+        "Constrained",
+        "Lagrangian",
+        "WithCosts",
+        "Tilt",
+        "RelativeEntropy",
+        "Exponential",
+        "Positive",
+        "TiltRule",
+        "Update",
+    ),
     "surefoot.methods.learners.algorithm": ("Algorithm",),
+    "surefoot.methods.learners.cost_limits": ("CostLimited",),
     "surefoot.methods.learners.cross_entropy": ("CrossEntropy",),
+    "surefoot.methods.learners.covariance_adaptation": ("CovarianceAdaptation",),
     "surefoot.methods.learners.behavior_cloning": ("Cloning",),
     "surefoot.methods.learners.learner": ("Learner", "TrainState"),
     "surefoot.core.local_model": ("LocalModel",),

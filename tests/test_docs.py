@@ -13,7 +13,7 @@ import pytest
 import surefoot as sf
 from support import pages
 from surefoot.cli import main
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 sys.path.append(str(pages.ROOT / "docs"))
 import generated

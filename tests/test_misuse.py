@@ -20,7 +20,7 @@ from surefoot.agents.playing.policy_spec import PolicySpec
 from surefoot.common.fields import Interval
 from surefoot.common.parameters import check_flag, check_integer, check_number, check_path
 from surefoot.core.networks.architecture import Architecture
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.reporting import write
 from surefoot.theory import estimate
 

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.learning import rows
 from surefoot.common.errors import UsageError, closest
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import find_recipe
+from surefoot.methods.registry import find_recipe
 
 RANDOM_EPISODES = 100
 

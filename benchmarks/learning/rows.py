@@ -15,7 +15,7 @@ from typing import Any
 
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.runs.folder.config_file import with_before
 
 Row = dict[str, Any]

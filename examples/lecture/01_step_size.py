@@ -9,7 +9,7 @@ import numpy as np
 import page
 
 import surefoot as sf
-from surefoot.methods.recipes.actor_critic import regression
+from surefoot.methods.families.actor_critic import regression
 
 
 def vanilla(rate):

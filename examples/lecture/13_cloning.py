@@ -13,7 +13,7 @@ import page
 
 import surefoot as sf
 from surefoot.core.networks import CategoricalHead, mlp_policy
-from surefoot.methods.recipes.optimizers import decayed_adam
+from surefoot.methods.families.optimizers import decayed_adam
 from surefoot.theory import estimate
 
 

@@ -12,7 +12,7 @@ import page
 
 import surefoot as sf
 from surefoot.envs.device.classic import CartPole, Pendulum
-from surefoot.methods.recipes.actor_critic import regression
+from surefoot.methods.families.actor_critic import regression
 
 
 @dataclasses.dataclass(frozen=True)

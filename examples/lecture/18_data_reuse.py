@@ -14,7 +14,7 @@ import optax
 import page
 
 import surefoot as sf
-from surefoot.methods.recipes.actor_critic import regression
+from surefoot.methods.families.actor_critic import regression
 
 
 class Reuse(sf.Update):

@@ -19,7 +19,7 @@ from surefoot.cli.typed_command import runnable
 from surefoot.common import output
 from surefoot.common.errors import Notice, TrainingError, UsageError, closest
 from surefoot.common.version import __version__
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 
 class Command(NamedTuple):

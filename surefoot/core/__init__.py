@@ -5,9 +5,19 @@ An update takes a batch and improves some parameters: an objective (what to impr
 """
 
 from surefoot.common.jax_setup import configure_before_compute
-from surefoot.core.geometry import CG, KFAC, Cholesky, Euclidean, Fisher, Geometry, Optax
+from surefoot.core.geometry import (
+    CG,
+    KFAC,
+    Cholesky,
+    Compatible,
+    Euclidean,
+    Fisher,
+    Geometry,
+    Optax,
+)
 from surefoot.core.objectives import (
     Clipped,
+    CostSurrogate,
     EntropyBonus,
     KLPenalized,
     Likelihood,
@@ -27,12 +37,28 @@ from surefoot.core.step_size import (
     StepSize,
     schedules,
 )
-from surefoot.core.updates import AdaptKL, AveragePolicy, Epochs, Step, Update
+from surefoot.core.updates import (
+    AdaptKL,
+    AveragePolicy,
+    Constrained,
+    Epochs,
+    Exponential,
+    Lagrangian,
+    LimitTV,
+    Positive,
+    RelativeEntropy,
+    Step,
+    Tilt,
+    TiltRule,
+    Update,
+    WithCosts,
+)
 
 __all__ = [
     "Score",
     "Surrogate",
     "Clipped",
+    "CostSurrogate",
     "RatioPenalized",
     "Likelihood",
     "KLPenalized",
@@ -42,6 +68,7 @@ __all__ = [
     "Euclidean",
     "Optax",
     "Fisher",
+    "Compatible",
     "CG",
     "Cholesky",
     "KFAC",
@@ -56,7 +83,16 @@ __all__ = [
     "Step",
     "Epochs",
     "AdaptKL",
+    "LimitTV",
     "AveragePolicy",
+    "Constrained",
+    "Lagrangian",
+    "WithCosts",
+    "Tilt",
+    "TiltRule",
+    "Exponential",
+    "Positive",
+    "RelativeEntropy",
     "Update",
     "schedules",
 ]

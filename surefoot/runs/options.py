@@ -16,9 +16,10 @@ from surefoot.core.networks.architecture import OWN
 from surefoot.envs.device.device_env import DeviceEnv
 from surefoot.envs.host.atari import gymnasium_id
 from surefoot.envs.registered import called
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner
 from surefoot.methods.presets import check_environment, preset_options
-from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.methods.registry import RECIPES, find_recipe
 from surefoot.runs import loggers
 from surefoot.runs.own_learner import composed
 from surefoot.runs.run import DEFAULT_MAKES, Makes, Run

@@ -7,9 +7,8 @@ import re
 
 import equinox as eqx
 
+from surefoot.methods.families.base import Offline, OnPolicy, Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import Recipe
-from surefoot.methods.recipes.base import Offline, OnPolicy
 
 
 def _as_text(learner: Learner) -> str:

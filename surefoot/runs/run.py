@@ -25,13 +25,13 @@ from surefoot.common.arrays import Snapshot
 from surefoot.common.errors import UsageError
 from surefoot.common.settings import RunSettings
 from surefoot.core.data.reward_scaling import scaler_of
-from surefoot.core.networks import Critic
+from surefoot.core.networks import Critic, Critics
 from surefoot.core.networks.architecture import Architecture, MakeNetwork
 from surefoot.envs.host.atari import Preprocessing
 from surefoot.envs.registered import MakeCall
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.finite_guard import FiniteGuard
 from surefoot.methods.learners.learner import TrainState
-from surefoot.methods.recipes import Recipe
 from surefoot.training.device_loop import DeviceLoop
 from surefoot.training.iteration import FRESH, Iteration, ResumePoint, Seeds
 from surefoot.training.open_loop import open_loop
@@ -97,10 +97,11 @@ class Run:
             )
             self._seeds = seeds = Seeds.of(settings.seed)
             policy_key, critic_key = jax.random.split(seeds.networks)
+            policy = self.spec.policy(policy_key)
             self.state = learner.init(
                 seeds.learning,
-                self.spec.policy(policy_key),
-                self._critic(critic_key) if learner.critic_update else None,
+                policy,
+                self._critics(critic_key, learner.critics) if learner.critic_update else None,
                 normalizer=self.spec.normalizer(),
                 scaler=scaler_of(
                     loop.num_envs,
@@ -109,6 +110,7 @@ class Run:
                 ),
                 total_steps=self.steps,
                 num_envs=loop.num_envs,
+                blank=loop.blank(policy) if learner.remembers else None,
             )
             self._to_env = self.spec.to_environment()
             self._start = FRESH
@@ -117,6 +119,11 @@ class Run:
             self.budget = settings.steps
             self._closing = on_error.pop_all()
         jax_setup.take_back()
+
+    def _critics(self, key: PRNGKeyArray, number: int) -> Any:
+        if number == 1:
+            return self._critic(key)
+        return Critics(tuple(map(self._critic, jax.random.split(key, number))))
 
     def _critic(self, key: PRNGKeyArray) -> Critic:
         given = self.settings

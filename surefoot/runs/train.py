@@ -13,8 +13,8 @@ from surefoot.common.errors import UsageError, in_short
 from surefoot.common.files import array_folder
 from surefoot.common.parameters import check_integer, check_path
 from surefoot.core.networks.architecture import MakeNetwork
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, choose_display
 from surefoot.runs.execute import OnIteration, check_callables, execute
 from surefoot.runs.folder.find_runs import is_run, runs_inside

@@ -13,8 +13,8 @@ from surefoot.common.files.atomic import beside
 from surefoot.common.parameters import check_path
 from surefoot.common.printable import one_line
 from surefoot.core.networks.architecture import MakeNetwork
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display
 from surefoot.runs.earlier.reproduce import reproduce
 from surefoot.runs.earlier.reproduced_update import ReproducedUpdate

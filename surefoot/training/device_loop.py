@@ -51,7 +51,7 @@ class DeviceLoop(TrainingLoop):
                     f"{name} is {count}; accepted on {devices} devices is a multiple of {devices}"
                 )
         self._fresh_episodes = fresh_episodes
-        self._stagger, self._segment_length = stagger, segment_length
+        self._stagger, self.segment_length = stagger, segment_length
         self.env, self.num_envs, self.horizon, self.devices = env, num_envs, horizon, devices
         self.name = env.name
         self.observation_space, self.action_space = env.observation_space, env.action_space
@@ -143,7 +143,7 @@ class DeviceLoop(TrainingLoop):
             size=len(starts) if at_once else 1,
             devices=self.devices,
             fresh_episodes=self._fresh_episodes,
-            segment_length=self._segment_length,
+            segment_length=self.segment_length,
             static=eqx.filter(starts[0], eqx.is_array, inverse=True),
         )
 

@@ -161,7 +161,7 @@ class HostLoop(TrainingLoop):
         self.groups, self.horizon, self.segment_length = groups, horizon, segment_length
         self.num_envs = sum(group.num_envs for group in groups)
         first = groups[0]
-        self.name = first.name
+        self.name, self.lives = first.name, bool(first.lives)
         self.observation_space, self.action_space = first.observation_space, first.action_space
         self.rows, self.rows_in_words = batch_rows(horizon, self.num_envs)
         self._owned, self._fresh_episodes = owned, fresh_episodes

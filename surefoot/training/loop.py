@@ -6,10 +6,15 @@ import abc
 from collections.abc import Generator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from gymnasium import spaces
 
 from surefoot.common.arrays import Snapshot
+from surefoot.core.data.replay_memory import blank_trajectory
+from surefoot.core.data.types import Behavior, Trajectory
 from surefoot.envs.spaces.actions import ActionMap
+from surefoot.envs.spaces.encoding import Encoding
 from surefoot.methods.learners.learner import Learner, TrainState
 from surefoot.training.iteration import Iteration, ResumePoint, Seeds
 
@@ -29,6 +34,23 @@ class TrainingLoop(abc.ABC):
     """Whether compiled programs may be cached: they are made from the library's own parts only."""
     sync_every: int = 0
     """Return the training state every this many iterations; 0 means only at the end."""
+    segment_length: int | None = None
+    """Rows of a segment, of networks with memory; `None`: all rows of an environment."""
+
+    lives: bool = False
+    """Whether lost lives end episodes for learning."""
+
+    def blank(self, behavior: Behavior) -> Trajectory:
+        """A trajectory without a valid row, of the shapes that this behavior will collect."""
+        encoding = Encoding(self.observation_space)
+        obs = encoding.blank((self.rows // self.num_envs, self.num_envs))
+        return blank_trajectory(
+            behavior,
+            jax.tree.map(jnp.asarray, obs),
+            segment_length=self.segment_length,
+            images=bool(encoding.images),
+            lives=self.lives,
+        )
 
     @abc.abstractmethod
     def iterations(

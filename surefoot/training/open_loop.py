@@ -16,9 +16,9 @@ from surefoot.envs.host.atari import Preprocessing, check_settings
 from surefoot.envs.host.host_env import HostEnv
 from surefoot.envs.make import make_groups
 from surefoot.envs.registered import called
+from surefoot.methods.families.base import Offline, OnPolicy, Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import RECIPES, Recipe
-from surefoot.methods.recipes.base import Offline, OnPolicy
+from surefoot.methods.registry import RECIPES
 from surefoot.training.device_loop import DeviceLoop
 from surefoot.training.host_loop import HostLoop
 from surefoot.training.loop import TrainingLoop
@@ -50,6 +50,12 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 and learner.critic_update is not None
             )
             if on_device := device_env(env, settings):
+                if learner.asks_for_costs:
+                    raise UsageError(
+                        "an environment on the device says no cost; accepted is in Python cost=, a "
+                        "function (obs, action, next_obs) -> costs, or an environment on the host "
+                        "with info['cost']"
+                    )
                 return DeviceLoop(
                     on_device,
                     recipe.num_envs,
@@ -72,6 +78,8 @@ def _opened(recipe: Recipe, learner: Learner, env: EnvLike, settings: RunSetting
                 most=1 if learner.needs_single_group else 2,
                 stagger=stagger,
             )
+            for group in groups:
+                group.costs = learner.asks_for_costs
             return HostLoop(
                 groups,
                 recipe.horizon,

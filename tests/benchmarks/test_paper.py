@@ -8,7 +8,7 @@ import pytest
 from benchmarks.learning import matrix, rows
 from benchmarks.paper import published, tables
 from benchmarks.paper.__main__ import main
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 
 def a_row(entry, last_100):

@@ -20,7 +20,7 @@ from support import runs
 from support.suites import cases
 from surefoot.cli.commands import messages
 from surefoot.cli.main import main
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.reporting.data import read_run
 from surefoot.runs import execute
 from surefoot.runs.display.progress import LineDisplay

@@ -22,7 +22,7 @@ from surefoot.common.fields import (
     validate,
 )
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 TINY = math.nextafter(0.0, 1.0)
 

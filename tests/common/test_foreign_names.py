@@ -8,7 +8,7 @@ import surefoot as sf
 from surefoot.common import foreign_names
 from surefoot.common.foreign_names import algorithm_hint, option_hint
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 SETTINGS = [field.name for field in dataclasses.fields(RunSettings)]
 
@@ -111,7 +111,7 @@ def test_a_name_that_two_methods_mean_otherwise_is_that_of_the_method():
         ("DreamerV3", "learns a model"),
         ("PPO2", "'ppo_clip'"),
         ("A3C", "'a2c'"),
-        ("CMA-ES", "'cem'"),
+        ("CMA-ES", "'cma_es'"),
         ("TRPO", "Did you mean 'trpo'"),
         ("tpro", "Did you mean 'trpo'"),
         ("zzz", "^$"),

@@ -6,7 +6,8 @@ import pytest
 
 from support.oracles import episodes, finished_by_hand, gae_by_hand
 from support.problems import stream
-from surefoot.core.data.advantages import finished, gae, standardize
+from surefoot.core.data.advantages import gae, standardize
+from surefoot.core.data.segments import finished
 from surefoot.methods.learners.diagnostics import explained_variance
 
 compiled_gae = jax.jit(gae)
@@ -25,6 +26,70 @@ def test_gae_is_the_discounted_sum_of_residuals_of_each_episode(seed, x64):
         # Floating arrays of one type, so that all calls share a compilation.
         result = compiled_gae(*rows, discount=np.float64(0.9), gae_lambda=np.float64(gae_lambda))
         np.testing.assert_allclose(result, gae_by_hand(*rows, 0.9, gae_lambda), rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_earlier_policy_did_next_counts_as_far_as_it_is_likely_now(seed, x64):
+    rows, trace = stream(seed), np.random.default_rng(seed).uniform(size=stream(seed)[0].shape)
+    for gae_lambda in (0.0, 0.7, 1.0):
+        factors = {"discount": np.float64(0.9), "gae_lambda": np.float64(gae_lambda)}
+        result = compiled_gae(*rows, **factors, trace=trace)
+        by_hand = gae_by_hand(*rows, 0.9, gae_lambda, trace)
+        np.testing.assert_allclose(result, by_hand, rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_traces_of_one_change_no_bit(seed):
+    rows = [x.astype(np.float32) if x.dtype == float else x for x in stream(seed)]
+    factors = {"discount": np.float32(0.9), "gae_lambda": np.float32(0.7)}
+    plain = compiled_gae(*rows, **factors)
+    np.testing.assert_array_equal(
+        compiled_gae(*rows, **factors, trace=np.ones_like(rows[0])), plain
+    )
+
+
+def sequences(length=3):
+    """Every sequence of two actions, one a column [T, 2^T], as bits."""
+    numbers = np.arange(2**length)
+    return np.stack([numbers >> t & 1 for t in range(length)])
+
+
+def test_unclipped_traces_make_the_mean_under_the_acting_policy_that_of_the_present_one(x64):
+    """By enumeration, for either first action; clipped ones have another mean, of less variance."""
+    rng = np.random.default_rng(0)
+    actions = sequences()
+    steps, columns = actions.shape
+    # Deterministic transitions: the state is what was done so far.
+    states = [actions[:t].T @ (1 << np.arange(t)) for t in range(steps)]
+    acted, now = rng.uniform(0.1, 0.9, (2, steps, 4))
+    value, reward = rng.normal(size=(2, steps + 1, 4)), rng.normal(size=(steps, 4, 2))
+
+    def probability(policy, t):
+        first = policy[t, states[t] % 4]
+        return np.where(actions[t] == 0, first, 1 - first)
+
+    ratio = np.stack([probability(now, t) / probability(acted, t) for t in range(steps)])
+    earned = np.stack([reward[t, states[t] % 4, actions[t]] for t in range(steps)])
+    values = np.stack([value[0, t, states[t] % 4] for t in range(steps)])
+    after = np.concatenate([values[1:], np.zeros((1, columns))])
+    no, yes = np.zeros((steps, columns), bool), np.ones((steps, columns), bool)
+    ends = no.copy()
+    ends[-1] = True
+
+    def estimate(trace):
+        factors = {"discount": np.float64(0.9), "gae_lambda": np.float64(1.0)}
+        rows = earned, values, after, ends, no, yes
+        return np.asarray(compiled_gae(*rows, **factors, trace=trace))[0]
+
+    def mean(x, policy, first):
+        weight = np.prod([probability(policy, t) for t in range(1, steps)], axis=0)
+        return np.sum((weight * x)[actions[0] == first])
+
+    for first in (0, 1):
+        on_policy = mean(estimate(np.ones_like(ratio)), now, first)
+        np.testing.assert_allclose(mean(estimate(ratio), acted, first), on_policy, rtol=1e-12)
+        clipped = mean(estimate(np.minimum(ratio, 1)), acted, first)
+        assert abs(clipped - on_policy) > 1e-3
 
 
 def test_termination_wins_over_truncation(x64):

@@ -11,16 +11,16 @@ import optax
 import pytest
 from scipy import stats
 
+from support.learning import flags, make_critic, make_trajectory
 from support.oracles import finished_by_hand, gae_by_hand, kl_by_hand, log_prob_by_hand, support
-from support.problems import KEY, OBS, drawn, forward, make_batch, make_policy, stream, vector
+from support.problems import KEY, OBS, forward, make_batch, make_policy, vector
 from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import NoNormalizer, observation_normalizer
 from surefoot.core.data.reward_scaling import NoScaler, reward_scaler
-from surefoot.core.data.types import Trajectory, take
+from surefoot.core.data.types import take
 from surefoot.core.distributions import Categorical
 from surefoot.core.geometry import CG, KFAC, Euclidean, FirstOrderInfo, Fisher, Geometry, Optax
 from surefoot.core.local_model import LocalModel
-from surefoot.core.networks import mlp_critic
 from surefoot.core.objectives import Clipped, Likelihood, Surrogate
 from surefoot.core.step_size import Backtrack, Fixed, KLBall
 from surefoot.core.step_size.schedules import linear
@@ -290,12 +290,6 @@ class Keep(Update):
         return params, (batch, key), info
 
 
-def make_critic(seed=0):
-    rng = np.random.default_rng(seed)
-    blank = eqx.filter_eval_shape(lambda: mlp_critic(KEY, OBS, hidden=(4,)))
-    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), blank)
-
-
 FIT = Step(Likelihood(), Optax(optax.sgd(1.0)), Fixed(0.01))
 
 
@@ -316,30 +310,6 @@ def start(algorithm, policy, critic, **fields):
     before = make_trajectory(policy, 1)
     state = begin(algorithm, policy, critic, before.obs, before.valid)
     return state._replace(**fields)
-
-
-def make_trajectory(policy, seed=0):
-    """Random rows, some of them no transition."""
-    rng = np.random.default_rng([seed, 2])
-    reward, _, _, terminated, truncated, valid = stream(seed)
-    obs, next_obs = rng.normal(size=(2, *reward.shape, OBS))
-    old = forward(policy, jnp.asarray(obs))
-    return Trajectory(
-        obs=jnp.asarray(obs),
-        action=drawn(old, rng),
-        old=old,
-        reward=jnp.asarray(np.where(valid, reward, 0.0)),
-        next_obs=jnp.asarray(next_obs),
-        terminated=jnp.asarray(terminated & valid),
-        truncated=jnp.asarray(truncated & valid),
-        valid=jnp.asarray(valid),
-        episode_return=jnp.asarray(np.zeros(reward.shape)),
-        episode_length=jnp.asarray(np.zeros(reward.shape, np.int32)),
-    )
-
-
-def flags(trajectory):
-    return tuple(map(np.asarray, (trajectory.terminated, trajectory.truncated, trajectory.valid)))
 
 
 def test_without_a_critic_only_rows_of_finished_episodes_count_and_earn_their_return(x64):

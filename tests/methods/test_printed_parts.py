@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import surefoot as sf
 from surefoot.common.part import composition
 from surefoot.core.objectives import PerSample
-from surefoot.methods.recipes import RECIPES, optimizers
+from surefoot.methods.families import optimizers
+from surefoot.methods.registry import RECIPES
 
 REGRESSION = "Epochs(Step(Likelihood(), Optax(adam), Fixed({})), epochs={}, minibatch_size={})"
 CRITIC = REGRESSION.format(0.001, 20, 128)
@@ -67,7 +68,24 @@ PRINTED = {
     )
     + f", {PROXIMAL})",
     "spo": f"Algorithm({epochs('RatioPenalized(0.2)')}, {PROXIMAL})",
+    "geppo": f"Algorithm(LimitTV({epochs('Clipped(0.1)').replace('64', '96')}, number='rate', "
+    f"limit=0.05), {PROXIMAL.replace('64', '96')}, batches=3)",
+    "rwr": f"Algorithm(Tilt({epochs('Score()')}, Positive()), {PROXIMAL})",
+    "reps": f"Algorithm(Tilt({epochs('Score()')}, RelativeEntropy(0.5)), {PROXIMAL})",
+    "awr": "Algorithm(Tilt(Epochs(Step(EntropyBonus(Score(), coefficient=0.0), "
+    f"{ADAM}), epochs=5, minibatch_size=256), Exponential(1.0)), "
+    f"{REGRESSION.format(0.0003, 2, 256)}, batches=24, corrected=False)",
+    "v_mpo": "Algorithm(Tilt("
+    + held(epochs("KLPenalized(Score(), beta=1.0)"), "beta", 2.0, "1e-04", 10000.0)
+    + f", RelativeEntropy(0.1, top=0.5)), {PROXIMAL})",
+    "nac": f"Algorithm(Step(Score(), Compatible(CG(10)), KLBall(0.01)), {CRITIC})",
+    "cpo": "CostLimited(Algorithm(Constrained(Surrogate(), Fisher(CG(10)), max_kl=0.01), "
+    f"{CRITIC}))",
+    "ppo_lagrangian": f"CostLimited(Algorithm(Lagrangian({epochs('Clipped(0.2)')}), {CRITIC}))",
+    "trpo_lagrangian": "CostLimited(Algorithm(Lagrangian(Step(Surrogate(), Fisher(CG(10)), "
+    f"{SEARCH})), {CRITIC}))",
     "cem": "CrossEntropy(20)",
+    "cma_es": "CovarianceAdaptation(20)",
     "bc": "Cloning(Epochs(Step(EntropyBonus(Likelihood(), coefficient=0.0), "
     "Optax(decayed_adam, weight_decay=0.0), Fixed(0.001, linear)), epochs=1, minibatch_size=64))",
 }

@@ -10,7 +10,7 @@ from surefoot.cli.commands import train
 from surefoot.cli.main import main
 from surefoot.common.settings import RunSettings
 from surefoot.methods.presets import PRESETS, preset_options
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.runs.folder import command_line
 from surefoot.runs.options import Options
 

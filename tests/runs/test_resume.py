@@ -23,7 +23,7 @@ from surefoot.cli.main import main
 from surefoot.common.files import array_folder
 from surefoot.common.files.folder_lock import is_held
 from surefoot.envs.host import episode_history
-from surefoot.methods.recipes import find_recipe
+from surefoot.methods.registry import find_recipe
 from surefoot.runs.display.progress import CallbackDisplay
 from surefoot.runs.earlier.reproduce import reproduce
 from surefoot.runs.earlier.restored import restored
@@ -61,6 +61,12 @@ class Continuous(Hidden):
 
     def step(self, action):
         return super().step(action[0])
+
+
+class Costly(Hidden):
+    def step(self, action):
+        obs, *rest, _ = super().step(action)
+        return obs, *rest, {"cost": float(obs[0] > 0)}
 
 
 class Secretive(Hidden):
@@ -119,7 +125,13 @@ CASES = {
     "ppo_adaptive_lr": ("ppo_adaptive_lr", "CartPole-v1", {"minibatch_size": 32}),
     "continuous": ("ppo_kl", "Pendulum-v1", {"minibatch_size": 32}),
     "reinforce": ("reinforce", "CartPole-v1", {"horizon": 64, "steps": 256 * 4}),
+    "limits on costs": ("cpo", Costly, {"cost_limit": 5.0}),
+    "a multiplier": ("ppo_lagrangian", Costly, {"cost_limit": 5.0, "minibatch_size": 32}),
+    "weights": ("v_mpo", "CartPole-v1", {"minibatch_size": 32}),
+    "cma_es": ("cma_es", "CartPole-v1", {"num_envs": 4, "covariance": "full"}),
     "cem": ("cem", "CartPole-v1", {"num_envs": 4, "elite_fraction": 0.5}),
+    "earlier batches": ("geppo", "CartPole-v1", {"minibatch_size": 32}),
+    "earlier batches on the device": ("trpo", "CartPole-v1", {"reuse": 2, "backend": "device"}),
     "threads": ("trpo", "CartPole-v1", {"vectorization": "thread"}),
     "device": ("reinforce", "CartPole-v1", {"backend": "device"}),
     "device TRPO": ("trpo", "CartPole-v1", {"backend": "device"}),
@@ -132,7 +144,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", cases(CASES, fast=["trpo", "ppo_kl", "cem", "threads", "device"]))
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        CASES,
+        fast=["trpo", "ppo_kl", "cem", "threads", "device", "earlier batches", "limits on costs"],
+    ),
+)
 def test_a_resumed_run_is_the_one_that_was_not_interrupted(name, trained, tmp_path):
     algorithm, env, options = CASES[name]
     whole, broken = tmp_path / "whole", tmp_path / "broken"

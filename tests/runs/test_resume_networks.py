@@ -46,6 +46,25 @@ class Choices(gymnasium.Env):
         return self.np_random.normal(size=2).astype(np.float32)
 
 
+class Pictures(gymnasium.Env):
+    """Noise of 8 × 8; episodes are cut after five steps."""
+
+    observation_space = spaces.Box(0, 255, (8, 8, 1), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self.time += 1
+        return self._seen(), float(action), False, self.time == 5, {}
+
+    def _seen(self):
+        return self.np_random.integers(0, 256, (8, 8, 1)).astype(np.uint8)
+
+
 class Amounts(gymnasium.Env):
     """An action of two kinds."""
 
@@ -80,6 +99,13 @@ CASES = {
         {"network": "gru", "num_envs": 4, "horizon": 8, "critic_epochs": None},
     ),
     "masks": ("npg", Choices, {}),
+    "earlier batches, two memories": (
+        "geppo",
+        "CartPole-v1",
+        {"network": "gru", "critic_network": "gru", "segment_length": 8, "epochs": 1},
+    ),
+    "earlier batches of masks": ("trpo", Choices, {"reuse": 2}),
+    "earlier batches of images": ("geppo", Pictures, {"epochs": 1}),
     "masks and a memory in worker processes": (
         "a2c",
         Choices,

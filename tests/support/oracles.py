@@ -2,6 +2,7 @@
 dense matrices, SciPy."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -215,9 +216,12 @@ def episodes(terminated, truncated, valid):
     return found
 
 
-def gae_by_hand(reward, value, next_value, terminated, truncated, valid, discount, gae_lambda):
-    """Â_t = Σ_l (γλ)^l δ_{t+l} within each episode."""
+def gae_by_hand(
+    reward, value, next_value, terminated, truncated, valid, discount, gae_lambda, trace=None
+):
+    """Â_t = Σ_l (γλ)^l c̄_{t+1} … c̄_{t+l} δ_{t+l} within each episode."""
     advantage = np.zeros_like(reward)
+    trace = np.ones_like(reward) if trace is None else trace
     for episode in episodes(terminated, truncated, valid):
         residuals = [
             reward[row] - value[row] + (0 if terminated[row] else discount * next_value[row])
@@ -225,7 +229,8 @@ def gae_by_hand(reward, value, next_value, terminated, truncated, valid, discoun
         ]
         for start, row in enumerate(episode):
             for later, residual in enumerate(residuals[start:]):
-                advantage[row] += (discount * gae_lambda) ** later * residual
+                passed = math.prod(trace[r] for r in episode[start + 1 : start + later + 1])
+                advantage[row] += (discount * gae_lambda) ** later * passed * residual
     return advantage
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import surefoot as sf
 from support.runs import BATCH, TINY
 from surefoot.cli import main
-from surefoot.methods.recipes.base import OnPolicy
+from surefoot.methods.families.base import OnPolicy
 from surefoot.runs.options import Options
 
 ROOT = Path(__file__).parents[2]

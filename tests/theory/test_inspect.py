@@ -440,10 +440,17 @@ def test_the_clip_and_beta_that_are_asked_for_come_first(short, monkeypatch):
     assert asked.clip_fraction[end] > own.clip_fraction[end]
 
 
-def test_methods_without_a_surrogate_are_refused(short, monkeypatch):
-    recipe = sf.recipes.CEM(num_envs=4, horizon=64)
+@pytest.mark.parametrize(
+    ("recipe", "why"),
+    [
+        (sf.recipes.CEM(num_envs=4, horizon=64), "has no advantages and so no surrogate"),
+        (sf.recipes.GePPO(), "whose surrogate is not that of one batch alone"),
+        (sf.recipes.CPO(), "whose surrogate is not that of one batch alone"),
+    ],
+)
+def test_methods_without_a_surrogate_are_refused(short, monkeypatch, recipe, why):
     monkeypatch.setattr(reproduce, "rebuild_method", lambda *_: recipe)
-    with pytest.raises(sf.UsageError, match="has no advantages and so no surrogate; accepted is"):
+    with pytest.raises(sf.UsageError, match=f"{why}; accepted is"):
         sf.inspect(short, 0)
 
 

@@ -12,7 +12,7 @@ import surefoot as sf
 from support.runs import BATCH, TINY
 from surefoot.common import compile_cache
 from surefoot.common.compile_cache import compile_cached, constants
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.runs.options import prepare
 
 

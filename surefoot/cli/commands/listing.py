@@ -10,7 +10,7 @@ import tyro
 
 from surefoot.cli.arguments import parse
 from surefoot.cli.commands.messages import say
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from surefoot.cli.typed_command import runnable
 from surefoot.common.printable import one_line, printable
-from surefoot.methods.recipes.base import Offline
+from surefoot.methods.families.base import Offline
 
 
 def make_console() -> Any:

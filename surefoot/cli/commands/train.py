@@ -23,8 +23,9 @@ from surefoot.cli.commands.report import report_at_end
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, validate
 from surefoot.common.settings import RunSettings
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.presets import PRESETS, preset_options, presets_of
-from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.methods.registry import RECIPES, find_recipe
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,9 +9,14 @@ With s_{t+1} the true next observation, also where the environment was reset aft
 estimation"). A termination zeroes the bootstrap; a truncation only cuts the λ-chain. The last row
 of the trajectory bootstraps like a truncation, and so does the last one before an invalid row in
 an episode, the rest of which was lost. λ = 1 with V ≡ 0 gives the return-to-go.
+
+Where an earlier policy μ acted, Â_{t+1} is multiplied by a trace c̄ = min(1, π/μ) of its action
+(Queeney et al. 2021; Espeholt et al. 2018). How likely a_t itself is, the objective's ratio knows.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,37 +33,25 @@ def gae(
     *,
     discount: Float[Array, ""] | float,
     gae_lambda: Float[Array, ""] | float,
+    trace: Float[Array, "T N"] | None = None,
 ) -> Float[Array, "T N"]:
     """Generalized advantage estimates; zero on rows that are not valid.
 
     `value` is V(s_t) and `next_value` V of the true s_{t+1}. If both flags are set, termination
-    wins.
+    wins. `trace` is c̄_t, and 1 where it is `None`.
     """
     # Selected, not multiplied: the state after a termination may be NaN.
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
     # An invalid row cuts the chain too: it follows an episode's end, or the environment was lost.
     chain = discount * gae_lambda * (~(terminated | truncated)).astype(delta.dtype)
 
-    def backwards(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        d, c, is_valid = row
+    def backwards(after: Array, row: tuple[Array, Array, Array, Any]) -> tuple[Array, Array]:
+        d, c, is_valid, traced = row
         advantage = jnp.where(is_valid, d + c * after, 0.0)
-        return advantage, advantage
+        return advantage if traced is None else traced * advantage, advantage
 
-    _, advantages = jax.lax.scan(
-        backwards, jnp.zeros_like(delta[0]), (delta, chain, valid), reverse=True
-    )
-    return advantages
-
-
-def finished(done: Bool[Array, "T N"], valid: Bool[Array, "T N"]) -> Bool[Array, "T N"]:
-    """Whether a row is a transition of an episode that ends within the trajectory, and of which
-    nothing was lost until there."""
-
-    def backwards(after: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
-        ended, is_valid = row
-        return (is_valid & (ended | after),) * 2
-
-    return jax.lax.scan(backwards, jnp.zeros_like(done[0]), (done, valid), reverse=True)[1]
+    rows = delta, chain, valid, trace
+    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), rows, reverse=True)[1]
 
 
 def standardize(x: Float[Array, "*B"], weight: Float[Array, "*B"]) -> Float[Array, "*B"]:

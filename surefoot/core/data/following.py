@@ -48,3 +48,22 @@ def next_rows(of_rows: Array, of_last: Array, of_final: Array, cut: Bool[Array, 
     more = range(2, of_rows.ndim)
     final = jnp.take_along_axis(of_final, jnp.expand_dims(slot, more), axis=0)
     return jnp.where(jnp.expand_dims(cut, more), final, shifted)
+
+
+def within_slots(
+    following: Following,
+    terminated: Bool[Array, "T N"],
+    truncated: Bool[Array, "T N"],
+    valid: Bool[Array, "T N"],
+    slots: int,
+) -> tuple[Following, Bool[Array, "T N"]]:
+    """(the next observations with so many final slots, which rows are transitions all the same):
+    a row whose final observation does not fit is none."""
+
+    def sized(x: Array) -> Array:
+        room = [(0, max(0, slots - x.shape[0])), *[(0, 0)] * (x.ndim - 1)]
+        return jnp.pad(x, room)[:slots]
+
+    cut = cut_off(terminated, truncated, valid)
+    lost = cut & (jnp.cumsum(cut, axis=0) > slots)
+    return following._replace(final=jax.tree.map(sized, following.final)), valid & ~lost

@@ -185,6 +185,19 @@ def offset_of(normalizer: Normalizer) -> np.ndarray | None:
     return None if normalizer.offset is None else normalizer.offset.value()
 
 
+def whole(obs: PyTree[Array], offset: Offset | None) -> PyTree[Array]:
+    """Encoded observations [*batch, …] with what they lack."""
+    if offset is None:
+        return obs
+
+    def added(vector: Float[Array, "*batch obs"]) -> Float[Array, "*batch obs"]:
+        ahead = range(vector.ndim - 1)
+        parts = (jnp.expand_dims(part, ahead) for part in (offset.high, offset.low))
+        return vector + sum(parts, start=jnp.zeros((), vector.dtype))
+
+    return with_vector(obs, added)
+
+
 def with_offset(normalizer: Normalizer, value: np.ndarray | None) -> Normalizer:
     """The normalizer for observations that lack this."""
     if normalizer.offset is None or value is None:

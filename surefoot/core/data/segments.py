@@ -60,6 +60,17 @@ def terminations(trajectory: Trajectory) -> Bool[Array, "T N"]:
     return trajectory.terminated if lives is None else trajectory.terminated | lives.lost
 
 
+def finished(done: Bool[Array, "T N"], valid: Bool[Array, "T N"]) -> Bool[Array, "T N"]:
+    """Whether a row is a transition of an episode that ends within the trajectory, and of which
+    nothing was lost until there."""
+
+    def backwards(after: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        ended, is_valid = row
+        return (is_valid & (ended | after),) * 2
+
+    return jax.lax.scan(backwards, jnp.zeros_like(done[0]), (done, valid), reverse=True)[1]
+
+
 def distribution(network: Any, batch: Batch) -> Distribution:
     """What a policy or a critic says of a batch, in segments or not."""
     if batch.starts is None:

@@ -110,6 +110,20 @@ class Trajectory(NamedTuple):
     lives: Lives | None = None
     """Where lost lives end episodes for learning; `None` where they end nothing. All else is of
     whole episodes."""
+    cost: Float[Array, "T N"] | None = None
+    """What a transition cost, as the environment says; `None` where it does not."""
+
+
+class CostRows(NamedTuple):
+    """The costs of a batch's rows, `K` of them, each of which has a limit on its sum over an
+    episode."""
+
+    advantage: Float[Array, "*B K"]
+    """Â_C, centered and in the cost's own unit. Zero where a row has no weight."""
+    gap: tuple[Float[Array, ""], ...]
+    """J_C − d of each: how far the mean cost of an episode is above its limit."""
+    length: Float[Array, ""]
+    """Mean length of an episode, rows."""
 
 
 class Batch(NamedTuple):
@@ -136,6 +150,16 @@ class Batch(NamedTuple):
     """Which rows are the first of an episode; `None` for rows that are in no segments."""
     memory: Any = None
     """The network's memory at the start of each segment, leaves [S, …]; `None` without one."""
+    behavior: Distribution | None = None
+    """The distributions that the actions were drawn from, where these are not `old`: those of
+    earlier policies."""
+    costs: CostRows | None = None
+    """What limits are on; `None` where there are none."""
+
+    @property
+    def drawn_from(self) -> Distribution:
+        """The distributions that the actions were drawn from."""
+        return self.old if self.behavior is None else self.behavior
 
 
 class OfflineData(NamedTuple):

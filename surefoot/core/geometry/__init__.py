@@ -5,6 +5,7 @@ the parameters, `direction` returns (direction, state, info). It knows nothing o
 """
 
 from surefoot.core.geometry.base import Geometry
+from surefoot.core.geometry.compatible import Compatible
 from surefoot.core.geometry.first_order import Euclidean, FirstOrderInfo, Optax
 from surefoot.core.geometry.fisher import CG, Cholesky, Fisher, SolveInfo
 from surefoot.core.geometry.kfac import KFAC, KFACInfo, KFACState
@@ -13,6 +14,7 @@ __all__ = [
     "CG",
     "KFAC",
     "Cholesky",
+    "Compatible",
     "Euclidean",
     "FirstOrderInfo",
     "Fisher",

@@ -17,7 +17,14 @@ from surefoot.core.networks.heads import (
 from surefoot.core.networks.impala import Impala
 from surefoot.core.networks.mlp import MLP
 from surefoot.core.networks.patches import Patches
-from surefoot.core.networks.policy_and_critic import Critic, Policy, mlp_critic, mlp_policy
+from surefoot.core.networks.policy_and_critic import (
+    Critic,
+    Critics,
+    CriticsMemory,
+    Policy,
+    mlp_critic,
+    mlp_policy,
+)
 from surefoot.core.networks.recurrent import GRU, LSTM, LSTMState, Memory
 
 __all__ = [
@@ -28,6 +35,8 @@ __all__ = [
     "BetaHead",
     "CategoricalHead",
     "Critic",
+    "Critics",
+    "CriticsMemory",
     "GRU",
     "GaussianHead",
     "Head",

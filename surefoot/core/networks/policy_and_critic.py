@@ -12,7 +12,7 @@ for a critic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -120,6 +120,26 @@ class Critic(eqx.Module):
     def value(self, obs: PyTree[Array]) -> Float[Array, "*batch"]:
         """V(s) in the units of the rewards that the learner sees, of a critic without memory."""
         return self.network(seen(obs))[..., 0]
+
+
+class CriticsMemory(NamedTuple):
+    """Where the critics of `N` environments stand between two trajectories."""
+
+    of: tuple[Any, ...]
+    """Each critic's memory, leaves [N, …]; `None` for one without."""
+    spent: Float[Array, "N K"]
+    """Each cost since the episode began."""
+
+
+class Critics(eqx.Module):
+    """A critic of rewards, and one of each cost."""
+
+    members: tuple[Critic, ...]
+
+    def initial(self, count: int) -> CriticsMemory:
+        """The memories of `count` environments at the start of an episode."""
+        of = tuple(critic.initial(count) for critic in self.members)
+        return CriticsMemory(of, jnp.zeros((count, len(self.members) - 1)))
 
 
 def _of_unit_variance(mean: Float[Array, "*batch 1"]) -> DiagGaussian:

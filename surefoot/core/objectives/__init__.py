@@ -8,7 +8,8 @@ Wherever an objective is expected, any callable (distribution, batch) -> [B] wil
 `Objective` can also say which diagnostics belong to it.
 """
 
-from surefoot.core.objectives.base import Objective, PerSample, as_objective, ratio
+from surefoot.core.objectives.base import Objective, PerSample, as_objective, ratio, ratio_before
+from surefoot.core.objectives.cost_surrogate import CostSurrogate, costs_of
 from surefoot.core.objectives.likelihood import Likelihood
 from surefoot.core.objectives.policy_gradient import Clipped, RatioPenalized, Score, Surrogate
 from surefoot.core.objectives.projected import Projection, TrustRegionGradient
@@ -16,6 +17,7 @@ from surefoot.core.objectives.regularized import EntropyBonus, KLPenalized
 
 __all__ = [
     "Clipped",
+    "CostSurrogate",
     "EntropyBonus",
     "KLPenalized",
     "Likelihood",
@@ -27,5 +29,7 @@ __all__ = [
     "Score",
     "Surrogate",
     "as_objective",
+    "costs_of",
     "ratio",
+    "ratio_before",
 ]

@@ -50,5 +50,10 @@ def as_objective(objective: Any) -> Objective:
 
 
 def ratio(dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
-    """r_θ = π_θ(a|s)/π_old(a|s)."""
-    return jnp.exp(dist.log_prob(batch.action) - batch.old.log_prob(batch.action))
+    """r_θ = π_θ(a|s)/μ(a|s), where μ drew the action: π_old, or an earlier policy."""
+    return jnp.exp(dist.log_prob(batch.action) - batch.drawn_from.log_prob(batch.action))
+
+
+def ratio_before(batch: Batch) -> Float[Array, "*B"] | float:
+    """The ratio before the update, o = π_old(a|s)/μ(a|s): 1 where π_old drew the actions."""
+    return 1.0 if batch.behavior is None else ratio(batch.old, batch)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from surefoot.core.data.types import Batch, Scalar
 from surefoot.core.distributions import Distribution
-from surefoot.core.objectives.base import Objective, ratio
+from surefoot.core.objectives.base import Objective, ratio, ratio_before
 
 
 class Score(Objective):
@@ -27,7 +27,7 @@ class Score(Objective):
 
 class Surrogate(Objective):
     """r_θ·Â: the improvement over π_old that importance sampling predicts (Kakade & Langford 2002;
-    Schulman et al. 2015)."""
+    Schulman et al. 2015); of the actions of earlier policies, too (Queeney et al. 2021)."""
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         return ratio(dist, batch) * batch.advantage
@@ -37,33 +37,37 @@ class Surrogate(Objective):
 
 
 class Clipped(Objective):
-    """min(r_θ Â, clip(r_θ, 1 − ε, 1 + ε) Â), ε = `clip`: a pessimistic surrogate that gains nothing
-    from leaving the interval (Schulman et al. 2017)."""
+    """min(r_θ Â, clip(r_θ, o − ε, o + ε) Â), ε = `clip`: a pessimistic surrogate that gains nothing
+    from leaving the interval around o, its ratio before the update (Schulman et al. 2017). o is 1
+    but for the actions of earlier policies (Queeney et al. 2021); around 1, those whose o lies
+    outside already would have no gradient."""
 
     clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
-        r = ratio(dist, batch)
-        clipped = jnp.clip(r, 1.0 - self.clip, 1.0 + self.clip)
+        r, before = ratio(dist, batch), ratio_before(batch)
+        clipped = jnp.clip(r, before - self.clip, before + self.clip)
         return jnp.minimum(r * batch.advantage, clipped * batch.advantage)
 
     def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
-        outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
+        outside = jnp.abs(ratio(dist, batch) - ratio_before(batch)) > self.clip
         return {"clip_fraction": outside.astype(batch.advantage.dtype)}
 
 
 class RatioPenalized(Objective):
-    """r_θ Â − |Â|/(2ε)·(r_θ − 1)², ε = `clip`: a surrogate whose optimum is the edge of PPO's
-    interval, r = 1 + ε for Â > 0 and 1 − ε for Â < 0. Where `Clipped` has no gradient, beyond that
-    edge, this one points back to it (Xie et al. 2025, "Simple Policy Optimization"). The mean of
-    (r − 1)² is near 2 KL: it holds a policy about as `KLPenalized` with β = E|Â|/ε does."""
+    """r_θ Â − |Â|/(2ε)·(r_θ − o)², ε = `clip`: a surrogate whose optimum is the edge of PPO's
+    interval, r = o + ε for Â > 0 and o − ε for Â < 0; o as for `Clipped`. Where that has no
+    gradient, beyond the edge, this one points back to it (Xie et al. 2025, "Simple Policy
+    Optimization"). With o = 1 the mean of (r − 1)² is near 2 KL: it holds a policy about as
+    `KLPenalized` with β = E|Â|/ε does."""
 
     clip: Scalar = eqx.field(converter=jnp.asarray, default=0.2)
 
     def __call__(self, dist: Distribution, batch: Batch) -> Float[Array, "*B"]:
         r, advantage = ratio(dist, batch), batch.advantage
-        return r * advantage - jnp.abs(advantage) / (2.0 * self.clip) * (r - 1.0) ** 2
+        moved = r - ratio_before(batch)
+        return r * advantage - jnp.abs(advantage) / (2.0 * self.clip) * moved**2
 
     def diagnostics(self, dist: Distribution, batch: Batch) -> dict[str, Float[Array, "*B"]]:
-        outside = jnp.abs(ratio(dist, batch) - 1.0) > self.clip
+        outside = jnp.abs(ratio(dist, batch) - ratio_before(batch)) > self.clip
         return {"clip_fraction": outside.astype(batch.advantage.dtype)}

@@ -1,4 +1,5 @@
-"""`AdaptKL`: an update that adapts one of its hyperparameters to hold its KL near a target."""
+"""Updates that adapt one of their hyperparameters to how far they step: `AdaptKL` holds the KL near
+a target, `LimitTV` answers a total variation that is too large."""
 
 from __future__ import annotations
 
@@ -11,11 +12,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from surefoot.common.errors import UsageError
 from surefoot.common.part import adaptable_numbers
+from surefoot.core.data.segments import distribution
 from surefoot.core.data.types import Batch, Params, Scalar
+from surefoot.core.local_model import weighted_mean
+from surefoot.core.objectives import ratio, ratio_before
 from surefoot.core.updates.base import Update, UpdateInfo, unless_empty
 
 
-class AdaptKLState(NamedTuple):
+class AdaptedState(NamedTuple):
     """What is remembered from call to call."""
 
     value: Float[Array, ""]
@@ -45,29 +49,71 @@ class AdaptKL(Update):
     """How many times the target, or what part of it, a KL must be to change the value."""
 
     def __check_init__(self) -> None:
-        found = len(list(adaptable_numbers(self.update, self.number)))
-        if found != 1:
-            raise UsageError(
-                f"AdaptKL's number is {self.number!r}, of which its update has {found} that can be "
-                "adapted; accepted is the name of one"
-            )
+        _check_number(self)
         if not self.band > 1:
             raise UsageError(f"AdaptKL's band is {self.band!r}; accepted is a number > 1")
 
-    def _where(self, update: Update) -> Any:
-        (path,) = adaptable_numbers(self.update, self.number)
-        return functools.reduce(getattr, path, update)
-
-    def init(self, params: Params) -> AdaptKLState:
-        return AdaptKLState(jnp.asarray(self._where(self.update)), self.update.init(params))
+    def init(self, params: Params) -> AdaptedState:
+        return AdaptedState(_value(self), self.update.init(params))
 
     def __call__(
-        self, key: PRNGKeyArray, params: Params, state: AdaptKLState, batch: Batch
-    ) -> tuple[Params, AdaptKLState, UpdateInfo]:
-        update = eqx.tree_at(self._where, self.update, state.value)
-        params, inner, info = update(key, params, state.inner, batch)
+        self, key: PRNGKeyArray, params: Params, state: AdaptedState, batch: Batch
+    ) -> tuple[Params, AdaptedState, UpdateInfo]:
+        params, inner, info = _adapted(self, state.value)(key, params, state.inner, batch)
         far = info.kl_mean >= self.band * self.target
         near = info.kl_mean <= self.target / self.band
         change = jnp.where(far, self.factor, jnp.where(near, 1.0 / self.factor, 1.0))
         value = jnp.clip(state.value * change, self.low, self.high)
-        return params, AdaptKLState(unless_empty(batch, value, state.value), inner), info
+        return params, AdaptedState(unless_empty(batch, value, state.value), inner), info
+
+
+class LimitTV(Update):
+    """Divides one of an update's hyperparameters, the adaptable `number` of that name, by `factor`
+    after every call that went too far: whose total variation ½E|r − o| is above `limit`, r being
+    the ratio after the call and o that before (Queeney et al. 2021 with a learning rate, a limit of
+    ε/2 and a factor of 1.03). The value at the start is the update's own."""
+
+    update: Update
+    number: str = eqx.field(static=True)
+    limit: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
+    factor: Scalar = eqx.field(converter=jnp.asarray, default=1.03, kw_only=True)
+
+    def __check_init__(self) -> None:
+        _check_number(self)
+
+    def init(self, params: Params) -> AdaptedState:
+        return AdaptedState(_value(self), self.update.init(params))
+
+    def __call__(
+        self, key: PRNGKeyArray, params: Params, state: AdaptedState, batch: Batch
+    ) -> tuple[Params, AdaptedState, UpdateInfo]:
+        params, inner, info = _adapted(self, state.value)(key, params, state.inner, batch)
+        moved = jnp.abs(ratio(distribution(params, batch), batch) - ratio_before(batch))
+        far = 0.5 * weighted_mean(moved, batch.weight) > self.limit
+        value = jnp.where(far, state.value / self.factor, state.value)
+        return params, AdaptedState(unless_empty(batch, value, state.value), inner), info
+
+
+def _check_number(adapting: Any) -> None:
+    found = len(list(adaptable_numbers(adapting.update, adapting.number)))
+    if found != 1:
+        raise UsageError(
+            f"{type(adapting).__name__}'s number is {adapting.number!r}, of which its update has "
+            f"{found} that can be adapted; accepted is the name of one"
+        )
+
+
+def _where(adapting: Any, update: Update) -> Any:
+    (path,) = adaptable_numbers(adapting.update, adapting.number)
+    return functools.reduce(getattr, path, update)
+
+
+def _value(adapting: Any) -> Array:
+    """The hyperparameter as it was given."""
+    return jnp.asarray(_where(adapting, adapting.update))
+
+
+def _adapted(adapting: Any, value: Float[Array, ""]) -> Update:
+    """The update with this value."""
+    update: Update = eqx.tree_at(functools.partial(_where, adapting), adapting.update, value)
+    return update

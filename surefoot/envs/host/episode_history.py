@@ -109,7 +109,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
     With `stagger`, an episode that began by a reset with a seed, a run's first one, is truncated at
     the step that `first_limit` draws of this seed, where the environment's time limit is known;
     `staggered` then says so until the next step. `life_lost` says whether a life was lost in the
-    last step that ends an episode for learning."""
+    last step that ends an episode for learning, `cost` what it cost, if the environment says."""
 
     def __init__(
         self, env: gymnasium.Env, *, max_steps: int | None = None, stagger: bool = False
@@ -117,6 +117,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         check_made(env)
         super().__init__(env)
         self.staggered = self.life_lost = False
+        self.cost: Any = None
         self._game = game_of(env)
         self._time_limit = time_limit(env) if stagger else None
         self._first_limit: int | None = None
@@ -152,6 +153,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         else:
             result = self.env.step(action)
         obs, reward, terminated, truncated, info = result
+        self.cost = info.get("cost")
         if self._game is not None:
             self.life_lost = self._game.life_lost
         goes_on = not (terminated or truncated)

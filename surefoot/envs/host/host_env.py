@@ -15,6 +15,8 @@ either.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from surefoot.common.errors import UsageError
+from surefoot.common.errors import UsageError, in_short
 from surefoot.envs.host.episode_history import History
 from surefoot.envs.host.stepper import Blocking, Resimulated, Stepper
 from surefoot.envs.spaces.encoding import Encoding
@@ -53,6 +55,8 @@ class HostTransition(NamedTuple):
     life_lost: np.ndarray | None = None
     """Whether a life was lost in this row that ends an episode for learning, while the game goes
     on; `None` where lives end nothing."""
+    cost: np.ndarray | None = None
+    """What the row cost; `None` where nobody asks."""
 
 
 class HostEnv:
@@ -84,6 +88,8 @@ class HostEnv:
         self.stepper = stepper
         #: Whether a lost life ends an episode for learning.
         self.lives = lives
+        #: Whether it is asked for `info["cost"]`.
+        self.costs = False
         #: What encoded observations lack, float64 [obs]; `None`: nothing.
         self.offset: np.ndarray | None = None
         self._same_step = autoreset == AutoresetMode.SAME_STEP
@@ -140,7 +146,7 @@ class HostEnv:
     def recv(self) -> HostTransition:
         """The step asked for."""
         row = self.stepper.recv()
-        raw, reward, terminated, truncated, info, stepped, notices, staggered, life_lost = row
+        raw, reward, terminated, truncated, info, stepped, notices, staggered, life_lost, told = row
         obs = self._encoded(raw)
         done = terminated | truncated
         if staggered is None:
@@ -161,7 +167,24 @@ class HostEnv:
             lost = self.num_envs - int(stepped.sum())
         obs = self._asked(obs)
         ends = terminated, truncated, valid, staggered
-        return HostTransition(obs, next_obs, reward, *ends, lost, notices, life_lost)
+        cost = self._cost(info if told is None else {"cost": told}, valid) if self.costs else None
+        return HostTransition(obs, next_obs, reward, *ends, lost, notices, life_lost, cost)
+
+    def _cost(self, info: Any, valid: np.ndarray) -> np.ndarray:
+        """What each environment says that the step cost. Raises `UsageError` where that is no
+        finite number."""
+        told = info.get("cost") if isinstance(info, dict) else None
+        each = [None] * self.num_envs if told is None else list(told)
+        for i in np.flatnonzero(~valid).tolist():
+            each[i] = 0.0
+        for i, one in enumerate(each):
+            if not isinstance(one, numbers.Real) or not math.isfinite(one):
+                raise UsageError(
+                    f'{self.name}: info["cost"] of environment {i} is {in_short(one)}; accepted is '
+                    "a finite number at every step, or in Python cost=, a function (obs, action, "
+                    "next_obs) -> costs"
+                )
+        return np.asarray(each, float)
 
     def step(self, action: Any) -> HostTransition:
         """Step every environment once."""

@@ -54,10 +54,11 @@ class Serial:
         reward, final = np.empty(n), np.empty(n, object)
         terminated, truncated, staggered = (np.empty(n, bool) for _ in range(3))
         lost = np.empty(n, bool) if self._lives else None
-        seen = []
+        seen, cost = [], []
         for i, env in enumerate(self.envs):
             obs, reward[i], terminated[i], truncated[i], _ = env.step(self._action[i])
             staggered[i] = env.staggered
+            cost.append(env.cost)
             if lost is not None:
                 lost[i] = env.life_lost
             if terminated[i] or truncated[i]:
@@ -68,7 +69,7 @@ class Serial:
         info = {"final_obs": final}
         obs = self._together(seen)
         ends = terminated, truncated
-        return Stepped(obs, reward, *ends, info, staggered=staggered, life_lost=lost)
+        return Stepped(obs, reward, *ends, info, staggered=staggered, life_lost=lost, cost=cost)
 
     def mark(self) -> Callable[[], list[History]]:
         marks = [env.mark() for env in self.envs]

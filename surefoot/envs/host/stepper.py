@@ -37,6 +37,9 @@ class Stepped(NamedTuple):
     life_lost: np.ndarray | None = None
     """Where a life was lost that ends an episode for learning, while the game goes on. `None`:
     lives end nothing."""
+    cost: Any = None
+    """What each step cost, `None` where the environment does not say: a sequence of them, or `None`
+    where none does."""
 
 
 class Resimulated(NamedTuple):

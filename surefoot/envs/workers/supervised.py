@@ -102,7 +102,7 @@ class Supervised:
                 return self._answer(self._deadline), True
         except LostWorkerError as lost:
             self._restart(lost)
-        return (self._begun(), 0.0, False, False, None, False, False), False
+        return (self._begun(), 0.0, False, False, None, False, False, 0.0), False
 
     def ask(self, method: str, arguments: tuple) -> None:
         """Call the environment's method of that name."""

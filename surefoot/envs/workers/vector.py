@@ -73,7 +73,8 @@ class Workers:
 
     def recv(self) -> Stepped:
         rows, valid = zip(*(env.step() for env in self._envs), strict=True)
-        obs, reward, terminated, truncated, final_obs, staggered, lost = zip(*rows, strict=True)
+        obs, reward, terminated, truncated, final_obs, *more = zip(*rows, strict=True)
+        staggered, lost, cost = more
         return Stepped(
             self._batch(obs),
             np.array(reward, float),
@@ -84,6 +85,7 @@ class Workers:
             self._restarts.told(),
             np.array(staggered, bool),
             np.array(lost, bool) if self.made.lives else None,
+            cost,
         )
 
     def mark(self) -> Callable[[], list[History]]:

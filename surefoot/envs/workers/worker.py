@@ -31,8 +31,8 @@ EnvMaker = Callable[[], gymnasium.Env]
 
 #: The answer to a step: the observation that the next action answers to, reward, terminated,
 #: truncated, where the episode ended, when the environment is reset in the same step, the true last
-#: observation, whether it was its first one, which is cut, and whether a life was lost.
-Row = tuple[Any, float, bool, bool, Any, bool, bool]
+#: observation, whether it was its first one, which is cut, whether a life was lost, and the cost.
+Row = tuple[Any, float, bool, bool, Any, bool, bool, Any]
 
 
 class EnvInfo(NamedTuple):
@@ -101,7 +101,7 @@ def _answer(env: EpisodeHistoryWrapper, request: str, argument: Any) -> Any:
     match request:
         case "step":
             obs, reward, terminated, truncated, _ = env.step(argument)
-            flags, final_obs = (env.staggered, env.life_lost), None
+            flags, final_obs = (env.staggered, env.life_lost, env.cost), None
             if terminated or truncated:
                 # A reset may overwrite it in place.
                 final_obs = copy.deepcopy(obs)

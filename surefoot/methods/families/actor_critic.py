@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from surefoot.common.fields import at_least, fraction, positive
-from surefoot.methods.recipes.base import OnPolicy
+from surefoot.methods.families.base import OnPolicy
 
 if TYPE_CHECKING:
     from surefoot.core.updates import Update
@@ -28,21 +28,20 @@ class ActorCritic(OnPolicy):
     critic_minibatch_size: int = at_least(1, 128)
     """Rows of a critic step."""
 
-    def algorithm(self, policy_update: Update) -> Algorithm:
-        """That update of the policy, with a critic fitted by Adam."""
+    def algorithm(self, policy_update: Update, **options: Any) -> Algorithm:
+        """That update of the policy, with a critic fitted by Adam. `options` are `Algorithm`'s."""
         from surefoot.methods.learners.algorithm import Algorithm
 
         rate, epochs = self.critic_learning_rate, self.critic_epochs
         critic_update = regression(rate, epochs, self.critic_minibatch_size)
-        return Algorithm(
-            policy_update, critic_update, discount=self.discount, gae_lambda=self.gae_lambda
-        )
+        options = {"discount": self.discount, "gae_lambda": self.gae_lambda, **options}
+        return Algorithm(policy_update, critic_update, **options)
 
 
 def regression(learning_rate: float, epochs: int, minibatch_size: int) -> Update:
     """The critic's update: its likelihood of the value targets, by Adam."""
     from surefoot.core import Epochs, Fixed, Likelihood, Optax, Step
-    from surefoot.methods.recipes.optimizers import adam
+    from surefoot.methods.families.optimizers import adam
 
     step = Step(Likelihood(), Optax(adam), Fixed(learning_rate))
     return Epochs(step, epochs=epochs, minibatch_size=minibatch_size)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.fields import at_least, fraction, positive
-from surefoot.methods.recipes.actor_critic import ActorCritic
+from surefoot.methods.families.actor_critic import ActorCritic
 
 if TYPE_CHECKING:
     from surefoot.core.step_size import Backtrack
@@ -33,15 +33,16 @@ class LineSearched(ActorCritic):
     tries: int = at_least(1, 10)
     """Tries of the line search before the step is given up."""
 
-    def step_size(self) -> Backtrack:
-        """The edge of the KL ball, with that line search."""
+    def step_size(self, factor: float = 1.0) -> Backtrack:
+        """The edge of the KL ball of `factor`·δ, with that line search."""
         from surefoot.core import Backtrack, Decay, KLBall, Secant, schedules
 
         schedule = getattr(schedules, self.max_kl_schedule)
         shorten = {"secant": Secant, "decay": Decay}[self.line_search](self.decay)
+        max_kl = factor * self.max_kl
         return Backtrack(
-            KLBall(self.max_kl, schedule=schedule),
-            max_kl=self.max_kl,
+            KLBall(max_kl, schedule=schedule),
+            max_kl=max_kl,
             shorten=shorten,
             tries=self.tries,
             kl_direction=self.kl_direction,

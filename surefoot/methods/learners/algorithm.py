@@ -10,29 +10,30 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from surefoot.core.data.advantages import finished, gae, standardize
-from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.advantages import gae, standardize
 from surefoot.core.data.reward_scaling import Scaler
 from surefoot.core.data.segments import (
-    distribution,
+    finished,
     first_rows,
     in_batch,
     kept_in_batch,
     terminations,
 )
 from surefoot.core.data.types import Batch, Scalar, Trajectory
-from surefoot.core.local_model import weighted_mean
 from surefoot.core.networks import Critic, Policy
 from surefoot.core.updates import Update
-from surefoot.methods.learners.diagnostics import (
-    Metrics,
-    effective_sample_size,
-    explained_variance,
-)
+from surefoot.methods.learners.diagnostics import Metrics
 from surefoot.methods.learners.judged import Judged, judge, segment_length, to_fit
 from surefoot.methods.learners.learner import Learner, TrainState, progress
+from surefoot.methods.learners.reuse import (
+    Related,
+    newest_columns,
+    related,
+    remembering,
+    with_earlier,
+)
 
 
 class Algorithm(Learner):
@@ -51,6 +52,10 @@ class Algorithm(Learner):
     discount: Scalar = eqx.field(converter=jnp.asarray, default=0.99, kw_only=True)
     gae_lambda: Scalar = eqx.field(converter=jnp.asarray, default=0.95, kw_only=True)
     normalize_advantages: bool = eqx.field(static=True, default=True, kw_only=True)
+    batches: int = eqx.field(static=True, default=1, kw_only=True)
+    """Iterations whose trajectories an update learns from, the newest included."""
+    corrected: bool = eqx.field(static=True, default=True, kw_only=True)
+    """Whether actions of earlier policies count in advantages by their ratio (`reuse`)."""
 
     def init_update_states(
         self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
@@ -61,6 +66,10 @@ class Algorithm(Learner):
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Policy:
         return state.policy
 
+    @property
+    def remembers(self) -> int:
+        return self.batches - 1
+
     def improve(
         self, state: TrainState, data: Trajectory
     ) -> tuple[TrainState, Batch | None, Metrics]:
@@ -70,74 +79,64 @@ class Algorithm(Learner):
         scaler = state.scaler.update(data.reward, done, data.valid, self.discount)
         updated = state.normalizer.update(data.obs, data.valid)
         normalizer = state.normalizer.readied(updated)
-        obs, length = normalizer(data.obs), segment_length(data)
-        batch, judged, target = self._learned_from(state, data, obs, normalizer, scaler, done)
-        policy, policy_state, info = self.policy_update(
-            policy_key, state.policy, state.policy_state, batch
-        )
-
-        critic_batch = None if state.critic is None else to_fit(batch, judged, target, obs, data)
-        dist, weight = distribution(policy, batch), batch.weight
-        metrics = Metrics(
-            policy=info,
-            effective_sample_size=effective_sample_size(dist, batch),
-            distribution=jax.tree.map(
-                lambda x: jax.vmap(weighted_mean, (-1, None))(x, weight), dist.diagnostics()
-            ),
-            valid_rows=jnp.sum(data.valid, dtype=jnp.int32),
-            learned_rows=jnp.sum(weight),
-            explained_variance=explained_variance(
-                in_batch(target, length), in_batch(judged.value, length), weight
-            ),
-            value_mean=weighted_mean(in_batch(judged.value, length), weight),
-            reward_scale=scaler(jnp.ones(())),
-        )
-        state = state._replace(
+        rows, critic_memory = with_earlier(state, data)
+        obs, length = normalizer(rows.obs), segment_length(data)
+        seen = related(state, rows, obs, data, corrected=self.corrected)
+        judged = judge(state.critic, critic_memory, obs, normalizer, rows)
+        batch, target = self._learned_from(state, rows, obs, seen, judged, scaler)
+        learned = self.policy_update(policy_key, state.policy, state.policy_state, batch)
+        policy, policy_state, info = learned
+        critic_batch = None if state.critic is None else to_fit(batch, judged, target, obs, rows)
+        values = in_batch(target, length), in_batch(judged.value, length)
+        metrics = Metrics.of(info, policy, batch, *values, data.valid, scaler(jnp.ones(())))
+        state = remembering(state, data)._replace(
             policy=policy,
             policy_state=policy_state,
             normalizer=updated,
             scaler=scaler,
             key=key,
             steps=state.steps.plus(metrics.valid_rows),
-            critic_memory=judged.next_memory,
+            critic_memory=newest_columns(judged.next_memory, data),
         )
         return state, critic_batch, metrics
 
     def _learned_from(
         self,
         state: TrainState,
-        data: Trajectory,
+        rows: Trajectory,
         obs: PyTree[Array],
-        normalizer: Normalizer,
+        seen: Related,
+        judged: Judged,
         scaler: Scaler,
-        done: Bool[Array, "T N"],
-    ) -> tuple[Batch, Judged, Float[Array, "T N"]]:
-        """(the policy's batch, what the critic says, what V(s) should be)."""
-        length = segment_length(data)
+    ) -> tuple[Batch, Float[Array, "T N"]]:
+        """(the policy's batch, what V(s) should be)."""
+        length, dtype = segment_length(rows), judged.value.dtype
+        gae_lambda: Scalar = self.gae_lambda
+        weight = rows.valid.astype(dtype)
         if state.critic is None:
-            zeros = jnp.zeros_like(data.reward)
-            judged = Judged(zeros, zeros, None, None)
-            gae_lambda: Scalar = 1.0
-            weight = finished(done, data.valid).astype(zeros.dtype)
-        else:
-            gae_lambda = self.gae_lambda
-            judged = judge(state.critic, state.critic_memory, obs, normalizer, data)
-            weight = data.valid.astype(judged.value.dtype)
-        earned = scaler(data.reward), judged.value, judged.next_value
-        ends = data.terminated, data.truncated, data.valid
-        advantage = gae(*earned, *ends, discount=self.discount, gae_lambda=gae_lambda)
+            gae_lambda = 1.0
+            done = (rows.terminated | rows.truncated) & rows.valid
+            weight = finished(done, rows.valid).astype(dtype)
+        earned = scaler(rows.reward), judged.value, judged.next_value
+        ends = rows.terminated, rows.truncated, rows.valid
+        advantage = gae(
+            *earned, *ends, discount=self.discount, gae_lambda=gae_lambda, trace=seen.trace
+        )
         flat = in_batch(weight, length)
         learned = kept_in_batch(advantage, flat, length)
         if self.normalize_advantages:
-            learned = standardize(learned, flat)
+            likely = flat if seen.ratio is None else flat * in_batch(seen.ratio, length)
+            learned = standardize(learned, likely)
         batch = Batch(
             obs=kept_in_batch(obs, flat, length),
-            action=kept_in_batch(data.action, flat, length),
-            old=kept_in_batch(data.old, flat, length),
+            action=kept_in_batch(rows.action, flat, length),
+            old=kept_in_batch(seen.old, flat, length),
             advantage=learned,
             weight=flat,
             progress=progress(state),
-            starts=None if length is None else in_batch(first_rows(data), length),
-            memory=jax.tree.map(in_batch, data.memory),
+            starts=None if length is None else in_batch(first_rows(rows), length),
+            memory=jax.tree.map(in_batch, rows.memory),
+            behavior=kept_in_batch(seen.behavior, flat, length),
         )
-        return batch, judged, judged.value + advantage
+        traced = advantage if seen.trace is None else seen.trace * advantage
+        return batch, judged.value + traced

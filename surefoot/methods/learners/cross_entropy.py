@@ -159,27 +159,13 @@ class CrossEntropy(Learner):
         )
         policy = eqx.combine(mean, static)
 
-        rows = state.normalizer(data.obs)
-        new = along_trajectory(policy, rows, data)
-        kl = jnp.where(data.valid, along_trajectory(state.policy, rows, data).kl(new), 0.0)
-        valid = jnp.sum(data.valid, dtype=jnp.int32)
-        sizes = sum(x.size for x in jax.tree.leaves(std))
-        metrics = CrossEntropyMetrics(
-            kl_mean=jnp.sum(kl) / valid.astype(kl.dtype),
-            kl_max=jnp.max(kl),
-            entropy=jnp.sum(jnp.where(data.valid, new.entropy(), 0.0)) / valid.astype(kl.dtype),
-            population_return=jnp.mean(returns),
-            elite_return=jnp.mean(returns[elite]),
-            search_std=optax.tree.norm(std) / sizes**0.5,
-            valid_rows=valid,
-            learned_rows=valid,
-        )
+        metrics = generation(state, policy, data, returns, elite, std)
         state = state._replace(
             policy=policy,
             policy_state=CrossEntropyState(std, self.sample(sample_key, mean, std)),
             normalizer=state.normalizer.update(data.obs, data.valid),
             key=key,
-            steps=state.steps.plus(valid),
+            steps=state.steps.plus(metrics.valid_rows),
         )
         return state, None, metrics
 
@@ -206,6 +192,33 @@ class CrossEntropy(Learner):
         mean = jax.tree.map(lambda x: jnp.mean(x, axis=0), best)
         std = jax.tree.map(lambda x: jnp.sqrt(jnp.var(x, axis=0) + extra_std**2), best)
         return mean, std, elite
+
+
+def generation(
+    state: TrainState,
+    policy: Policy,
+    data: Trajectory,
+    returns: Float[Array, " N"],
+    elite: Int[Array, " elite"],
+    std: Params,
+) -> CrossEntropyMetrics:
+    """What a generation found, after which the mean policy is `policy` and the parameters'
+    deviations `std`; `state` is the one before."""
+    rows = state.normalizer(data.obs)
+    new = along_trajectory(policy, rows, data)
+    kl = jnp.where(data.valid, along_trajectory(state.policy, rows, data).kl(new), 0.0)
+    valid = jnp.sum(data.valid, dtype=jnp.int32)
+    sizes = sum(x.size for x in jax.tree.leaves(std))
+    return CrossEntropyMetrics(
+        kl_mean=jnp.sum(kl) / valid.astype(kl.dtype),
+        kl_max=jnp.max(kl),
+        entropy=jnp.sum(jnp.where(data.valid, new.entropy(), 0.0)) / valid.astype(kl.dtype),
+        population_return=jnp.mean(returns),
+        elite_return=jnp.mean(returns[elite]),
+        search_std=optax.tree.norm(std) / sizes**0.5,
+        valid_rows=valid,
+        learned_rows=valid,
+    )
 
 
 def member_returns(trajectory: Trajectory) -> Float[Array, " N"]:

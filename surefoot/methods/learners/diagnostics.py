@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from surefoot.core.data.segments import distribution
 from surefoot.core.data.types import Batch
 from surefoot.core.distributions import Distribution
 from surefoot.core.local_model import weighted_mean
+from surefoot.core.networks import Policy
 from surefoot.core.updates import UpdateInfo
 
 
@@ -34,10 +37,37 @@ class Metrics(NamedTuple):
     reward_scale: Float[Array, ""]
     """The factor on rewards that the learner sees."""
 
+    @classmethod
+    def of(
+        cls,
+        info: UpdateInfo,
+        policy: Policy,
+        batch: Batch,
+        target: Float[Array, "*B"],
+        value: Float[Array, "*B"],
+        valid: Bool[Array, "T N"],
+        reward_scale: Float[Array, ""],
+    ) -> Metrics:
+        """What the update that ended with this policy did with the batch, whose values were `value`
+        and should be `target`."""
+        dist, weight = distribution(policy, batch), batch.weight
+        return cls(
+            policy=info,
+            effective_sample_size=effective_sample_size(dist, batch),
+            distribution=jax.tree.map(
+                lambda x: jax.vmap(weighted_mean, (-1, None))(x, weight), dist.diagnostics()
+            ),
+            valid_rows=jnp.sum(valid, dtype=jnp.int32),
+            learned_rows=jnp.sum(weight),
+            explained_variance=explained_variance(target, value, weight),
+            value_mean=weighted_mean(value, weight),
+            reward_scale=reward_scale,
+        )
+
 
 def effective_sample_size(dist: Distribution, batch: Batch) -> Float[Array, ""]:
     """`Metrics.effective_sample_size` of the new distribution on the batch."""
-    log_ratio = dist.log_prob(batch.action) - batch.old.log_prob(batch.action)
+    log_ratio = dist.log_prob(batch.action) - batch.drawn_from.log_prob(batch.action)
     # The same for any factor on the ratios: with this one, none of them overflows.
     learned = batch.weight > 0
     r = jnp.exp(log_ratio - jnp.max(jnp.where(learned, log_ratio, -jnp.inf)))

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from surefoot.core.data.following import Following, cut_off, next_rows
-from surefoot.core.data.types import Batch, Behavior, Trajectory
-from surefoot.core.networks import Critic, Policy
+from surefoot.core.data.types import Behavior, Trajectory
+from surefoot.core.networks import Policy
 from surefoot.core.observation import VECTOR, seen
 from surefoot.core.updates import Update
 from surefoot.methods.learners.learner import Learner, TrainState
@@ -51,7 +51,7 @@ class GuardedInfo(NamedTuple):
 class PendingCriticFit(NamedTuple):
     """What the critic is to be fitted to."""
 
-    batch: Batch
+    batch: Any
     skipped: Bool[Array, ""]
     """Whether the policy's update was skipped: then the critic learns nothing either."""
 
@@ -115,9 +115,15 @@ class FiniteGuard(Learner):
     def critic_update(self) -> Update | None:
         return self.learner.critic_update
 
-    def init_update_states(
-        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
-    ) -> tuple[Any, Any]:
+    @property
+    def remembers(self) -> int:
+        return self.learner.remembers
+
+    @property
+    def critics(self) -> int:
+        return self.learner.critics
+
+    def init_update_states(self, key: PRNGKeyArray, policy: Policy, critic: Any) -> tuple[Any, Any]:
         return self.learner.init_update_states(key, policy, critic)
 
     def behavior(self, state: TrainState, key: PRNGKeyArray) -> Behavior:
@@ -129,7 +135,8 @@ class FiniteGuard(Learner):
         # What was recorded was checked when it was read.
         seen = _nothing() if self.learner.offline else find_nonfinite(data)
         new, batch, metrics = self.learner.improve(state, data)
-        skipped = seen.refused | ~(_finite(new) & _finite(metrics))
+        # What is remembered was seen when it came; rows that carry nothing may hold anything.
+        skipped = seen.refused | ~(_finite(new._replace(replay=None)) & _finite(metrics))
         nonfinite = seen._replace(
             refused=skipped, refused_cause=jnp.where(skipped & ~seen.refused, 3, seen.refused_cause)
         )
@@ -146,8 +153,8 @@ class FiniteGuard(Learner):
         self, state: TrainState, pending: PendingCriticFit
     ) -> tuple[TrainState, GuardedCriticInfo]:
         new, info = self.learner.fit_critic(state, pending.batch)
-        skipped = pending.skipped | ~(_finite(new) & _finite(info))
-        kept = _where(skipped, state, new)._replace(key=new.key)
+        skipped = pending.skipped | ~(_finite(new._replace(replay=None)) & _finite(info))
+        kept = _where(skipped, state, new)._replace(key=new.key, replay=new.replay)
         return kept, GuardedCriticInfo(info, skipped)
 
 

@@ -42,14 +42,17 @@ def segment_length(data: Trajectory) -> int | None:
 
 
 def judge(
-    critic: Critic,
+    critic: Critic | None,
     memory: Any,
     obs: PyTree[Array],
     normalizer: Normalizer,
     data: Trajectory,
 ) -> Judged:
     """V of a trajectory's normalized observations `obs` and of its next ones, from the `memory`
-    [N, …] on that the critic has where the trajectory begins."""
+    [N, …] on that the critic has where the trajectory begins; zero without a critic."""
+    if critic is None:
+        zeros = jnp.zeros_like(data.reward)
+        return Judged(zeros, zeros, None, None)
     if isinstance(data.next_obs, Following):
         following: Any = Following(*(normalizer(x) for x in data.next_obs))
     else:

@@ -17,9 +17,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from surefoot.common.part import Part
 from surefoot.core.data.count import Count
 from surefoot.core.data.normalization import Normalizer
+from surefoot.core.data.replay_memory import Remembered, ReplayMemory
 from surefoot.core.data.reward_scaling import Scaler
-from surefoot.core.data.types import Behavior
-from surefoot.core.networks import Critic, Policy
+from surefoot.core.data.types import Behavior, Trajectory
+from surefoot.core.networks import Critic, Critics, Policy
 from surefoot.core.updates import Update
 
 
@@ -27,7 +28,8 @@ class TrainState(NamedTuple):
     """Everything that learning changes."""
 
     policy: Policy
-    critic: Critic | None
+    critic: Any
+    """A `Critic`, or `Critics`; `None` without one."""
     policy_state: Any
     """State of the policy's update: optimizer moments and the like."""
     critic_state: Any
@@ -41,6 +43,8 @@ class TrainState(NamedTuple):
     critic_memory: Any = None
     """The critic's memory of each environment where the next trajectory begins, leaves [N, …];
     `None` for a critic without memory."""
+    replay: ReplayMemory | None = None
+    """Trajectories of earlier iterations; `None` for a learner that does not look back."""
 
 
 class Learner(Part):
@@ -56,15 +60,28 @@ class Learner(Part):
     """Whether it learns from rewards one by one, and not from episodes' returns or from none."""
 
     @property
+    def remembers(self) -> int:
+        """How many trajectories of earlier iterations it learns from beside the newest."""
+        return 0
+
+    @property
+    def asks_for_costs(self) -> bool:
+        """Whether it learns from what the environment says that transitions cost."""
+        return False
+
+    @property
+    def critics(self) -> int:
+        """How many critics it has, if any: one of the rewards, and one of each cost (`Critics`)."""
+        return 1
+
+    @property
     @abc.abstractmethod
     def critic_update(self) -> Update | None:
         """What fits the critic; `None` for a learner without one. In a subclass a property, or a
         field with a default."""
 
     @abc.abstractmethod
-    def init_update_states(
-        self, key: PRNGKeyArray, policy: Policy, critic: Critic | None
-    ) -> tuple[Any, Any]:
+    def init_update_states(self, key: PRNGKeyArray, policy: Policy, critic: Any) -> tuple[Any, Any]:
         """Initial states of the policy's and the critic's updates."""
 
     @abc.abstractmethod
@@ -101,17 +118,26 @@ class Learner(Part):
         self,
         key: PRNGKeyArray,
         policy: Policy,
-        critic: Critic | None,
+        critic: Critic | Critics | None,
         *,
         normalizer: Normalizer,
         scaler: Scaler,
         total_steps: int,
         num_envs: int = 1,
+        blank: Trajectory | None = None,
     ) -> TrainState:
-        """The state before the first turn. `critic` must be there exactly if `critic_update` is."""
+        """The state before the first turn. `critic` must be there exactly if `critic_update` is,
+        and `blank`, a trajectory of the shapes to come (`blank_trajectory`), if it `remembers`
+        any."""
         if (critic is not None) != (self.critic_update is not None):
             raise ValueError("an algorithm needs both a critic and a critic_update, or neither")
+        if self.remembers and blank is None:
+            raise ValueError("a learner that remembers trajectories needs a blank one")
         key, states_key = jax.random.split(key)
+        critic_memory = None if critic is None else critic.initial(num_envs)
+        replay = None
+        if self.remembers and blank is not None:
+            replay = ReplayMemory.empty(Remembered(blank, critic_memory), self.remembers)
         policy_state, critic_state = self.init_update_states(states_key, policy, critic)
         return TrainState(
             policy=policy,
@@ -123,7 +149,8 @@ class Learner(Part):
             key=key,
             steps=Count.of(0),
             total_steps=Count.of(total_steps),
-            critic_memory=None if critic is None else critic.initial(num_envs),
+            critic_memory=critic_memory,
+            replay=replay,
         )
 
 

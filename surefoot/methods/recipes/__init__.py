@@ -4,71 +4,46 @@ The dataclasses import no JAX, so that the command line can show its help at onc
 the parts it composes.
 """
 
-from surefoot.common.errors import UsageError
-from surefoot.common.foreign_names import algorithm_hint
 from surefoot.methods.recipes.a2c import A2C, A2CTrustRegion
 from surefoot.methods.recipes.acktr import ACKTR, KFACTRPO
-from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Composition, Recipe
 from surefoot.methods.recipes.bc import BC
-from surefoot.methods.recipes.cem import CEM
-from surefoot.methods.recipes.npg import NPG, NPGPenalty
-from surefoot.methods.recipes.ppo import PPOClip
+from surefoot.methods.recipes.cem import CEM, CMAES
+from surefoot.methods.recipes.cpo import CPO
+from surefoot.methods.recipes.geppo import GePPO
+from surefoot.methods.recipes.multipliers import PPOLagrangian, TRPOLagrangian
+from surefoot.methods.recipes.npg import NAC, NPG, NPGPenalty
+from surefoot.methods.recipes.ppo import SPO, PPOAdaptiveLR, PPOClip
 from surefoot.methods.recipes.ppo_kl import PPOKL, PPOFixedKL
-from surefoot.methods.recipes.ppo_variants import SPO, PPOAdaptiveLR
 from surefoot.methods.recipes.reinforce import Reinforce, VPGAdaptive
 from surefoot.methods.recipes.trpo import TRPO
-
-RECIPES: dict[str, type[Recipe]] = {
-    "reinforce": Reinforce,
-    "a2c": A2C,
-    "vpg_adaptive": VPGAdaptive,
-    "a2c_trust_region": A2CTrustRegion,
-    "npg": NPG,
-    "npg_penalty": NPGPenalty,
-    "trpo": TRPO,
-    "acktr": ACKTR,
-    "kfac_trpo": KFACTRPO,
-    "ppo_clip": PPOClip,
-    "ppo_kl": PPOKL,
-    "ppo_fixed_kl": PPOFixedKL,
-    "ppo_adaptive_lr": PPOAdaptiveLR,
-    "spo": SPO,
-    "cem": CEM,
-    "bc": BC,
-}
-
-
-def find_recipe(name: str) -> type[Recipe]:
-    """The recipe of that name; `UsageError` with the closest match if there is none."""
-    if name not in RECIPES:
-        raise UsageError(
-            f"unknown algorithm {name!r}; accepted are {', '.join(RECIPES)}."
-            f"{algorithm_hint(name, RECIPES)}"
-        )
-    return RECIPES[name]
-
+from surefoot.methods.recipes.v_mpo import VMPO
+from surefoot.methods.recipes.weighted import AWR, REPS, RWR
 
 __all__ = [
     "A2C",
+    "A2CTrustRegion",
     "ACKTR",
+    "AWR",
     "BC",
     "CEM",
+    "CMAES",
+    "CPO",
+    "GePPO",
     "KFACTRPO",
+    "NAC",
     "NPG",
-    "PPOKL",
-    "RECIPES",
-    "SPO",
-    "TRPO",
-    "A2CTrustRegion",
-    "ActorCritic",
     "NPGPenalty",
     "PPOAdaptiveLR",
     "PPOClip",
     "PPOFixedKL",
-    "Recipe",
+    "PPOKL",
+    "PPOLagrangian",
     "Reinforce",
-    "Composition",
+    "REPS",
+    "RWR",
+    "SPO",
+    "TRPO",
+    "TRPOLagrangian",
+    "VMPO",
     "VPGAdaptive",
-    "find_recipe",
 ]

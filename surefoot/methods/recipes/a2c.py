@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, nonnegative, positive
-from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Composition
+from surefoot.methods.families.actor_critic import ActorCritic
+from surefoot.methods.families.base import Composition
 
 if TYPE_CHECKING:
     from surefoot.core.objectives import Objective
@@ -32,7 +32,7 @@ class ShortBatch(ActorCritic):
     def first_order_update(self, objective: Objective) -> Step:
         """One step of RMSprop on the objective with its entropy bonus."""
         from surefoot.core import EntropyBonus, Fixed, Optax, Step, schedules
-        from surefoot.methods.recipes.optimizers import clipped_rmsprop
+        from surefoot.methods.families.optimizers import clipped_rmsprop
 
         optimizer = Optax(clipped_rmsprop, max_norm=self.max_grad_norm)
         with_entropy = EntropyBonus(objective, self.entropy_coefficient)

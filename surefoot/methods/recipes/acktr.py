@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, fraction, positive
-from surefoot.methods.recipes.base import Composition, OnPolicy
-from surefoot.methods.recipes.line_searched import LineSearched
+from surefoot.methods.families.base import Composition, OnPolicy
+from surefoot.methods.families.line_searched import LineSearched
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm

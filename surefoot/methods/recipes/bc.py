@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, nonnegative, positive
-from surefoot.methods.recipes.base import Composition, Offline
+from surefoot.methods.families.base import Composition, Offline
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.behavior_cloning import Cloning
@@ -31,8 +31,8 @@ class BC(Offline):
 
     def build(self) -> Cloning:
         from surefoot.core import EntropyBonus, Epochs, Fixed, Likelihood, Optax, Step, schedules
+        from surefoot.methods.families.optimizers import decayed_adam
         from surefoot.methods.learners.behavior_cloning import Cloning
-        from surefoot.methods.recipes.optimizers import decayed_adam
 
         optimizer = Optax(decayed_adam, weight_decay=self.weight_decay)
         objective = EntropyBonus(Likelihood(), self.entropy_coefficient)

@@ -1,14 +1,15 @@
-"""The cross-entropy method: a search over policy parameters that knows no gradient."""
+"""Searches over policy parameters that know no gradient: the cross-entropy method, CMA-ES."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.fields import at_least, fraction, nonnegative, positive
-from surefoot.methods.recipes.base import Composition, OnPolicy
+from surefoot.methods.families.base import Composition, OnPolicy
 
 if TYPE_CHECKING:
+    from surefoot.methods.learners.covariance_adaptation import CovarianceAdaptation
     from surefoot.methods.learners.cross_entropy import CrossEntropy
 
 
@@ -39,4 +40,30 @@ class CEM(OnPolicy):
             elite_fraction=self.elite_fraction,
             initial_std=self.initial_std,
             extra_std=self.extra_std,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CMAES(OnPolicy):
+    """CMA-ES: one parameter vector an environment; mean, step length and covariance adapt to the
+    ranks of the better half. For small policies, linear ones above all: --hidden without a
+    number."""
+
+    parts = Composition("–", "–", "–", "CovarianceAdaptation", "Hansen 2016")
+
+    num_envs: int = at_least(4, 20)
+    """Parameter vectors a generation, each in an environment of its own."""
+    horizon: int = at_least(1, 1000)
+    """Steps of each environment in a generation, which starts with fresh episodes."""
+    initial_std: float = positive(0.1)
+    """Standard deviation of every parameter at the start."""
+    covariance: Literal["diagonal", "full"] = "diagonal"
+    """diagonal: a variance for each parameter; full: all covariances, too, whose n × n matrix is
+    factorized every generation."""
+
+    def build(self) -> CovarianceAdaptation:
+        from surefoot.methods.learners.covariance_adaptation import CovarianceAdaptation
+
+        return CovarianceAdaptation(
+            self.num_envs, initial_std=self.initial_std, covariance=self.covariance
         )

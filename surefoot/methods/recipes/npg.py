@@ -1,12 +1,14 @@
-"""Natural policy gradients: the Fisher geometry, with a length from a KL ball or from a penalty."""
+"""Natural policy gradients: the Fisher geometry or its regression, with a length from a KL ball or
+a penalty."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from surefoot.common.fields import positive
-from surefoot.methods.recipes.base import Composition
+from surefoot.common.fields import at_least, nonnegative, positive
+from surefoot.methods.families.actor_critic import ActorCritic
+from surefoot.methods.families.base import Composition
 from surefoot.methods.recipes.trpo import Natural
 
 if TYPE_CHECKING:
@@ -42,3 +44,25 @@ class NPGPenalty(Natural):
         from surefoot.core import Penalty, Step, Surrogate
 
         return self.algorithm(Step(Surrogate(), self.geometry(), Penalty(self.beta)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NAC(ActorCritic):
+    """Natural actor-critic: the natural gradient as the weights of a regression of the advantages
+    on ∇log π, scaled to the edge of a KL ball."""
+
+    parts = Composition("Score", "Compatible(CG)", "KLBall(δ)", "–", "Peters & Schaal 2008")
+    step_kl = "max_kl"
+
+    cg_steps: int = at_least(1, 10)
+    """Conjugate-gradient iterations."""
+    damping: float = nonnegative(0.1)
+    """λ, the ridge of the regression; shapes the direction, not the length."""
+    max_kl: float = positive(0.01)
+    """δ, the quadratic model's KL(old‖new) of a step, nats."""
+
+    def build(self) -> Algorithm:
+        from surefoot.core import CG, Compatible, KLBall, Score, Step
+
+        geometry = Compatible(CG(self.cg_steps), self.damping)
+        return self.algorithm(Step(Score(), geometry, KLBall(self.max_kl)))

@@ -1,51 +1,16 @@
-"""Proximal policy optimization: many first-order steps on an objective that does not reward moving
-far (Schulman et al. 2017)."""
+"""PPO: many first-order steps on an objective that does not reward moving far."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from surefoot.common.fields import at_least, nonnegative, positive
-from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Composition
+from surefoot.common.fields import check_between, positive
+from surefoot.methods.families.base import Composition
+from surefoot.methods.families.proximal import Proximal
 
 if TYPE_CHECKING:
-    from surefoot.core.objectives import Objective
-    from surefoot.core.step_size import Schedule
-    from surefoot.core.updates import Epochs
     from surefoot.methods.learners.algorithm import Algorithm
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Proximal(ActorCritic):
-    """What PPO's variants share: how the objective is climbed."""
-
-    learning_rate: float = positive(3e-4)
-    """Adam's rate at the start; falls linearly to 0 over the run."""
-    epochs: int = at_least(1, 10)
-    """Passes over the batch for the policy."""
-    minibatch_size: int = at_least(1, 64)
-    """Rows of a policy step."""
-    entropy_coefficient: float = nonnegative(0.0)
-    """Weight of the entropy bonus."""
-    max_grad_norm: float = positive(0.5)
-    """Global norm to which the policy's gradient is clipped."""
-    critic_learning_rate: float = positive(3e-4)
-    critic_epochs: int = at_least(1, 10)
-    critic_minibatch_size: int = at_least(1, 64)
-
-    def first_order_update(self, objective: Objective, schedule: Schedule | None = None) -> Epochs:
-        """Passes of Adam over the batch, on the objective with its entropy bonus."""
-        from surefoot.core import EntropyBonus, Epochs, Fixed, Optax, Step, schedules
-        from surefoot.methods.recipes.optimizers import clipped_adam
-
-        step = Step(
-            EntropyBonus(objective, self.entropy_coefficient),
-            Optax(clipped_adam, max_norm=self.max_grad_norm),
-            Fixed(self.learning_rate, schedule or schedules.linear),
-        )
-        return Epochs(step, epochs=self.epochs, minibatch_size=self.minibatch_size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,3 +29,52 @@ class PPOClip(Proximal):
         from surefoot.core import Clipped
 
         return self.algorithm(self.first_order_update(Clipped(self.clip)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SPO(Proximal):
+    """Simple Policy Optimization: PPO-Clip with another objective, r Â − |Â|/(2ε)·(r − 1)², which
+    leads back where that of PPO-Clip has no gradient."""
+
+    parts = Composition(
+        "RatioPenalized(ε)", "Optax(adam)", "Fixed(linear)", "Epochs", "Xie et al. 2025"
+    )
+
+    clip: float = positive(0.2)
+    """ε: the objective of a sample is largest where its probability ratio is 1 ± ε."""
+
+    def build(self) -> Algorithm:
+        from surefoot.core import RatioPenalized
+
+        return self.algorithm(self.first_order_update(RatioPenalized(self.clip)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOAdaptiveLR(Proximal):
+    """PPO-Clip whose Adam rate follows the KL: after each batch's passes it falls by a third where
+    the KL was above twice its target, and rises by half where it was below half of it."""
+
+    parts = Composition(
+        "Clipped(ε)", "Optax(adam)", "Fixed(rate)", "AdaptKL(rate, Epochs)", "Rudin et al. 2022"
+    )
+    step_kl = "target_kl"
+
+    learning_rate: float = positive(3e-4)
+    """Adam's rate at the start."""
+    min_learning_rate: float = positive(1e-5)
+    """The rate never falls below this."""
+    max_learning_rate: float = positive(1e-2)
+    """The rate never rises above this."""
+    target_kl: float = positive(0.01)
+    """KL(old‖new) that a batch's passes should have, nats."""
+    clip: float = positive(0.2)
+    """ε: beyond 1 ± ε the probability ratio earns nothing."""
+
+    def build(self) -> Algorithm:
+        from surefoot.core import AdaptKL, Clipped, schedules
+
+        low, high = self.min_learning_rate, self.max_learning_rate
+        check_between("learning_rate", self.learning_rate, low, high)
+        epochs = self.first_order_update(Clipped(self.clip), schedules.constant)
+        numbers = {"target": self.target_kl, "factor": 1 / 1.5, "low": low, "high": high}
+        return self.algorithm(AdaptKL(epochs, "rate", **numbers, band=2.0))

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.fields import check_between, positive
-from surefoot.methods.recipes.base import Composition
-from surefoot.methods.recipes.ppo import Proximal
+from surefoot.methods.families.base import Composition
+from surefoot.methods.families.proximal import Proximal
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from surefoot.common.fields import at_least, check_between, fraction, positive
-from surefoot.methods.recipes.actor_critic import ActorCritic, regression
-from surefoot.methods.recipes.base import Composition, OnPolicy
+from surefoot.methods.families.actor_critic import ActorCritic, regression
+from surefoot.methods.families.base import Composition, OnPolicy
 
 if TYPE_CHECKING:
     from surefoot.methods.learners.algorithm import Algorithm
@@ -38,8 +38,8 @@ class Reinforce(OnPolicy):
 
     def build(self) -> Algorithm:
         from surefoot.core import Fixed, Optax, Score, Step
+        from surefoot.methods.families.optimizers import adam
         from surefoot.methods.learners.algorithm import Algorithm
-        from surefoot.methods.recipes.optimizers import adam
 
         rate, epochs = self.critic_learning_rate, self.critic_epochs
         critic = regression(rate, epochs, self.critic_minibatch_size) if self.baseline else None
@@ -66,7 +66,7 @@ class VPGAdaptive(ActorCritic):
 
     def build(self) -> Algorithm:
         from surefoot.core import AdaptKL, Fixed, Optax, Score, Step
-        from surefoot.methods.recipes.optimizers import adam
+        from surefoot.methods.families.optimizers import adam
 
         low, high = self.min_learning_rate, self.max_learning_rate
         check_between("learning_rate", self.learning_rate, low, high)

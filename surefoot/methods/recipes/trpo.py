@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from surefoot.common.errors import UsageError
 from surefoot.common.fields import at_least, nonnegative
-from surefoot.methods.recipes.actor_critic import ActorCritic
-from surefoot.methods.recipes.base import Composition
-from surefoot.methods.recipes.line_searched import LineSearched
+from surefoot.methods.families.actor_critic import ActorCritic
+from surefoot.methods.families.base import Composition
+from surefoot.methods.families.line_searched import LineSearched
 
 if TYPE_CHECKING:
     from surefoot.core.geometry import Fisher
@@ -63,7 +63,12 @@ class TRPO(Natural, LineSearched):
         "Surrogate", "Fisher(CG)", "Backtrack(KLBall(δ), max_kl=δ)", "–", "Schulman et al. 2015"
     )
 
+    reuse: int = at_least(1, 1)
+    """M: how many iterations' batches each step learns from, the newest included; its bound on the
+    KL is (2/(M+1))²·δ (Queeney et al. 2021, whose bound is on the root of the KL)."""
+
     def build(self) -> Algorithm:
         from surefoot.core import Step, Surrogate
 
-        return self.algorithm(Step(Surrogate(), self.geometry(), self.step_size()))
+        size = self.step_size((2 / (self.reuse + 1)) ** 2)
+        return self.algorithm(Step(Surrogate(), self.geometry(), size), batches=self.reuse)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 from surefoot.reporting.data.run_log import Log
 from surefoot.runs.folder import config_file
 

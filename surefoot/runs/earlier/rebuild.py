@@ -15,8 +15,9 @@ from surefoot.common.settings import RunSettings
 from surefoot.common.version import __version__
 from surefoot.envs.lookup import find_env
 from surefoot.envs.registered import MakeCall
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import RECIPES, Recipe, find_recipe
+from surefoot.methods.registry import RECIPES, find_recipe
 from surefoot.runs.folder import config_file
 from surefoot.runs.folder.find_runs import runs_inside
 from surefoot.runs.own_learner import composed

@@ -27,9 +27,10 @@ from surefoot.core.networks.architecture import MakeNetwork
 from surefoot.core.objectives import Clipped
 from surefoot.core.updates import KeepLastBatch, blank_batch
 from surefoot.envs.spaces.encoding import Encoding
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.algorithm import Algorithm
+from surefoot.methods.learners.cost_limits import CostLimited
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import CallbackDisplay, Display
 from surefoot.runs.earlier.rebuild import (
     match_cores,
@@ -179,13 +180,16 @@ def _configuration(folder: Path) -> dict[str, Any]:
 def _with_advantages(learner: Learner, name: str, folder: Path) -> Algorithm:
     """The learner, if it learns from advantages."""
     match learner:
-        case Algorithm():
+        case Algorithm(batches=1):
             return learner
+        case Algorithm() | CostLimited():
+            why = "whose surrogate is not that of one batch alone"
         case _:
-            raise UsageError(
-                f"{folder} was trained by {name!r}, which has no advantages and so no "
-                "surrogate; accepted is a method that has, trpo or ppo_clip for instance"
-            )
+            why = "which has no advantages and so no surrogate"
+    raise UsageError(
+        f"{folder} was trained by {name!r}, {why}; accepted is a method that has one, trpo or "
+        "ppo_clip for instance"
+    )
 
 
 def _clip(learner: Algorithm) -> float | None:

@@ -14,8 +14,8 @@ from surefoot.common.arrays import from_named_arrays
 from surefoot.common.errors import UsageError
 from surefoot.common.files.folder_lock import acquire_lock
 from surefoot.common.files.regular_file import open_to_read
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner, stretched
-from surefoot.methods.recipes import Recipe
 from surefoot.runs import loggers
 from surefoot.runs.earlier.rebuild import (
     match_cores,

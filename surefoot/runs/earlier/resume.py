@@ -10,8 +10,8 @@ from surefoot.agents.playing.policy_spec import EnvLike
 from surefoot.common.errors import UsageError
 from surefoot.common.parameters import check_integer, check_path
 from surefoot.core.networks.architecture import MakeNetwork
+from surefoot.methods.families.base import Recipe
 from surefoot.methods.learners.learner import Learner
-from surefoot.methods.recipes import Recipe
 from surefoot.runs.display.progress import Display, FailSafeDisplay, choose_display
 from surefoot.runs.earlier.rebuild import (
     run_folders,

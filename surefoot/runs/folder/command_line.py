@@ -9,7 +9,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from surefoot.common.settings import RunSettings
-from surefoot.methods.recipes import RECIPES
+from surefoot.methods.registry import RECIPES
 
 #: The program's file names; the last is that of `python -m surefoot.cli` in older runs.
 _PROGRAMS = ("surefoot", "surefoot.exe", "cli.py")

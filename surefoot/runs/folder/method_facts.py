@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from surefoot.common.files.json_reading import fields, finite
-from surefoot.methods.recipes import RECIPES
-from surefoot.methods.recipes.base import Offline
+from surefoot.methods.families.base import Offline
+from surefoot.methods.registry import RECIPES
 
 _WORDS = {"max_kl": "trust region δ", "target_kl": "target of the KL"}
 

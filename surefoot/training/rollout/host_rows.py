@@ -31,6 +31,8 @@ class HostRows(NamedTuple):
     staggered: np.ndarray
     life_lost: np.ndarray | None
     """`None` where lives end nothing."""
+    cost: np.ndarray | None
+    """`None` where nobody asks."""
     finals: FinalImages | None
     """Of images, what is kept of next observations."""
 
@@ -43,9 +45,10 @@ class HostRows(NamedTuple):
 
         terminated, truncated, valid, staggered, lost = (np.empty(shape, bool) for _ in "abcde")
         flags = terminated, truncated, valid, staggered, lost if group.lives else None
+        cost = np.empty(shape) if group.costs else None
         finals = FinalImages(shape[1]) if group.encoding.images else None
         next_obs = None if finals else like(obs)
-        return cls(like(obs), next_obs, like(action), np.empty(shape), *flags, finals)
+        return cls(like(obs), next_obs, like(action), np.empty(shape), *flags, cost, finals)
 
     def put(self, at: tuple[int, slice], step: HostTransition) -> None:
         """Write what a step of a group returned."""
@@ -58,6 +61,8 @@ class HostRows(NamedTuple):
         self.valid[at], self.staggered[at] = step.valid, step.staggered
         if self.life_lost is not None:
             self.life_lost[at] = step.life_lost
+        if self.cost is not None:
+            self.cost[at] = step.cost
 
     def totals(
         self, states: Sequence[GroupState], current: Sequence[Any], columns: Sequence[slice]
@@ -73,6 +78,8 @@ class HostRows(NamedTuple):
         played, playing = running_totals(self.valid.astype(float), ends, played_before)
         kept = self._asdict()
         del kept["staggered"], kept["life_lost"], kept["finals"]
+        if self.cost is not None:
+            kept["cost"] = self.cost.astype(np.float32)
         if self.finals is not None:
             kept["next_obs"] = self.finals.following(current)
         transitions = Transitions(

@@ -31,6 +31,8 @@ class Transitions(NamedTuple):
     """The policy's memory at the start of each segment, JAX's arrays [T/L, N, …]."""
     lives: Lives | None = None
     """Where lost lives end episodes for learning, NumPy arrays."""
+    cost: Float[np.ndarray, "T N"] | None = None
+    """What each row cost, where somebody asks."""
 
     @property
     def final_slots(self) -> int:

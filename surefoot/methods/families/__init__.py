@@ -1,0 +1,1 @@
+"""What recipes share: common hyperparameters, optimizers, and what every recipe has."""

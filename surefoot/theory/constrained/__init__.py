@@ -1,0 +1,1 @@
+"""Limits on costs, exactly, on tables."""
