@@ -284,8 +284,12 @@ def test_there_are_enough_of_them():
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_hyperparameter_of_every_recipe_is_checked(name):
     kind = RECIPES[name]
+    # Without a function a cost is what the environment says; of several costs, limits are a list.
+    right = {"cost": None, "cost_limit": [1]}
     for field in (field.name for field in dataclasses.fields(kind)):
         for value in (None, object(), [1], "x" if field != "data" else 3):
+            if field in right and right[field] == value:
+                continue
             assert field in message(lambda f=field, v=value: kind(**{f: v}))
 
 

@@ -87,7 +87,8 @@ MISTAKES = {
     "algorithm": (["train", "trop", "CartPole-v1"], "'trop'; .* Did you mean 'trpo'"),
     "family": (
         ["train", "ppo", "CartPole-v1"],
-        r"'ppo'; .* Did you mean 'ppo_clip' or 'ppo_kl' or 'ppo_fixed_kl' or 'ppo_adaptive_lr'\?",
+        r"'ppo'; .* Did you mean 'ppo_clip' or 'ppo_kl' or 'ppo_fixed_kl' or 'ppo_adaptive_lr' or "
+        r"'ppo_lagrangian'\?",
     ),
     "algorithm missing": (["train", "--steps", "9"], "algorithm comes first and not --steps"),
     "environment": (["train", "trpo", "CartPol-v1"], "'CartPol-v1' .* Did you mean 'CartPole-v1'"),

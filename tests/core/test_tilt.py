@@ -8,7 +8,6 @@ import pytest
 from scipy import optimize, special
 
 from support.problems import KEY, make_batch, make_policy, vector
-from surefoot.common.errors import UsageError
 from surefoot.core.geometry import Optax
 from surefoot.core.local_model import LocalModel
 from surefoot.core.objectives import Score
@@ -157,11 +156,6 @@ def test_fitted_to_every_action_of_a_table_it_is_the_tilted_policy(x64):
     )
     tilted = policy * np.exp(advantage / float(temperature))
     np.testing.assert_allclose(best, tilted / tilted.sum(axis=1, keepdims=True), rtol=1e-9)
-
-
-def test_a_fraction_that_is_none_is_one_line():
-    with pytest.raises(UsageError, match=r"top is 1.5; accepted is a number in \(0, 1\]"):
-        RelativeEntropy(0.1, top=1.5)
 
 
 def test_single_precision_meets_the_bound():

@@ -176,8 +176,8 @@ def test_a_rate_falls_where_the_total_variation_is_above_its_limit(x64):
         for d in (new(batch.obs), policy(batch.obs))
     )
     moved = 0.5 * np.average(np.abs(r - before), weights=np.asarray(batch.weight))
-    for limit, rate in ((1.01 * moved, 0.3), (0.99 * moved, 0.3 / 1.25)):
-        update = LimitTV(step, "rate", limit=limit, factor=1.25)
+    for limit, rate in ((1.01 * moved, 0.3), (0.99 * moved, 0.3 * 0.8)):
+        update = LimitTV(step, "rate", limit=limit, factor=0.8)
         params, state, _ = eqx.filter_jit(update)(KEY, policy, update.init(policy), batch)
         np.testing.assert_allclose(state.value, rate, rtol=1e-12)
         np.testing.assert_allclose(vector(params), vector(new), rtol=1e-12)
@@ -192,7 +192,7 @@ SAME |= {"hidden": (8,), "steps": 4 * 16 * 4, "progress": False}
 
 @pytest.mark.parametrize("backend", ["host", "device"])
 def test_geppo_of_one_batch_is_ppo_clip_bit_for_bit(backend):
-    one = sf.train("geppo", "CartPole-v1", reuse=1, rate_decay=1, backend=backend, **SAME)
+    one = sf.train("geppo", "CartPole-v1", reuse=1, rate_factor=1, backend=backend, **SAME)
     other = sf.train("ppo_clip", "CartPole-v1", backend=backend, **SAME)
     np.testing.assert_array_equal(vector(one.policy), vector(other.policy))
 

@@ -68,15 +68,15 @@ class AdaptKL(Update):
 
 
 class LimitTV(Update):
-    """Divides one of an update's hyperparameters, the adaptable `number` of that name, by `factor`
-    after every call that went too far: whose total variation ½E|r − o| is above `limit`, r being
-    the ratio after the call and o that before (Queeney et al. 2021 with a learning rate, a limit of
-    ε/2 and a factor of 1.03). The value at the start is the update's own."""
+    """Multiplies one of an update's hyperparameters, the adaptable `number` of that name, by
+    `factor` after every call that went too far: whose total variation ½E|r − o| is above `limit`, r
+    being the ratio after the call and o that before (Queeney et al. 2021 with a learning rate, a
+    limit of ε/2 and a factor of 1/1.03). The value at the start is the update's own."""
 
     update: Update
     number: str = eqx.field(static=True)
     limit: Scalar = eqx.field(converter=jnp.asarray, kw_only=True)
-    factor: Scalar = eqx.field(converter=jnp.asarray, default=1.03, kw_only=True)
+    factor: Scalar = eqx.field(converter=jnp.asarray, default=0.97, kw_only=True)
 
     def __check_init__(self) -> None:
         _check_number(self)
@@ -90,7 +90,7 @@ class LimitTV(Update):
         params, inner, info = _adapted(self, state.value)(key, params, state.inner, batch)
         moved = jnp.abs(ratio(distribution(params, batch), batch) - ratio_before(batch))
         far = 0.5 * weighted_mean(moved, batch.weight) > self.limit
-        value = jnp.where(far, state.value / self.factor, state.value)
+        value = jnp.where(far, state.value * self.factor, state.value)
         return params, AdaptedState(unless_empty(batch, value, state.value), inner), info
 
 

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from surefoot.common.errors import UsageError
 from surefoot.common.part import Part
 from surefoot.core.data.types import Batch, Params, Scalar
 from surefoot.core.local_model import weighted_mean
@@ -100,16 +99,10 @@ class RelativeEntropy(TiltRule):
     """
 
     max_kl: Scalar = eqx.field(converter=jnp.asarray, default=0.1)
-    top: float = eqx.field(static=True, default=1.0, kw_only=True)
-
-    def __check_init__(self) -> None:
-        if not 0 < self.top <= 1:
-            raise UsageError(f"top is {self.top!r}; accepted is a number in (0, 1]")
+    top: Scalar = eqx.field(converter=jnp.asarray, default=1.0, kw_only=True)
 
     def __call__(self, advantage: Float[Array, "*B"], weight: Float[Array, "*B"]) -> Tilted:
-        chosen = weight > 0
-        if self.top < 1:
-            chosen &= _highest(advantage, weight, self.top)
+        chosen = (weight > 0) & _highest(advantage, weight, self.top)
         kept = jnp.where(chosen, weight, 0.0)
         temperature = dual_temperature(advantage, kept, self.max_kl)
         best = jnp.max(jnp.where(chosen, advantage, -jnp.inf))
@@ -157,14 +150,14 @@ def dual_temperature(
 
 
 def _highest(
-    advantage: Float[Array, "*B"], weight: Float[Array, "*B"], top: float
+    advantage: Float[Array, "*B"], weight: Float[Array, "*B"], top: Scalar
 ) -> Bool[Array, "*B"]:
     """The rows with the highest advantages that have at most this fraction of the weight, and one
-    at least."""
+    at least; all for 1."""
     flat = advantage.reshape(-1)
     order = jnp.argsort(jnp.where(weight.reshape(-1) > 0, -flat, jnp.inf))
     upto = jnp.cumsum(weight.reshape(-1)[order])
-    inside = (upto <= top * upto[-1]).at[0].set(True)
+    inside = ((upto <= top * upto[-1]) | (jnp.asarray(top) >= 1)).at[0].set(True)
     return jnp.zeros(flat.shape, bool).at[order].set(inside).reshape(advantage.shape)
 
 

@@ -153,7 +153,7 @@ class EpisodeHistoryWrapper(gymnasium.Wrapper):
         else:
             result = self.env.step(action)
         obs, reward, terminated, truncated, info = result
-        self.cost = info.get("cost")
+        self.cost = info.get("cost") if isinstance(info, dict) else None
         if self._game is not None:
             self.life_lost = self._game.life_lost
         goes_on = not (terminated or truncated)

@@ -43,7 +43,8 @@ class Limited(ActorCritic):
             object.__setattr__(self, "cost_limit", (float(given),))
         super().__post_init__()
         accepts = Interval(0.0)
-        if not self.cost_limit or any(limit not in accepts for limit in self.cost_limit):
+        limits: Any = self.cost_limit
+        if not isinstance(limits, tuple) or not limits or any(x not in accepts for x in limits):
             raise UsageError(
                 f"cost_limit is {given!r}; accepted is {accepts}, or one for each of several costs"
             )

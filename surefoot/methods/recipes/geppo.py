@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING
 
-from surefoot.common.fields import at_least, number, positive
+from surefoot.common.fields import at_least, fraction, positive
 from surefoot.methods.families.base import Composition
 from surefoot.methods.families.proximal import Proximal
 
@@ -34,14 +33,15 @@ class GePPO(Proximal):
     """M: how many iterations' batches each update learns from, the newest included."""
     clip: float = positive(0.2)
     """ε of one batch; of M batches it is 2ε/(M+1), so that as many iterations move as far."""
-    rate_decay: float = number(1.03, 1.0, math.inf)
-    """Divides Adam's rate whenever an update's total variation is above half of its ε; 1: never."""
+    rate_factor: float = fraction(0.97, zero=False)
+    """Factor on Adam's rate whenever an update's total variation is above half of its ε; 1: none.
+    """
 
     def build(self) -> Algorithm:
         from surefoot.core import Clipped, LimitTV, Update
 
         clip = self.clip * 2 / (self.reuse + 1)
         update: Update = self.first_order_update(Clipped(clip))
-        if self.rate_decay > 1:
-            update = LimitTV(update, "rate", limit=clip / 2, factor=self.rate_decay)
+        if self.rate_factor < 1:
+            update = LimitTV(update, "rate", limit=clip / 2, factor=self.rate_factor)
         return self.algorithm(update, batches=self.reuse)
