@@ -46,7 +46,7 @@ def closest(name: str, accepted: Iterable[str]) -> str:
     nothing when none is near."""
     names = {candidate.lower(): candidate for candidate in accepted}
     meant = [candidate for key, candidate in names.items() if name and key.startswith(name.lower())]
-    if not 1 <= len(meant) <= 4:
+    if not 1 <= len(meant) <= 5:
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         meant = [names[key] for key in near]
     return f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
