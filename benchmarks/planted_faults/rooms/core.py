@@ -889,14 +889,6 @@ FAULTS = (
         ("test_tilt.py",),
     ),
     Fault(
-        "tilt-too-hot",
-        "core/updates/tilt.py",
-        "newton = u + (kl - max_kl)",
-        "newton = u - (kl - max_kl)",
-        "Newton's steps lead away from the root; bisection alone is too coarse.",
-        ("test_tilt.py",),
-    ),
-    Fault(
         "limit-per-episode",
         "core/updates/constrained.py",
         "above = jnp.stack(costs.gap) / costs.length",
